@@ -1,0 +1,46 @@
+# Everything from a bare Python 3.11: `make help`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format bench lock clean
+
+help:  ## List these targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+demo: $(STAMP)  ## The whole chain on the built-in phantom, minutes on two CPU cores
+	$(BIN)/python -m rbc_lightning +experiment=rd_sd_aug
+
+test: $(STAMP)  ## ruff, mypy, pytest
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest
+
+format: $(STAMP)  ## Format and mend what ruff can mend
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(STAMP)  ## Measure the fast parts against their plain twins
+	$(BIN)/python experiments/benchmarks/bench_masks.py
+
+lock:  ## Resolve pyproject.toml anew into requirements.lock
+	uv pip compile --quiet --universal --python-version 3.11 --extra dev --no-header --no-annotate --no-emit-index-url pyproject.toml -o requirements.lock
+
+clean:  ## Remove caches and the virtual environment; artifacts/ and runs/ stay
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+# uv where there is one, else pip; the locked versions are a matching pair of torch and torchvision.
+$(STAMP): requirements.lock pyproject.toml
+	@if command -v uv >/dev/null 2>&1; then \
+	  test -x $(BIN)/python || uv venv --quiet --python $(PYTHON) $(VENV); \
+	  uv pip install --quiet --compile-bytecode --python $(BIN)/python -r requirements.lock && \
+	  uv pip install --quiet --no-deps --python $(BIN)/python -e .; \
+	else \
+	  test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV); \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock && \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .; \
+	fi
+	@touch $@

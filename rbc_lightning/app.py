@@ -1,0 +1,121 @@
+"""The only Hydra entry: compose, validate, dispatch on `stage`, print the outcome."""
+
+import difflib
+import importlib
+import logging
+import os
+import re
+import sys
+from collections.abc import Sequence
+from typing import Protocol, cast
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from rbc_lightning.errors import InputError
+from rbc_lightning.usage import CONF_DIR, STAGES, usage
+
+
+class Outcome(Protocol):
+    """What a stage returns: a small dataclass that can describe itself."""
+
+    def summary(self) -> str:
+        """One line for the end of the run."""
+        ...
+
+
+def run(cfg: DictConfig) -> Outcome:
+    """Run the stage that the configuration names; callable without Hydra's process.
+
+    Args:
+        cfg: a composed configuration (`hydra.compose`).
+
+    Raises:
+        InputError: unknown stage, a missing value, or whatever is wrong with the data.
+    """
+    if cfg.stage not in STAGES:
+        raise InputError(f"stage={cfg.stage}; expected one of {', '.join(STAGES)}")
+    missing = sorted(OmegaConf.missing_keys(cfg))
+    if missing:
+        raise InputError(f"{missing[0]} has no value; expected one: set it as {missing[0]}=...")
+    if isinstance(cfg.seed, bool) or not isinstance(cfg.seed, int) or cfg.seed < 0:
+        raise InputError(f"seed={cfg.seed}; expected an integer of at least 0")
+    # Imported here: Lightning and torchvision take seconds, which --help and a mistyped key should not.
+    stage = importlib.import_module(f"rbc_lightning.stages.{cfg.stage}")
+    return cast(Outcome, stage.run(cfg))
+
+
+@hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name="config")  # type: ignore[untyped-decorator]  # hydra's decorator has no annotations
+def _hydra_main(cfg: DictConfig) -> None:
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    try:
+        print(run(cfg).summary())
+    except InputError as error:
+        # One cell of a sweep must not end the others: there Hydra collects the exception.
+        if HydraConfig.get().mode == RunMode.MULTIRUN:
+            raise
+        sys.exit(_fail(str(error)))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Command line entry; returns the exit status: 0, or 2 for bad input, told in one line."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if {"-h", "--help"} & set(arguments):
+        print(usage())
+        return 0
+    # Hydra then lets exceptions pass: ours become one line, real bugs keep their traceback.
+    os.environ.setdefault("HYDRA_FULL_ERROR", "1")
+    sys.argv = [sys.argv[0], *arguments]
+    try:
+        _hydra_main()
+    except InputError as error:
+        return _fail(str(error))
+    except (HydraException, OmegaConfBaseException) as error:
+        return _fail(_one_line(error))
+    except KeyboardInterrupt:
+        return _fail("stopped by the user; the same command goes on where this one stopped", status=130)
+    return 0
+
+
+def _one_line(error: Exception) -> str:
+    """Hydra's several lines as one, with the remedy behind it."""
+    unknown = re.search(r"Could not override '([^']+?)\.?'", str(error))
+    if unknown:
+        return f"unknown key {unknown[1]!r}; {_closest(unknown[1])}"
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    text = "; ".join(line for line in lines if not line.startswith(("Config search path", "provider=")))
+    return text.replace(":; ", ": ") + "; `python -m rbc_lightning --help` lists stages, experiments and groups"
+
+
+def _closest(key: str) -> str:
+    close = difflib.get_close_matches(key, _keys(compose()), n=3, cutoff=0.5)
+    return f"did you mean {' or '.join(close)}?" if close else "`python -m rbc_lightning --cfg job` prints every key there is"
+
+
+def _keys(cfg: DictConfig, prefix: str = "") -> list[str]:
+    keys: list[str] = []
+    for key in cfg:
+        keys.append(f"{prefix}{key}")
+        node = cfg._get_node(key)
+        if isinstance(node, DictConfig):
+            keys += _keys(node, f"{prefix}{key}.")
+    return keys
+
+
+def _fail(message: str, status: int = 2) -> int:
+    print(f"error: {message}", file=sys.stderr)
+    return status
+
+
+def compose(overrides: Sequence[str] = ()) -> DictConfig:
+    """Compose the configuration as the command line would, without starting Hydra's process.
+
+    Args:
+        overrides: as on the command line, such as `["+experiment=rd", "seed=1"]`.
+    """
+    with hydra.initialize_config_dir(str(CONF_DIR), version_base="1.3"):
+        return cast(DictConfig, hydra.compose("config", overrides=list(overrides)))

@@ -1,0 +1,67 @@
+"""Lightning callbacks: reproducible epochs, a guard against NaN, progress for terminals and for log files."""
+
+import time
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import RichProgressBar
+from rich.console import Console
+
+
+class SeedEachEpoch(pl.Callback):
+    """Start every epoch's random numbers (dropout, noise) from (seed, epoch): resuming changes nothing."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Seed PyTorch's generators on every device."""
+        torch.manual_seed((self.seed * 1_000_003 + trainer.current_epoch) % 2**63)
+
+
+class LossGuard(pl.Callback):
+    """Stop with the batch named as soon as a training loss is not finite."""
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Check the loss that the step returned."""
+        loss = outputs["loss"] if isinstance(outputs, dict) else outputs
+        if isinstance(loss, torch.Tensor) and not torch.isfinite(loss).all():
+            raise FloatingPointError(
+                f"loss is {float(loss)} at step {trainer.global_step} on samples {', '.join(batch['sample_id'])}; expected a "
+                "finite number: lower the learning rate, or look at these images"
+            )
+
+
+class EpochLines(pl.Callback):
+    """About twenty lines a training, each with the step and the last values: progress for a log file."""
+
+    def __init__(self, lines: int = 20) -> None:
+        self.lines = lines
+        self._started = time.monotonic()
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start the clock."""
+        self._started = time.monotonic()
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Say where the training stands, and what was logged last."""
+        done, total = trainer.current_epoch + 1, _epochs(trainer)
+        if done < total and done % max(1, total // self.lines):
+            return
+        values = "  ".join(f"{name} {float(value):.3f}" for name, value in sorted(trainer.callback_metrics.items()))
+        seconds = time.monotonic() - self._started
+        print(f"  epoch {done}/{total}  {seconds:.0f} s  {values}", flush=True)
+
+
+def progress_bar() -> pl.Callback:
+    """A rich progress bar on a terminal; lines where the output goes to a file."""
+    return RichProgressBar(leave=False) if Console().is_terminal else EpochLines()
+
+
+def _epochs(trainer: pl.Trainer) -> int:
+    if trainer.max_epochs is not None and trainer.max_epochs > 0:
+        return trainer.max_epochs
+    return -(-trainer.max_steps // max(1, int(trainer.num_training_batches)))

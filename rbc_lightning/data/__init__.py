@@ -1,0 +1,1 @@
+"""From files to batches: formats, manifest, phantom, augmentation, mixes."""

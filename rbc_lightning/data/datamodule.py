@@ -1,0 +1,77 @@
+"""The Lightning datamodule: loaders over a mix for training and over whole real images for validation and test."""
+
+from typing import Any
+
+import pytorch_lightning as pl
+from torch.utils.data import DataLoader
+
+from rbc_lightning.data.dataset import Augment, MixDataset, SmearDataset, StreamSampler
+from rbc_lightning.data.manifest import Manifest, Record, refuse_leakage
+from rbc_lightning.data.mix import Mix, MixStream
+
+
+class SmearDataModule(pl.LightningDataModule):
+    """Real train, val and test samples, and synthetic ones that may join train only.
+
+    Args:
+        manifest: the real samples with their splits.
+        synthetic: synthetic records; refused when their lineage meets a validation or test sample.
+        mix: what one pass over the training data holds.
+        augment: applied to the mix's augmented draws.
+        crop: side of the training crops in pixels; None for whole images.
+        batch_size: samples per optimiser step, over all processes together.
+        steps_per_epoch: optimiser steps between two validations; epochs are slices of an endless stream.
+        seed: of draws, augmentation and crops.
+        num_workers: loader processes.
+    """
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        synthetic: tuple[Record, ...],
+        mix: Mix,
+        *,
+        augment: Augment | None,
+        crop: int | None,
+        batch_size: int,
+        steps_per_epoch: int,
+        seed: int,
+        num_workers: int = 0,
+    ) -> None:
+        super().__init__()
+        refuse_leakage(manifest, synthetic)
+        self.manifest, self.batch_size, self.steps_per_epoch = manifest, batch_size, steps_per_epoch
+        self.num_workers = num_workers
+        real = manifest.split("train")
+        self.stream = MixStream(mix, len(real), len(synthetic), seed)
+        self.train_set = MixDataset(real, synthetic, self.stream, augment=augment, crop=crop, seed=seed)
+
+    def train_dataloader(self) -> DataLoader[dict[str, Any]]:
+        """One epoch of the stream, shared out among the processes of a distributed run."""
+        rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+        sampler = StreamSampler(self.batch_size * self.steps_per_epoch, rank, world_size)
+        return DataLoader(
+            self.train_set,
+            batch_size=self.batch_size // world_size,
+            sampler=sampler,
+            num_workers=self.num_workers,
+            persistent_workers=self.num_workers > 0,
+            drop_last=True,
+        )
+
+    def val_dataloader(self) -> DataLoader[dict[str, Any]]:
+        """Whole validation images, one at a time."""
+        return DataLoader(SmearDataset(self.manifest.split("val")), batch_size=1)
+
+    def test_dataloader(self) -> DataLoader[dict[str, Any]]:
+        """Whole test images, one at a time; real and untouched."""
+        return DataLoader(SmearDataset(self.manifest.split("test")), batch_size=1)
+
+    def drawn_counts(self, steps: int) -> dict[tuple[str, str, bool], int]:
+        """How often each (origin, sample_id, augmented) is drawn in the first `steps` optimiser steps."""
+        counts: dict[tuple[str, str, bool], int] = {}
+        for serial in range(steps * self.batch_size):
+            draw = self.stream[serial]
+            key = (draw.source, self.train_set.pools[draw.source][draw.index].sample_id, draw.augmented)
+            counts[key] = counts.get(key, 0) + 1
+        return counts

@@ -1,0 +1,109 @@
+"""Datasets: files to a dict of tensors."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import Dataset, Sampler
+
+from rbc_lightning.data.augment import random_crop
+from rbc_lightning.data.formats import read_image, read_label_map
+from rbc_lightning.data.manifest import Record
+from rbc_lightning.data.mix import MixStream
+
+Augment = Callable[[NDArray[np.uint8], NDArray[np.int32], int], tuple[NDArray[np.uint8], NDArray[np.int32]]]
+
+
+class SmearDataset(Dataset[dict[str, Any]]):
+    """Whole samples in the manifest's order, for validation, test and inference.
+
+    Each item: `image` float32 (3, H, W) in [0, 1], `label_map` int64 (H, W), `sample_id`, `origin`.
+    """
+
+    def __init__(self, records: Sequence[Record]) -> None:
+        self.records = tuple(records)
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        record = self.records[index]
+        return to_sample(read_image(record.image_path), read_label_map(record.label_path), record)
+
+
+class MixDataset(Dataset[dict[str, Any]]):
+    """Training samples drawn from a mix: read, augmented where the draw says so, cropped.
+
+    The item at `serial` is a function of (seed, serial) alone: draws, augmentation and crop.
+
+    Args:
+        real: real training records.
+        synthetic: synthetic training records.
+        stream: decides which record each serial number gets.
+        augment: applied to the augmented draws.
+        crop: side of the random square crop in pixels; None for whole images.
+        seed: of augmentation and crop.
+    """
+
+    def __init__(
+        self,
+        real: Sequence[Record],
+        synthetic: Sequence[Record],
+        stream: MixStream,
+        *,
+        augment: Augment | None,
+        crop: int | None,
+        seed: int,
+    ) -> None:
+        self.pools = {"real": tuple(real), "synthetic": tuple(synthetic)}
+        for record in (*real, *synthetic):
+            if record.split != "train":
+                raise ValueError(f"sample {record.sample_id!r} of split {record.split!r} in a training set; expected train")
+        self.stream, self.augment, self.crop, self.seed = stream, augment, crop, seed
+
+    def __getitem__(self, serial: int) -> dict[str, Any]:
+        draw = self.stream[serial]
+        record = self.pools[draw.source][draw.index]
+        image, label_map = read_image(record.image_path), read_label_map(record.label_path)
+        augment_seed, crop_seed = np.random.SeedSequence([self.seed, serial]).generate_state(2)
+        if draw.augmented and self.augment is not None:
+            image, label_map = self.augment(image, label_map, int(augment_seed))
+        if self.crop is not None:
+            image, label_map = random_crop(image, label_map, self.crop, np.random.default_rng(int(crop_seed)))
+        return to_sample(image, label_map, record)
+
+
+class StreamSampler(Sampler[int]):
+    """Serial numbers of one epoch: epoch e of n samples covers e*n .. e*n + n - 1, shared out among processes.
+
+    Lightning calls `set_epoch`; a resumed training therefore goes on where the stream stopped.
+    """
+
+    def __init__(self, samples_per_epoch: int, rank: int = 0, world_size: int = 1) -> None:
+        if samples_per_epoch % world_size:
+            raise ValueError(f"{samples_per_epoch} samples per epoch over {world_size} processes; expected a multiple")
+        self.samples_per_epoch, self.rank, self.world_size = samples_per_epoch, rank, world_size
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Move to an epoch (0-based)."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return self.samples_per_epoch // self.world_size
+
+    def __iter__(self) -> Iterator[int]:
+        start = self.epoch * self.samples_per_epoch
+        return iter(range(start + self.rank, start + self.samples_per_epoch, self.world_size))
+
+
+def to_sample(image: NDArray[np.uint8], label_map: NDArray[np.int32], record: Record) -> dict[str, Any]:
+    """Pack arrays (H, W, 3) and (H, W) as the sample dict of tensors."""
+    return {
+        "image": torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))).float().div_(255),
+        "label_map": torch.from_numpy(label_map.astype(np.int64)),
+        "sample_id": record.sample_id,
+        "origin": record.origin,
+    }

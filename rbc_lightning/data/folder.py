@@ -1,0 +1,102 @@
+"""A data set on disk: `images/<id>.*` beside `labels/<id>.*` and `splits.csv`."""
+
+import csv
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import cast
+
+from rbc_lightning.data.formats import IMAGE_SUFFIXES, LABEL_SUFFIXES, file_sha256, read_image, read_label_map
+from rbc_lightning.data.manifest import SPLITS, Manifest, Record, Split
+from rbc_lightning.errors import InputError
+
+_ID_FORBIDDEN = set(";/\\")
+
+
+def read_folder(root: Path) -> Manifest:
+    """Read and check a data set folder; every file is decoded once, so that no bad one turns up in mid-training.
+
+    `splits.csv` has the columns sample_id, split (train, val or test) and, where known, group (patient or slide).
+
+    Raises:
+        InputError: names the file and the remedy: no splits.csv, an unknown split, an image without a label map or the
+            reverse, sizes that differ, an unreadable file, a colour image as label map, an empty train or test split.
+    """
+    splits = _read_splits(root / "splits.csv")
+    images = _index(root / "images", IMAGE_SUFFIXES)
+    labels = _index(root / "labels", LABEL_SUFFIXES)
+    for sample_id in splits:
+        if sample_id not in images:
+            raise InputError(
+                f"{root / 'images' / sample_id}.*: no such image, yet splits.csv lists it; expected one of "
+                f"{', '.join(IMAGE_SUFFIXES)}: add the image or drop the row"
+            )
+        if sample_id not in labels:
+            raise InputError(
+                f"{images[sample_id]}: image without a label map; expected {root / 'labels' / sample_id}.png: add it or drop "
+                "the row from splits.csv"
+            )
+    with ThreadPoolExecutor() as pool:
+        records = pool.map(lambda i: _record(i, splits[i][0], splits[i][1], images[i], labels[i]), splits)
+        manifest = Manifest(tuple(records))
+    for name in ("train", "test"):
+        if not any(record.split == name for record in manifest.records):
+            raise InputError(
+                f"{root / 'splits.csv'}: split {name!r} is empty; expected at least one sample in train and in test"
+            )
+    return manifest
+
+
+def _read_splits(path: Path) -> dict[str, tuple[Split, str]]:
+    if not path.parent.is_dir():
+        raise InputError(f"{path.parent}: no such directory; point data.root at a folder with images/, labels/ and splits.csv")
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; expected a CSV with the columns sample_id,split and optionally group")
+    rows: dict[str, tuple[Split, str]] = {}
+    with path.open(newline="", encoding="utf-8-sig") as handle:
+        reader = csv.DictReader(handle)
+        if not {"sample_id", "split"} <= set(reader.fieldnames or ()):
+            raise InputError(f"{path}: columns {reader.fieldnames}; expected sample_id,split and optionally group")
+        for line, row in enumerate(reader, start=2):
+            sample_id, split = (row["sample_id"] or "").strip(), (row["split"] or "").strip()
+            if split not in SPLITS:
+                raise InputError(f"{path}, line {line}: split {split!r}; expected one of {', '.join(SPLITS)}")
+            if not sample_id or sample_id in rows or _ID_FORBIDDEN & set(sample_id):
+                raise InputError(
+                    f"{path}, line {line}: sample_id {sample_id!r} is empty, repeated, or has one of ; / \\; rename it"
+                )
+            # Without a known patient or slide every image is a group of its own.
+            rows[sample_id] = (cast(Split, split), (row.get("group") or "").strip() or sample_id)
+    if not rows:
+        raise InputError(f"{path}: no rows; expected at least one sample in train and one in test")
+    return rows
+
+
+def _index(directory: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
+    if not directory.is_dir():
+        raise InputError(f"{directory}: no such directory; expected files named <sample_id>{suffixes[0]} in it")
+    found: dict[str, Path] = {}
+    for path in sorted(directory.iterdir()):
+        if path.suffix.lower() in suffixes and not path.name.startswith("."):
+            if path.stem in found:
+                raise InputError(f"{path}: a second file for sample {path.stem!r} beside {found[path.stem].name}; keep one")
+            found[path.stem] = path
+    return found
+
+
+def _record(sample_id: str, split: Split, group: str, image_path: Path, label_path: Path) -> Record:
+    image, label_map = read_image(image_path), read_label_map(label_path)
+    if image.shape[:2] != label_map.shape:
+        raise InputError(
+            f"{label_path}: label map of {label_map.shape[0]} x {label_map.shape[1]} pixels for an image of "
+            f"{image.shape[0]} x {image.shape[1]} ({image_path.name}); expected equal sizes (height x width): export it again"
+        )
+    return Record(
+        sample_id=sample_id,
+        image_path=image_path.resolve(),
+        label_path=label_path.resolve(),
+        origin="real",
+        split=split,
+        group=group,
+        image_sha256=file_sha256(image_path),
+        label_sha256=file_sha256(label_path),
+    )

@@ -1,0 +1,209 @@
+"""`LayoutStatistics`: what a set of label maps looks like as an arrangement of cells."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import KDTree
+
+from rbc_lightning.masks import measure, pair_correlation
+
+# Annotators leave a thin line between cells that touch: up to this many background pixels still count as contact.
+CONTACT_GAP = 2
+
+
+@dataclass(frozen=True)
+class ImageLayout:
+    """The arrangement of cells in one label map; lengths in diameters refer to this image's mean cell.
+
+    Attributes:
+        shape: height and width in pixels.
+        centers: float64 (n, 2), row and column of each cell's visible centroid.
+        diameter: mean equivalent diameter sqrt(4 area / pi) of the whole cells in pixels.
+        area: float64 (m,), pixels of the whole cells, those that do not reach the border.
+        axis_ratio: float64 (m,), minor over major axis of the ellipse of equal second moments.
+        orientation: float64 (m,), angle of the major axis against the column axis, [0, pi).
+        neighbor_distance: float64 (n,), centre to nearest other centre in diameters; empty where n < 2.
+        touching: bool (n,), whether another cell is at most ``contact_gap`` background pixels away.
+        cluster_sizes: int64, cells in each group held together by contacts; a lone cell is a group of 1.
+        pairs: float64 (bins,), translation-corrected pair sums of g(r), see `pair_correlation`.
+        pairs_expected: float64 (bins,), the same under complete randomness.
+    """
+
+    shape: tuple[int, int]
+    centers: NDArray[np.float64]
+    diameter: float
+    area: NDArray[np.float64]
+    axis_ratio: NDArray[np.float64]
+    orientation: NDArray[np.float64]
+    neighbor_distance: NDArray[np.float64]
+    touching: NDArray[np.bool_]
+    cluster_sizes: NDArray[np.int64]
+    pairs: NDArray[np.float64]
+    pairs_expected: NDArray[np.float64]
+
+    @classmethod
+    def from_label_map(cls, label_map: NDArray[np.integer], contact_gap: int = CONTACT_GAP) -> "ImageLayout":
+        """Measure one label map (integer (H, W), 0 = background); see `LayoutStatistics.from_label_maps`."""
+        labels = measure.check_label_map(label_map)
+        height, width = labels.shape
+        table = measure.cell_moments(labels, int(labels.max()))
+        present = np.flatnonzero(table[:, measure.AREA])
+        moments = table[present].astype(np.float64)
+        area = moments[:, measure.AREA]
+        centers = moments[:, [measure.SUM_ROW, measure.SUM_COLUMN]] / area[:, None]
+        top, bottom, left, right = moments[:, measure.TOP :].T
+        whole = (top > 0) & (left > 0) & (bottom < height - 1) & (right < width - 1)
+        axis_ratio, orientation = _ellipses(moments[whole])
+        sized = area[whole] if whole.any() else area
+        diameter = float(np.sqrt(4 * sized / np.pi).mean()) if len(area) else float("nan")
+        touching, cluster_sizes = _contacts(labels, present, contact_gap)
+        pairs, expected = pair_correlation.pair_sums(centers, height, width, diameter)
+        return cls(
+            (height, width),
+            centers,
+            diameter,
+            area[whole],
+            axis_ratio,
+            orientation,
+            _neighbor_distance(centers) / diameter,
+            touching,
+            cluster_sizes,
+            pairs,
+            expected,
+        )
+
+
+@dataclass(frozen=True)
+class LayoutStatistics:
+    """Layout statistics of a set of images, kept per image so that halves and resamples cost nothing.
+
+    Args:
+        images: one entry per label map.
+
+    Raises:
+        ValueError: there is no image.
+    """
+
+    images: tuple[ImageLayout, ...]
+
+    def __post_init__(self) -> None:
+        if not self.images:
+            raise ValueError("layout statistics need at least one label map, got none")
+
+    @classmethod
+    def from_label_maps(
+        cls, label_maps: Iterable[NDArray[np.integer]], contact_gap: int = CONTACT_GAP
+    ) -> "LayoutStatistics":
+        """Measure label maps.
+
+        Args:
+            label_maps: integer (H, W) arrays, 0 = background; they may differ in size, ids need not be contiguous.
+            contact_gap: two cells touch if at most this many background pixels lie between them, counted in the
+                8-neighbourhood; 0 is S3's rule for colours.
+
+        Returns:
+            The statistics.
+
+        Raises:
+            TypeError: a label map is not of an integer type.
+            ValueError: no label map, one that is not (H, W) with ids >= 0, or a negative gap.
+        """
+        if contact_gap < 0:
+            raise ValueError(f"contact_gap must be at least 0 pixels, got {contact_gap}")
+        return cls(tuple(ImageLayout.from_label_map(label_map, contact_gap) for label_map in label_maps))
+
+    def subset(self, indices: Sequence[int] | NDArray[np.integer]) -> "LayoutStatistics":
+        """Statistics of some of the images, by index."""
+        return LayoutStatistics(tuple(self.images[int(i)] for i in indices))
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @cached_property
+    def counts(self) -> NDArray[np.int64]:
+        """Cells per image, int64 (n_images,)."""
+        return np.array([len(image.centers) for image in self.images], np.int64)
+
+    @cached_property
+    def densities(self) -> NDArray[np.float64]:
+        """Cells per megapixel of each image, float64 (n_images,)."""
+        return self.counts * 1e6 / np.array([image.shape[0] * image.shape[1] for image in self.images])
+
+    @cached_property
+    def area(self) -> NDArray[np.float64]:
+        """Areas in pixels of all whole cells."""
+        return np.concatenate([image.area for image in self.images])
+
+    @cached_property
+    def axis_ratio(self) -> NDArray[np.float64]:
+        """Minor over major axis of all whole cells."""
+        return np.concatenate([image.axis_ratio for image in self.images])
+
+    @cached_property
+    def orientation(self) -> NDArray[np.float64]:
+        """Major axis angles of all whole cells, [0, pi)."""
+        return np.concatenate([image.orientation for image in self.images])
+
+    @cached_property
+    def neighbor_distance(self) -> NDArray[np.float64]:
+        """Nearest-neighbour distances of all cells in diameters of their image's mean cell."""
+        return np.concatenate([image.neighbor_distance for image in self.images])
+
+    @cached_property
+    def touching_share(self) -> float:
+        """Share of all cells that touch another one; NaN without cells."""
+        touching = np.concatenate([image.touching for image in self.images])
+        return float(touching.mean()) if len(touching) else float("nan")
+
+    @cached_property
+    def cluster_sizes(self) -> NDArray[np.int64]:
+        """Cells in each cluster of touching cells."""
+        return np.concatenate([image.cluster_sizes for image in self.images])
+
+    @cached_property
+    def pair_correlation(self) -> NDArray[np.float64]:
+        """g(r) at `pair_correlation.CENTRES` (in diameters), pooled over the images as a ratio of sums."""
+        pairs = np.sum([image.pairs for image in self.images], axis=0)
+        expected = np.sum([image.pairs_expected for image in self.images], axis=0)
+        return np.divide(pairs, expected, out=np.full_like(pairs, np.nan), where=expected > 0)
+
+
+def _ellipses(moments: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Axis ratio and orientation from rows of the moment table."""
+    area = moments[:, measure.AREA]
+    row, column = moments[:, measure.SUM_ROW] / area, moments[:, measure.SUM_COLUMN] / area
+    # A pixel is a unit square, whose own second moment is 1/12: single pixels stay round.
+    row_row = moments[:, measure.SUM_ROW_ROW] / area - row**2 + 1 / 12
+    column_column = moments[:, measure.SUM_COLUMN_COLUMN] / area - column**2 + 1 / 12
+    row_column = moments[:, measure.SUM_ROW_COLUMN] / area - row * column
+    mean, half = (row_row + column_column) / 2, (column_column - row_row) / 2
+    spread = np.hypot(half, row_column)
+    return np.sqrt((mean - spread) / (mean + spread)), np.mod(0.5 * np.arctan2(row_column, half), np.pi)
+
+
+def _neighbor_distance(centers: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Distance in pixels from every centre to the nearest other one."""
+    if len(centers) < 2:
+        return np.empty(0)
+    return np.asarray(KDTree(centers).query(centers, k=2)[0][:, 1], np.float64)
+
+
+def _contacts(
+    labels: NDArray[np.int32], present: NDArray[np.int64], gap: int
+) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+    """Which cells touch another one, and the sizes of the clusters that contacts form."""
+    n = len(present)
+    if n == 0:
+        return np.zeros(0, np.bool_), np.zeros(0, np.int64)
+    pairs = np.unique(measure.contact_pairs(labels, gap), axis=0)
+    first, second = np.searchsorted(present, pairs[:, 0]), np.searchsorted(present, pairs[:, 1])
+    touching = np.zeros(n, np.bool_)
+    touching[first] = touching[second] = True
+    graph = coo_array((np.ones(len(pairs), np.int8), (first, second)), shape=(n, n))
+    members = connected_components(graph, directed=False)[1]
+    return touching, np.bincount(members).astype(np.int64)

@@ -1,0 +1,163 @@
+"""Per-cell moments and neighbour relations of a label map, each in one pass over the pixels."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rbc_lightning.masks.jit import kernel
+
+# Columns of the table that `cell_moments` returns.
+AREA, SUM_ROW, SUM_COLUMN, SUM_ROW_ROW, SUM_COLUMN_COLUMN, SUM_ROW_COLUMN, TOP, BOTTOM, LEFT, RIGHT = range(10)
+
+
+def check_label_map(label_map: NDArray[np.integer]) -> NDArray[np.int32]:
+    """Check that an array is a label map and return it as contiguous int32.
+
+    Args:
+        label_map: integer (H, W), 0 = background.
+
+    Returns:
+        int32 (H, W).
+
+    Raises:
+        TypeError: the array is not of an integer type.
+        ValueError: the array is not two-dimensional, is empty, or holds negative ids.
+    """
+    array = np.asarray(label_map)
+    if not np.issubdtype(array.dtype, np.integer):
+        raise TypeError(f"label map must be of an integer type, got {array.dtype}; read it without conversion")
+    if array.ndim != 2 or array.size == 0:
+        raise ValueError(f"label map must be a non-empty (H, W) array, got shape {array.shape}")
+    if array.min() < 0:
+        raise ValueError(f"label map must not hold negative ids, got {int(array.min())}; 0 is the background")
+    return np.ascontiguousarray(array, dtype=np.int32)
+
+
+@kernel
+def cell_moments(label_map: NDArray[np.int32], n_labels: int) -> NDArray[np.int64]:
+    """Sum the moments up to order two and the bounding box of every label.
+
+    Args:
+        label_map: int32 (H, W).
+        n_labels: largest id.
+
+    Returns:
+        int64 (n_labels + 1, 10), columns as named at the top of this file; the box is inclusive. Absent ids have area 0.
+    """
+    height, width = label_map.shape
+    table = np.zeros((n_labels + 1, 10), np.int64)
+    table[:, TOP] = height
+    table[:, LEFT] = width
+    table[:, BOTTOM] = -1
+    table[:, RIGHT] = -1
+    for row in range(height):
+        for column in range(width):
+            label = label_map[row, column]
+            if label == 0:
+                continue
+            cell = table[label]
+            cell[AREA] += 1
+            cell[SUM_ROW] += row
+            cell[SUM_COLUMN] += column
+            cell[SUM_ROW_ROW] += row * row
+            cell[SUM_COLUMN_COLUMN] += column * column
+            cell[SUM_ROW_COLUMN] += row * column
+            cell[TOP] = min(cell[TOP], row)
+            cell[BOTTOM] = row
+            cell[LEFT] = min(cell[LEFT], column)
+            cell[RIGHT] = max(cell[RIGHT], column)
+    return table
+
+
+@kernel
+def largest_filled_component(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Keep the largest 4-connected part of a binary shape and fill its holes.
+
+    Args:
+        mask: bool (h, w), not empty, with a background margin of at least one pixel.
+
+    Returns:
+        bool (h, w).
+    """
+    height, width = mask.shape
+    # Parts are numbered from 1; the outer background, flooded last from the corner, becomes -1.
+    part = np.zeros((height, width), np.int32)
+    stack = np.empty((height * width, 2), np.int32)
+    n_parts, largest, largest_size = 0, 0, 0
+    for seed in range(height * width):
+        row, column = seed // width, seed % width
+        if mask[row, column] and part[row, column] == 0:
+            n_parts += 1
+            size = flood(part, stack, row, column, n_parts, mask, True)
+            if size > largest_size:
+                largest, largest_size = n_parts, size
+    kept = part == largest
+    part[:] = 0
+    flood(part, stack, 0, 0, -1, kept, False)
+    return part != -1
+
+
+@kernel
+def flood(
+    part: NDArray[np.int32],
+    stack: NDArray[np.int32],
+    row: int,
+    column: int,
+    mark: int,
+    mask: NDArray[np.bool_],
+    value: bool,
+) -> int:
+    """Mark everything 4-connected to a pixel that has ``mask == value``; return how many pixels that is."""
+    height, width = mask.shape
+    stack[0, 0], stack[0, 1] = row, column
+    part[row, column] = mark
+    waiting, size = 1, 0
+    while waiting > 0:
+        waiting -= 1
+        row, column = stack[waiting, 0], stack[waiting, 1]
+        size += 1
+        for step in range(4):
+            next_row = row + (step == 0) - (step == 1)
+            next_column = column + (step == 2) - (step == 3)
+            inside = 0 <= next_row < height and 0 <= next_column < width
+            if inside and part[next_row, next_column] == 0 and mask[next_row, next_column] == value:
+                part[next_row, next_column] = mark
+                stack[waiting, 0], stack[waiting, 1] = next_row, next_column
+                waiting += 1
+    return size
+
+
+@kernel
+def contact_pairs(label_map: NDArray[np.int32], gap: int) -> NDArray[np.int32]:
+    """List the pairs of labels with at most ``gap`` background pixels between them (8-neighbourhood).
+
+    Args:
+        label_map: int32 (H, W).
+        gap: 0 for direct contact.
+
+    Returns:
+        int32 (k, 2), smaller id first; pairs occur more than once.
+    """
+    found = np.empty((1024, 2), np.int32)
+    n = 0
+    height, width = label_map.shape
+    for row in range(height):
+        for column in range(width):
+            label = label_map[row, column]
+            if label == 0:
+                continue
+            # Half of the neighbourhood is enough: the other half sees the pair from the other cell.
+            for next_row in range(row, min(row + gap + 2, height)):
+                for next_column in range(max(column - gap - 1, 0), min(column + gap + 2, width)):
+                    other = label_map[next_row, next_column]
+                    if other == 0 or other == label:
+                        continue
+                    low, high = min(label, other), max(label, other)
+                    if n > 0 and found[n - 1, 0] == low and found[n - 1, 1] == high:
+                        continue
+                    if n == len(found):
+                        grown = np.empty((2 * n, 2), np.int32)
+                        grown[:n] = found
+                        found = grown
+                    found[n, 0], found[n, 1] = low, high
+                    n += 1
+    return found[:n]

@@ -1,0 +1,203 @@
+"""Kernels that turn a stored outline into pixel runs and bit rows, and test those against a bit plane."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rbc_lightning.masks.jit import kernel
+
+# A line through a cell crosses its outline this often at most; wilder poses are drawn again.
+MAX_CROSSINGS = 32
+
+ZERO = np.uint64(0)
+ONE = np.uint64(1)
+WORD = np.uint64(64)
+LAST_BIT = np.uint64(63)
+ALL_BITS = np.uint64(0xFFFFFFFFFFFFFFFF)
+
+
+class Brush(NamedTuple):
+    """Working memory for one posed shape; offsets are relative to its centre.
+
+    Attributes:
+        crossings: int32 (2 reach + 1, MAX_CROSSINGS), columns where a row's scan line crosses the outline.
+        n_crossings: int32 (2 reach + 1,).
+        runs: int32 (n, 3), row, first column, column after the last.
+        parent: int32 (n,), union-find forest over the runs.
+        bits: uint64 (rows, words), the shape.
+        halo: uint64 (rows + 2, words), the shape grown by one pixel in its 8-neighbourhood.
+        box: int64 (6,), top row, rows, column of bit 0, words, runs, area.
+    """
+
+    crossings: NDArray[np.int32]
+    n_crossings: NDArray[np.int32]
+    runs: NDArray[np.int32]
+    parent: NDArray[np.int32]
+    bits: NDArray[np.uint64]
+    halo: NDArray[np.uint64]
+    box: NDArray[np.int64]
+
+
+TOP, ROWS, LEFT, WORDS, RUNS, AREA = range(6)
+
+
+def new_brush(reach: int) -> Brush:
+    """Allocate working memory for shapes that extend at most ``reach`` pixels from their centre."""
+    rows = 2 * reach + 1
+    words = (rows + 2 + 63) // 64 + 1
+    n_runs = rows * MAX_CROSSINGS // 2
+    return Brush(
+        np.zeros((rows, MAX_CROSSINGS), np.int32),
+        np.zeros(rows, np.int32),
+        np.zeros((n_runs, 3), np.int32),
+        np.zeros(n_runs, np.int32),
+        np.zeros((rows, words), np.uint64),
+        np.zeros((rows + 2, words), np.uint64),
+        np.zeros(6, np.int64),
+    )
+
+
+@kernel
+def rasterise(vertices: NDArray[np.int16], start: int, stop: int, pose: NDArray[np.float64], brush: Brush) -> bool:
+    """Fill the polygon ``vertices[start:stop]``, mapped by the 2 x 2 matrix ``pose``, at pixel centres.
+
+    Returns:
+        False where the pose leaves nothing, several pieces, or a row crossed too often.
+    """
+    reach = (brush.crossings.shape[0] - 1) // 2
+    first, last = reach, -reach
+    brush.n_crossings[:] = 0
+    # Half, because corners are stored doubled.
+    a, b, c, d = pose[0, 0] / 2, pose[0, 1] / 2, pose[1, 0] / 2, pose[1, 1] / 2
+    row, column = float(vertices[stop - 1, 0]), float(vertices[stop - 1, 1])
+    y_end, x_end = a * row + b * column, c * row + d * column
+    for corner in range(start, stop):
+        y, x = y_end, x_end
+        row, column = float(vertices[corner, 0]), float(vertices[corner, 1])
+        y_end, x_end = a * row + b * column, c * row + d * column
+        low, high = int(np.ceil(min(y, y_end))), int(np.ceil(max(y, y_end)))
+        if low == high:
+            continue
+        first, last = min(first, low), max(last, high - 1)
+        slope = (x_end - x) / (y_end - y)
+        for line in range(low, high):
+            n = brush.n_crossings[line + reach]
+            if n == MAX_CROSSINGS:
+                return False
+            _insert(brush.crossings[line + reach], n, int(np.ceil(x + (line - y) * slope)))
+            brush.n_crossings[line + reach] = n + 1
+    _collect_runs(first, last, reach, brush)
+    return brush.box[AREA] > 0 and count_parts(brush, -reach, reach + 1, -reach, reach + 1) == 1
+
+
+@kernel
+def _insert(values: NDArray[np.int32], n: int, value: int) -> None:
+    """Insert into the first n entries of a sorted array."""
+    place = n
+    while place > 0 and values[place - 1] > value:
+        values[place] = values[place - 1]
+        place -= 1
+    values[place] = value
+
+
+@kernel
+def _collect_runs(first: int, last: int, reach: int, brush: Brush) -> None:
+    """Pair the crossings of every row into runs (even-odd rule), joining those that meet."""
+    n_runs, area = 0, 0
+    left, right = reach + 1, -reach - 1
+    for line in range(first, last + 1):
+        crossings = brush.crossings[line + reach]
+        row_start = n_runs
+        for pair in range(0, brush.n_crossings[line + reach], 2):
+            start, stop = crossings[pair], crossings[pair + 1]
+            if start == stop:
+                continue
+            area += stop - start
+            left, right = min(left, start), max(right, stop)
+            if n_runs > row_start and brush.runs[n_runs - 1, 2] == start:
+                brush.runs[n_runs - 1, 2] = stop
+                continue
+            brush.runs[n_runs, 0], brush.runs[n_runs, 1], brush.runs[n_runs, 2] = line, start, stop
+            n_runs += 1
+    box = brush.box
+    box[RUNS], box[AREA] = n_runs, area
+    if n_runs > 0:
+        box[TOP], box[ROWS] = brush.runs[0, 0], brush.runs[n_runs - 1, 0] - brush.runs[0, 0] + 1
+        # One spare column on each side takes the halo.
+        box[LEFT], box[WORDS] = left - 1, (right - left + 2 + 63) // 64
+
+
+@kernel
+def count_parts(brush: Brush, top: int, bottom: int, left: int, right: int) -> int:
+    """Count the 4-connected parts of the shape inside the window [top, bottom) x [left, right)."""
+    runs, parent = brush.runs, brush.parent
+    parts, previous, row_start = 0, 0, 0
+    for run in range(brush.box[RUNS]):
+        parent[run] = run
+        if run > 0 and runs[run, 0] != runs[run - 1, 0]:
+            previous = row_start if runs[run, 0] == runs[run - 1, 0] + 1 else run
+            row_start = run
+        start, stop = max(runs[run, 1], left), min(runs[run, 2], right)
+        if runs[run, 0] < top or runs[run, 0] >= bottom or start >= stop:
+            continue
+        parts += 1
+        for other in range(previous, row_start):
+            inside = runs[other, 0] >= top and max(runs[other, 1], left) < min(runs[other, 2], right)
+            if inside and max(runs[other, 1], start) < min(runs[other, 2], stop):
+                root, other_root = _root(parent, run), _root(parent, other)
+                if root != other_root:
+                    parent[root] = other_root
+                    parts -= 1
+    return parts
+
+
+@kernel
+def _root(parent: NDArray[np.int32], run: int) -> int:
+    while parent[run] != run:
+        run = parent[run]
+    return run
+
+
+@kernel
+def pack(brush: Brush) -> None:
+    """Write the runs as bit rows, and the bit rows grown by one pixel as the halo."""
+    rows, words, left = brush.box[ROWS], brush.box[WORDS], brush.box[LEFT]
+    brush.bits[:rows, :words] = 0
+    brush.halo[: rows + 2, :words] = 0
+    for run in range(brush.box[RUNS]):
+        line = brush.runs[run, 0] - brush.box[TOP]
+        start, stop = brush.runs[run, 1] - left, brush.runs[run, 2] - left
+        for word in range(start >> 6, ((stop - 1) >> 6) + 1):
+            low, high = max(start - (word << 6), 0), min(stop - (word << 6), 64)
+            brush.bits[line, word] |= (ALL_BITS >> np.uint64(64 - (high - low))) << np.uint64(low)
+    for line in range(rows):
+        for word in range(words):
+            here = brush.bits[line, word]
+            grown = here | (here << ONE) | (here >> ONE)
+            if word > 0:
+                grown |= brush.bits[line, word - 1] >> LAST_BIT
+            if word + 1 < words:
+                grown |= brush.bits[line, word + 1] << LAST_BIT
+            brush.halo[line, word] |= grown
+            brush.halo[line + 1, word] |= grown
+            brush.halo[line + 2, word] |= grown
+
+
+@kernel
+def shifted(line: NDArray[np.uint64], word: int, words: int, shift: np.uint64) -> np.uint64:
+    """Word ``word`` of a bit row moved up by 0..63 bits; the row grows by one word."""
+    value = line[word] << shift if word < words else ZERO
+    if word > 0:
+        # Two steps, because a shift by 64 bits is not defined.
+        value |= (line[word - 1] >> ONE) >> (LAST_BIT - shift)
+    return value
+
+
+@kernel
+def popcount(value: np.uint64) -> int:
+    """Count the set bits of a word; LLVM makes one instruction of it."""
+    value = value - ((value >> ONE) & np.uint64(0x5555555555555555))
+    value = (value & np.uint64(0x3333333333333333)) + ((value >> np.uint64(2)) & np.uint64(0x3333333333333333))
+    value = (value + (value >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
+    return int((value * np.uint64(0x0101010101010101)) >> np.uint64(56))

@@ -1,0 +1,174 @@
+"""The cell shape database of S3 section 4.1.1: outlines of whole cells, ready to be turned and drawn."""
+
+import math
+import os
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rbc_lightning.masks import measure, outlines, raster
+
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class ShapeBank:
+    """Binary cell shapes, each stored as a polygon that gives its pixels back exactly.
+
+    Turning and filling a polygon costs its corners and rows; warping a bitmap would cost its area. Coordinates are
+    relative to the rounded centroid, floor(centroid + 1/2), and doubled (see `outlines.outline`).
+
+    Args:
+        vertices: int16 (n_vertices, 2), doubled row and column of the corners of all polygons.
+        starts: int64 (n_shapes + 1,), where each shape's corners begin in ``vertices``; the last is the end.
+        areas: int32 (n_shapes,), pixels of each shape.
+
+    Raises:
+        ValueError: the arrays do not describe shapes.
+    """
+
+    vertices: NDArray[np.int16]
+    starts: NDArray[np.int64]
+    areas: NDArray[np.int32]
+
+    def __post_init__(self) -> None:
+        if self.vertices.ndim != 2 or self.vertices.shape[1] != 2 or len(self.starts) != len(self.areas) + 1:
+            raise ValueError(
+                f"vertices must be (n, 2) with one start per shape and one end, got {self.vertices.shape}, "
+                f"{len(self.starts)} starts and {len(self.areas)} areas"
+            )
+        if self.starts[0] != 0 or self.starts[-1] != len(self.vertices) or bool((np.diff(self.starts) < 3).any()):
+            raise ValueError(f"starts must rise from 0 to {len(self.vertices)} by at least 3, the corners of a triangle")
+
+    @classmethod
+    def from_label_maps(cls, label_maps: Iterable[NDArray[np.integer]]) -> "ShapeBank":
+        """Collect every cell that is not cut by the image border (S3 4.1.1).
+
+        Of a label in several pieces the largest is kept; holes are filled.
+
+        Args:
+            label_maps: integer (H, W) arrays, 0 = background; they may differ in size.
+
+        Returns:
+            The bank; it may be empty, which `MaskSampler` refuses.
+
+        Raises:
+            TypeError: a label map is not of an integer type.
+            ValueError: a label map is not a (H, W) array of ids >= 0.
+        """
+        shapes = [shape for label_map in label_maps for shape in _whole_cells(label_map)]
+        polygons = [outlines.outline(shape) for shape in shapes]
+        return _join(polygons, np.array([shape.sum() for shape in shapes], np.int32))
+
+    def __len__(self) -> int:
+        return len(self.areas)
+
+    def extents(self) -> NDArray[np.int64]:
+        """Height and width of every shape in pixels, int64 (n, 2)."""
+        if len(self) == 0:
+            return np.empty((0, 2), np.int64)
+        low, high = (limit.reduceat(self.vertices, self.starts[:-1]) for limit in (np.minimum, np.maximum))
+        return (high.astype(np.int64) - low) // 2
+
+    def radii(self) -> NDArray[np.float64]:
+        """Distance of the farthest corner from the centre of every shape in pixels, float64 (n,)."""
+        if len(self) == 0:
+            return np.empty(0)
+        corners = self.vertices.astype(np.float64) / 2
+        return np.maximum.reduceat(np.hypot(corners[:, 0], corners[:, 1]), self.starts[:-1])
+
+    def select(self, keep: NDArray[np.bool_] | NDArray[np.integer]) -> "ShapeBank":
+        """Return the bank of the chosen shapes.
+
+        Args:
+            keep: bool (n,) or indices.
+
+        Returns:
+            A new bank, in the order given.
+        """
+        chosen = np.arange(len(self))[keep]
+        return _join([self.vertices[self.starts[i] : self.starts[i + 1]] for i in chosen], self.areas[chosen])
+
+    def mask(self, index: int) -> NDArray[np.bool_]:
+        """Draw one shape as it was collected.
+
+        Args:
+            index: which shape.
+
+        Returns:
+            bool (h, w), cropped to the shape.
+        """
+        reach = math.ceil(float(self.radii()[index])) + 1
+        brush = raster.new_brush(reach)
+        raster.rasterise(self.vertices, self.starts[index], self.starts[index + 1], np.eye(2), brush)
+        runs = brush.runs[: brush.box[raster.RUNS]]
+        filled = np.zeros((runs[:, 0].max() - runs[:, 0].min() + 1, runs[:, 2].max() - runs[:, 1].min()), np.bool_)
+        for row, start, stop in runs - [runs[:, 0].min(), runs[:, 1].min(), runs[:, 1].min()]:
+            filled[row, start:stop] = True
+        return filled
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the bank as a compressed .npz file, atomically.
+
+        Args:
+            path: the file to write; its folder must exist.
+        """
+        target = Path(path)
+        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=target.name, suffix=".tmp")
+        try:
+            with os.fdopen(handle, "wb") as stream:
+                np.savez_compressed(
+                    stream, version=np.int64(FORMAT_VERSION), vertices=self.vertices, starts=self.starts, areas=self.areas
+                )
+            Path(temporary).replace(target)
+        finally:
+            Path(temporary).unlink(missing_ok=True)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> "ShapeBank":
+        """Read a bank that `save` wrote.
+
+        Args:
+            path: the .npz file.
+
+        Returns:
+            The bank.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            ValueError: the file is not a shape bank of this version.
+        """
+        with np.load(path, allow_pickle=False) as archive:
+            if not {"version", "vertices", "starts", "areas"} <= set(archive.files):
+                raise ValueError(f"{path} is not a shape bank: it holds {sorted(archive.files)}; make it with save()")
+            if int(archive["version"]) != FORMAT_VERSION:
+                raise ValueError(
+                    f"{path} is a shape bank of version {int(archive['version'])}, expected {FORMAT_VERSION}; "
+                    "make it again with ShapeBank.from_label_maps"
+                )
+            return cls(archive["vertices"], archive["starts"], archive["areas"])
+
+
+def _whole_cells(label_map: NDArray[np.integer]) -> list[NDArray[np.bool_]]:
+    """Crop every label that does not reach the image border, with a margin of one background pixel."""
+    labels = measure.check_label_map(label_map)
+    height, width = labels.shape
+    cells = []
+    for label, row in enumerate(measure.cell_moments(labels, int(labels.max()))):
+        top, bottom, left, right = row[measure.TOP :]
+        if row[measure.AREA] == 0 or top == 0 or left == 0 or bottom == height - 1 or right == width - 1:
+            continue
+        crop = labels[top - 1 : bottom + 2, left - 1 : right + 2] == label
+        cells.append(measure.largest_filled_component(crop))
+    return cells
+
+
+def _join(polygons: list[NDArray[np.int16]], areas: NDArray[np.int32]) -> ShapeBank:
+    """Lay polygons end to end."""
+    starts = np.cumsum([0] + [len(polygon) for polygon in polygons]).astype(np.int64)
+    vertices = np.concatenate(polygons) if polygons else np.empty((0, 2), np.int16)
+    return ShapeBank(vertices, starts, areas)

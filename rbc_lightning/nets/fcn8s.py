@@ -1,0 +1,241 @@
+"""FCN-8s on a VGG16 trunk (S3 section 5.2; Long, Shelhamer and Darrell 2015), trainable from scratch.
+
+Parts are separate so that other heads can stand on the same trunk: `VGG16Trunk` gives features at strides
+8, 16 and 32, `SkipDecoder` scores and fuses them up to the input's resolution, `FCN8s` is one of each.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+Padding = Literal["same", "caffe"]
+
+VGG16_BLOCKS: tuple[tuple[int, int], ...] = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
+"""Channels and number of 3x3 convolutions of VGG16's five blocks."""
+FC_CHANNELS = 4096
+STRIDE = 32
+# The released nets pad the input by 100 and cut the surplus away again at these offsets (pixels of each scale).
+CAFFE_INPUT_PAD, CAFFE_CROP_POOL4, CAFFE_CROP_POOL3, CAFFE_CROP_OUTPUT = 100, 5, 9, 31
+
+
+class TrunkFeatures(NamedTuple):
+    """Feature maps (B, C, h, w) of the trunk: after pool3 (stride 8), after pool4 (16), after fc7 (32)."""
+
+    pool3: Tensor
+    pool4: Tensor
+    fc7: Tensor
+
+
+def scaled(channels: int, width: float) -> int:
+    """Number of channels at a width factor, at least 1."""
+    return max(1, round(channels * width))
+
+
+class VGG16Trunk(nn.Module):
+    """VGG16's convolutions, and its first two fully connected layers as convolutions (fc6 7x7, fc7 1x1).
+
+    Args:
+        width: Factor on every channel number.
+        batch_norm: Put a batch norm between every convolution and its ReLU.
+        dropout: Probability of zeroing a channel's value after fc6 and fc7.
+        padding: "same" pads fc6 by 3; "caffe" pads the first convolution by 100 and fc6 not at all.
+        fc_channels: Channels of fc6 and fc7; None means 4096 times `width`.
+        in_channels: Channels of the input.
+    """
+
+    def __init__(
+        self,
+        width: float = 1.0,
+        batch_norm: bool = True,
+        dropout: float = 0.5,
+        padding: Padding = "same",
+        fc_channels: int | None = None,
+        in_channels: int = 3,
+    ) -> None:
+        super().__init__()
+        caffe = padding == "caffe"
+        self.blocks = nn.ModuleList()
+        previous = in_channels
+        for index, (channels, n_convs) in enumerate(VGG16_BLOCKS):
+            first_padding = CAFFE_INPUT_PAD if caffe and index == 0 else 1
+            layers: list[nn.Module] = []
+            for conv in range(n_convs):
+                layers += _conv(previous, scaled(channels, width), 3, first_padding if conv == 0 else 1, batch_norm)
+                previous = scaled(channels, width)
+            layers.append(nn.MaxPool2d(2, ceil_mode=caffe))
+            self.blocks.append(nn.Sequential(*layers))
+        fc = scaled(FC_CHANNELS, width) if fc_channels is None else fc_channels
+        self.fc = nn.Sequential(
+            *_conv(previous, fc, 7, 0 if caffe else 3, batch_norm),
+            nn.Dropout(dropout),
+            *_conv(fc, fc, 1, 0, batch_norm),
+            nn.Dropout(dropout),
+        )
+        self.out_channels = (scaled(256, width), scaled(512, width), fc)
+
+    def forward(self, image: Tensor) -> TrunkFeatures:
+        """Features of an image batch (B, in_channels, H, W); for "same" padding H and W are multiples of 32."""
+        features: list[Tensor] = []
+        for block in self.blocks:
+            image = block(image)
+            features.append(image)
+        return TrunkFeatures(pool3=features[2], pool4=features[3], fc7=self.fc(image))
+
+
+class SkipDecoder(nn.Module):
+    """Scores three feature maps by 1x1 convolutions and adds them up, by x2, x2 and x8 transposed convolutions.
+
+    Args:
+        in_channels: Channels after pool3, pool4 and fc7 (`VGG16Trunk.out_channels`).
+        n_classes: Channels of the logits.
+        padding: "same" keeps scales aligned by padding, "caffe" by the released nets' crops.
+        learn_upsampling: Train the transposed convolutions, which start as bilinear interpolation. The released
+            nets keep them frozen.
+    """
+
+    def __init__(
+        self, in_channels: tuple[int, int, int], n_classes: int, padding: Padding = "same", learn_upsampling: bool = True
+    ) -> None:
+        super().__init__()
+        self.padding = padding
+        pool3, pool4, fc7 = in_channels
+        self.score_pool3 = nn.Conv2d(pool3, n_classes, 1)
+        self.score_pool4 = nn.Conv2d(pool4, n_classes, 1)
+        self.score_fc7 = nn.Conv2d(fc7, n_classes, 1)
+        self.upscore_fc7 = _bilinear_upsampling(n_classes, 2, padding)
+        self.upscore_pool4 = _bilinear_upsampling(n_classes, 2, padding)
+        self.upscore_pool3 = _bilinear_upsampling(n_classes, 8, padding)
+        if not learn_upsampling:
+            for layer in (self.upscore_fc7, self.upscore_pool4, self.upscore_pool3):
+                layer.requires_grad_(False)
+
+    def forward(self, features: TrunkFeatures, size: tuple[int, int]) -> Tensor:
+        """Logits (B, n_classes, H, W) for `size` = (H, W), the image's size before any padding."""
+        caffe = self.padding == "caffe"
+        fused = self.upscore_fc7(self.score_fc7(features.fc7))
+        skip = self.score_pool4(features.pool4)
+        fused = fused + _crop(skip, CAFFE_CROP_POOL4 if caffe else 0, fused.shape[-2:])
+        fused = self.upscore_pool4(fused)
+        skip = self.score_pool3(features.pool3)
+        fused = fused + _crop(skip, CAFFE_CROP_POOL3 if caffe else 0, fused.shape[-2:])
+        return _crop(self.upscore_pool3(fused), CAFFE_CROP_OUTPUT if caffe else 0, size)
+
+
+class FCN8s(nn.Module):
+    """Fully convolutional network with skips at strides 8 and 16, after Long et al. 2015 (S3 section 5.2).
+
+    At width 1 without batch norm it has the released net's parameters: 134,265,699 for one class.
+    All convolutions start from He's normal initialisation: with the zero-initialised score layers of the
+    released solver, which expects pretrained weights, training from scratch does not start.
+
+    Args:
+        n_classes: Channels of the logits; 1 for foreground against background.
+        width: Factor on every channel number; 0.25 is right for two CPU cores.
+        batch_norm: Put a batch norm between every trunk convolution and its ReLU.
+        dropout: Dropout probability after fc6 and fc7.
+        padding: "same" (cheap) or "caffe" (the released nets' 100 px border and crops).
+        fc_channels: Channels of fc6 and fc7; None means 4096 times `width`.
+        learn_upsampling: Train the bilinear transposed convolutions.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+    """
+
+    def __init__(
+        self,
+        n_classes: int = 1,
+        width: float = 1.0,
+        batch_norm: bool = True,
+        dropout: float = 0.5,
+        padding: Padding = "same",
+        fc_channels: int | None = None,
+        learn_upsampling: bool = True,
+    ) -> None:
+        super().__init__()
+        _check_arguments(n_classes, width, dropout, padding, fc_channels)
+        self.padding = padding
+        self.trunk = VGG16Trunk(width, batch_norm, dropout, padding, fc_channels)
+        self.decoder = SkipDecoder(self.trunk.out_channels, n_classes, padding, learn_upsampling)
+        initialize(self)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Logits of an image batch.
+
+        Args:
+            image: Float (B, 3, H, W), normalised; any H and W.
+
+        Returns:
+            Logits (B, n_classes, H, W).
+
+        Raises:
+            ValueError: If `image` has another shape.
+        """
+        if image.ndim != 4 or image.shape[1] != 3:
+            raise ValueError(f"FCN8s takes images of shape (B, 3, H, W), got {tuple(image.shape)}.")
+        height, width = image.shape[-2:]
+        if self.padding == "same":
+            image = pad_to_multiple(image, STRIDE)
+        logits: Tensor = self.decoder(self.trunk(image), (height, width))
+        return logits
+
+
+def pad_to_multiple(image: Tensor, multiple: int) -> Tensor:
+    """Repeat the last row and column of (B, C, H, W) until H and W are multiples of `multiple`."""
+    height, width = image.shape[-2:]
+    bottom, right = -height % multiple, -width % multiple
+    return F.pad(image, (0, right, 0, bottom), mode="replicate") if bottom or right else image
+
+
+def initialize(module: nn.Module) -> None:
+    """He's normal initialisation of all convolutions; transposed convolutions keep their bilinear weights."""
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv2d):
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+
+
+def bilinear_kernel(factor: int) -> Tensor:
+    """Weights (2 * factor, 2 * factor) with which a transposed convolution of stride `factor` is bilinear."""
+    size = 2 * factor
+    ramp = 1 - (torch.arange(size) - (size - 1) / 2).abs() / factor
+    return ramp[:, None] * ramp[None, :]
+
+
+def _bilinear_upsampling(n_classes: int, factor: int, padding: Padding) -> nn.ConvTranspose2d:
+    margin = factor // 2 if padding == "same" else 0
+    layer = nn.ConvTranspose2d(n_classes, n_classes, 2 * factor, stride=factor, padding=margin, bias=False)
+    # Each class is upsampled by itself at the start; the weights between classes exist, as in the released net.
+    with torch.no_grad():
+        layer.weight.zero_()
+        layer.weight[range(n_classes), range(n_classes)] = bilinear_kernel(factor)
+    return layer
+
+
+def _conv(in_channels: int, out_channels: int, kernel: int, padding: int, batch_norm: bool) -> list[nn.Module]:
+    # A bias in front of a batch norm would be cancelled by it.
+    conv = nn.Conv2d(in_channels, out_channels, kernel, padding=padding, bias=not batch_norm)
+    norm: list[nn.Module] = [nn.BatchNorm2d(out_channels)] if batch_norm else []
+    return [conv, *norm, nn.ReLU(inplace=True)]
+
+
+def _crop(features: Tensor, offset: int, size: torch.Size | tuple[int, ...]) -> Tensor:
+    return features[..., offset : offset + size[0], offset : offset + size[1]]
+
+
+def _check_arguments(n_classes: int, width: float, dropout: float, padding: str, fc_channels: int | None) -> None:
+    if n_classes < 1:
+        raise ValueError(f"n_classes must be at least 1, got {n_classes}.")
+    if not (math.isfinite(width) and width > 0):
+        raise ValueError(f"width must be a positive factor such as 1.0 or 0.25, got {width}.")
+    if not 0 <= dropout < 1:
+        raise ValueError(f"dropout must lie in [0, 1), got {dropout}.")
+    if padding not in ("same", "caffe"):
+        raise ValueError(f"padding must be 'same' or 'caffe', got {padding!r}.")
+    if fc_channels is not None and fc_channels < 1:
+        raise ValueError(f"fc_channels must be at least 1 or None, got {fc_channels}.")

@@ -1,0 +1,125 @@
+"""Generator and encoder of `style="modulated"`: styles that survive normalisation.
+
+pix2pixHD concatenates style and condition at the input and removes their level again by instance norm, in the generator
+and in the encoder. Here condition and style set scale and shift after every normalisation instead (SPADE; Park et al.
+2019), and an instance's mean colour stands beside what the encoder learns.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from rbc_lightning.nets.instance_pooling import pool_instances
+
+
+class Modulation(nn.Module):
+    """Normalise, then scale and shift every pixel by a 3x3 convolution of the resized input.
+
+    Args:
+        channels: of the features.
+        map_channels: of condition, style and noise together.
+    """
+
+    def __init__(self, channels: int, map_channels: int) -> None:
+        super().__init__()
+        self.scale_shift = nn.Conv2d(map_channels, 2 * channels, 3, padding=1)
+
+    def forward(self, x: Tensor, maps: Tensor) -> Tensor:
+        """Modulate `x` (B, channels, H, W) by `maps` (B, map_channels, H, W)."""
+        scale, shift = self.scale_shift(maps).chunk(2, dim=1)
+        return cast(Tensor, F.instance_norm(x) * (1 + scale) + shift)
+
+
+class ModulatedBlock(nn.Module):
+    """Residual block: twice modulation, ReLU, 3x3 convolution."""
+
+    def __init__(self, channels: int, map_channels: int) -> None:
+        super().__init__()
+        self.modulations = nn.ModuleList(Modulation(channels, map_channels) for _ in range(2))
+        self.convs = nn.ModuleList(nn.Conv2d(channels, channels, 3, padding=1) for _ in range(2))
+
+    def forward(self, x: Tensor, maps: Tensor) -> Tensor:
+        """Map (B, channels, H, W) to the same shape."""
+        y = x
+        for modulation, conv in zip(self.modulations, self.convs, strict=True):
+            y = conv(F.relu(modulation(y, maps)))
+        return x + y
+
+
+class ModulatedGenerator(nn.Module):
+    """Paint from coarse to fine, the input modulating every level at its own resolution.
+
+    There is no way down: the lowest level starts from the averaged input, since each level sees the input anyway.
+    Upsampling is nearest neighbour before a convolution: transposed ones leave a checkerboard.
+
+    Args: as for `GlobalGenerator`.
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int = 3, base_channels: int = 16, n_downsample: int = 3, n_blocks: int = 6
+    ) -> None:
+        super().__init__()
+        self.multiple = 2**n_downsample
+        self.n_downsample = n_downsample
+        width = base_channels * 2**n_downsample
+        self.stem = nn.Conv2d(in_channels, width, 3, padding=1)
+        self.blocks = nn.ModuleList(ModulatedBlock(width, in_channels) for _ in range(n_blocks))
+        widths = [width // 2**k for k in range(n_downsample + 1)]
+        self.convs = nn.ModuleList(nn.Conv2d(wide, narrow, 3, padding=1) for wide, narrow in pairwise(widths))
+        self.modulations = nn.ModuleList(Modulation(narrow, in_channels) for narrow in widths[1:])
+        self.to_image = nn.Sequential(nn.ReflectionPad2d(3), nn.Conv2d(base_channels, out_channels, 7), nn.Tanh())
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Generate an image.
+
+        Args:
+            x: float (B, in_channels, H, W); height and width multiples of `2**n_downsample`.
+
+        Returns:
+            float (B, out_channels, H, W) in [-1, 1].
+        """
+        maps = [x]
+        for _ in range(self.n_downsample):
+            maps.append(F.avg_pool2d(maps[-1], 2))
+        y = self.stem(maps[-1])
+        for block in self.blocks:
+            y = block(y, maps[-1])
+        for conv, modulation, level in zip(self.convs, self.modulations, reversed(maps[:-1]), strict=True):
+            y = F.relu(modulation(conv(F.interpolate(y, scale_factor=2.0, mode="nearest")), level))
+        return cast(Tensor, self.to_image(y))
+
+
+class ColourEncoder(nn.Module):
+    """Style of an instance: its mean colour, then a few learned channels.
+
+    No normalisation, so the level of an image reaches the features; strided only, since all is averaged anyway.
+
+    Args:
+        in_channels: image channels.
+        feature_channels: learned channels.
+        base_channels: width of the first layer.
+        n_downsample: stride-2 layers.
+    """
+
+    def __init__(
+        self, in_channels: int = 3, feature_channels: int = 3, base_channels: int = 16, n_downsample: int = 2
+    ) -> None:
+        super().__init__()
+        self.multiple = 2**n_downsample
+        self.style_channels = in_channels + feature_channels
+        layers: list[nn.Module] = []
+        width, inputs = base_channels, in_channels
+        for _ in range(n_downsample):
+            layers += [nn.Conv2d(inputs, width, 3, 2, padding=1), nn.LeakyReLU(0.2)]
+            inputs, width = width, 2 * width
+        self.model = nn.Sequential(*layers, nn.Conv2d(inputs, feature_channels, 3, padding=1), nn.Tanh())
+
+    def forward(self, image: Tensor, label_map: Tensor) -> Tensor:
+        """Encode; shapes as in `InstanceEncoder.forward`, with the mean colour (-1 to 1) as the first channels."""
+        learned = F.interpolate(self.model(image).float(), size=image.shape[-2:], mode="nearest")
+        return pool_instances(torch.cat((image.float(), learned), dim=1), label_map)

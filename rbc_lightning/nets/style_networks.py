@@ -1,0 +1,74 @@
+"""Build the painting networks (generator and encoder) of either style form from one set of plain numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Literal, get_args
+
+from torch import nn
+
+from rbc_lightning.nets.modulation import ColourEncoder, ModulatedGenerator
+from rbc_lightning.nets.pix2pixhd import GlobalGenerator, InstanceEncoder
+
+StyleForm = Literal["modulated", "concat"]
+
+CONDITION_CHANNELS = 3
+"""Background, cell, edge."""
+
+
+@dataclass(frozen=True)
+class PaintingSettings:
+    """Sizes of generator and encoder.
+
+    Attributes:
+        style: "modulated" (styles set scale and shift at every level, mean colours beside learned features, a noise
+            channel for texture) or "concat" (the public pix2pixHD: styles are input channels).
+        base_channels: generator width at full resolution (S3: 16).
+        n_downsample: halvings in the generator.
+        n_blocks: residual blocks at the lowest resolution.
+        feature_channels: learned style channels per instance.
+        encoder_channels: width of the encoder's first layer.
+        encoder_downsample: halvings in the encoder.
+    """
+
+    style: StyleForm = "modulated"
+    base_channels: int = 16
+    n_downsample: int = 3
+    n_blocks: int = 6
+    feature_channels: int = 3
+    encoder_channels: int = 16
+    encoder_downsample: int = 3
+
+    def __post_init__(self) -> None:
+        if self.style not in get_args(StyleForm):
+            raise ValueError(f"unknown style {self.style!r}: choose one of {', '.join(get_args(StyleForm))}")
+        for field in fields(self):
+            value, least = getattr(self, field.name), 0 if field.name == "n_blocks" else 1
+            if field.name != "style" and (not isinstance(value, int) or value < least):
+                raise ValueError(f"{field.name} must be an integer of at least {least}, got {value!r}")
+
+    @property
+    def noise_channels(self) -> int:
+        """Channels of white noise in the generator's input."""
+        return 1 if self.style == "modulated" else 0
+
+    @property
+    def style_channels(self) -> int:
+        """Length of an instance's style vector: the learned part, after the mean colour where there is one."""
+        return self.feature_channels + (3 if self.style == "modulated" else 0)
+
+    @property
+    def multiple(self) -> int:
+        """Height and width of the networks' input must be multiples of this."""
+        return int(2 ** max(self.n_downsample, self.encoder_downsample))
+
+    def build_generator(self) -> nn.Module:
+        """Return the generator: (B, condition + style + noise channels, H, W) to (B, 3, H, W) in [-1, 1]."""
+        kind = ModulatedGenerator if self.style == "modulated" else GlobalGenerator
+        in_channels = CONDITION_CHANNELS + self.style_channels + self.noise_channels
+        return kind(in_channels, 3, self.base_channels, self.n_downsample, self.n_blocks)
+
+    def build_encoder(self) -> nn.Module:
+        """Return the encoder: image (B, 3, H, W) in [-1, 1] and label map to (B, style channels, H, W)."""
+        kind = ColourEncoder if self.style == "modulated" else InstanceEncoder
+        return kind(3, self.feature_channels, self.encoder_channels, self.encoder_downsample)

@@ -1,0 +1,1 @@
+"""Stateless functions on arrays and tensors: labels, losses, metrics."""

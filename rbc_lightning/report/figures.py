@@ -1,0 +1,113 @@
+"""Pictures: colour-coded label maps, sheets of pairs, the figure of a run."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+# Figures go to files, never to a window.
+mpl.use("Agg")
+
+_DPI = 110
+_TILE = 3.2  # inches per panel
+# Colours of the cells, told apart on white and black and by most colour-blind readers.
+_ORANGE, _SKY, _GREEN, _YELLOW = (230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66)
+_BLUE, _VERMILION, _PURPLE, _GRAY = (0, 114, 178), (213, 94, 0), (204, 121, 167), (150, 150, 150)
+_PALETTE = np.array([_ORANGE, _SKY, _GREEN, _YELLOW, _BLUE, _VERMILION, _PURPLE, _GRAY], dtype=np.uint8)
+
+
+def color_labels(label_map: NDArray[np.integer], colors: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
+    """Colour a label map (H, W) as uint8 RGB (H, W, 3), background black.
+
+    Args:
+        label_map: cell ids, 0 = background.
+        colors: palette indices (H, W) from the sampler, 0 = background; without them ids cycle through the palette.
+    """
+    index = np.asarray(colors if colors is not None else label_map, dtype=np.int64)
+    painted = _PALETTE[(index - 1) % len(_PALETTE)]
+    painted[index == 0] = 0
+    return painted
+
+
+def outline(image: NDArray[np.uint8], mask: NDArray[np.bool_], color: tuple[int, int, int]) -> NDArray[np.uint8]:
+    """Draw the inner boundary of a mask (H, W) onto a copy of an image (H, W, 3)."""
+    padded = np.pad(mask, 1, mode="edge")
+    inside = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
+    drawn = image.copy()
+    drawn[mask & ~inside] = color
+    return drawn
+
+
+def save_pair_sheet(
+    path: Path,
+    names: Sequence[str],
+    label_maps: Sequence[NDArray[np.integer]],
+    *image_rows: Sequence[NDArray[Any]],
+) -> None:
+    """Save a sheet: label maps in the first row, one row for each sequence of images below."""
+    rows = [[color_labels(label_map) for label_map in label_maps], *[list(row) for row in image_rows]]
+    save_grid(path, rows, [[str(name)[:24] for name in names]])
+
+
+def save_mask_sheet(path: Path, sampled: Sequence[Any]) -> None:
+    """Save sampled masks (`SampledMask`) in their palette colours, two rows."""
+    tiles = [color_labels(mask.label_map, mask.colors) for mask in sampled]
+    titles = [f"{int(mask.label_map.max())} cells" for mask in sampled]
+    half = (len(tiles) + 1) // 2
+    save_grid(path, [tiles[:half], tiles[half:]], [titles[:half], titles[half:]])
+
+
+def save_run_figure(
+    path: Path,
+    pairs: Sequence[tuple[str, NDArray[np.uint8], NDArray[np.integer]]],
+    test_id: str,
+    sample: dict[str, Any],
+    prediction: NDArray[np.bool_],
+) -> None:
+    """Save the figure of a run: real pair, synthetic pair, and the prediction over a test image.
+
+    Args:
+        path: file to write.
+        pairs: kind, image and label map of each training pair shown.
+        test_id: name of the test image.
+        sample: the test sample (image (3, H, W) in [0, 1], label_map (H, W)).
+        prediction: foreground of the test image (H, W).
+    """
+    image = (sample["image"].permute(1, 2, 0).numpy() * 255).round().astype(np.uint8)
+    truth = sample["label_map"].numpy() > 0
+    over = outline(outline(image, truth, _BLUE), prediction, _VERMILION)
+    rows: list[list[NDArray[Any]]] = [[color_labels(label_map), picture] for _, picture, label_map in pairs]
+    titles = [[f"{kind}: label map", f"{kind}: image"] for kind, _, _ in pairs]
+    rows.append([image, over])
+    titles.append([f"test: {test_id[:18]}", "truth (blue), prediction (orange)"])
+    save_grid(path, rows, titles)
+
+
+def save_grid(path: Path, rows: Sequence[Sequence[NDArray[Any]]], titles: Sequence[Sequence[str]]) -> None:
+    """Save images in a grid; titles stand above the tiles of the rows that have them."""
+    n_columns = max(len(row) for row in rows)
+    height, width = rows[0][0].shape[:2]
+    size = (n_columns * _TILE, len(rows) * (_TILE * height / width + 0.3))
+    figure, axes = plt.subplots(len(rows), n_columns, figsize=size, squeeze=False, layout="compressed")
+    for axis in axes.flat:
+        axis.axis("off")
+    for row_number, row in enumerate(rows):
+        for column, tile in enumerate(row):
+            axes[row_number, column].imshow(tile, interpolation="nearest")
+            if row_number < len(titles) and column < len(titles[row_number]):
+                axes[row_number, column].set_title(titles[row_number][column], fontsize=8)
+    save_figure(figure, path)
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a figure as PNG, atomically, and close it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    figure.savefig(part, format="png", dpi=_DPI)
+    plt.close(figure)
+    part.replace(path)

@@ -1,0 +1,58 @@
+"""Tables of outcomes: the five columns of S3 Table 2, this run's, its finished siblings', and the paper's."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+COLUMNS = {"rd": "RD", "sd": "SD", "rd_aug": "RD+aug", "rd_sd": "RD+SD", "rd_sd_aug": "RD+SD+aug"}
+
+# Bailo et al. 2019, Table 2: the metric shown, and the five figures in the order of COLUMNS.
+PAPER = {
+    "fcn8s": ("test/dice", (0.961, 0.848, 0.962, 0.948, 0.964)),
+    "faster_rcnn": ("test/ap50", (0.781, 0.852, 0.985, 0.986, 0.993)),
+    "dcan": ("test/ap50", (0.853, 0.749, 0.885, 0.848, 0.895)),
+}
+_SAME = ("data", "data_hash", "model", "seed", "steps")
+
+
+def outcome_table(metrics: Mapping[str, Any], runs_dir: Path) -> Table:
+    """The closing table of a run.
+
+    Args:
+        metrics: this run's metrics.json.
+        runs_dir: where finished siblings (same data, model, seed and steps, another column) are looked for.
+    """
+    metric, paper = PAPER.get(metrics["model"], ("test/dice", None))
+    found = siblings(metrics, runs_dir) | {metrics["column"]: dict(metrics)}
+    table = Table(title=f"{metric} of {metrics['model']} on {metrics['data']}, seed {metrics['seed']}", title_justify="left")
+    table.add_column("")
+    for title in COLUMNS.values():
+        table.add_column(title, justify="right")
+    values = [_cell(found.get(column), metric, bold=column == metrics["column"]) for column in COLUMNS]
+    table.add_row("this data set (bold: this run)", *values)
+    if paper:
+        table.add_row("S3 Table 2 (another data set: not comparable)", *(f"{value:.3f}" for value in paper), style="dim")
+    if metrics["column"] not in COLUMNS:
+        table.caption = f"this run: {metrics[metric]:.4f}, on a mix that is none of the five columns"
+    return table
+
+
+def siblings(metrics: Mapping[str, Any], runs_dir: Path) -> dict[str, dict[str, Any]]:
+    """Finished runs that differ from this one in the column alone, by column; the newest where there are several."""
+    found: dict[str, dict[str, Any]] = {}
+    paths = sorted(Path(runs_dir).glob("*/metrics.json"), key=lambda path: path.stat().st_mtime)
+    for path in paths:
+        other = json.loads(path.read_text())
+        if all(other.get(key) == metrics.get(key) for key in _SAME):
+            found[other["column"]] = other
+    return found
+
+
+def _cell(metrics: Mapping[str, Any] | None, metric: str, *, bold: bool) -> str:
+    if metrics is None or metric not in metrics:
+        return "-"
+    text = f"{metrics[metric]:.3f}"
+    return f"[bold]{text}[/bold]" if bold else text

@@ -1,0 +1,63 @@
+"""`stage=check`: read the data set, check every file, print its statistics, draw a preview."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from omegaconf import DictConfig
+from rich.table import Table
+
+from rbc_lightning.data.formats import read_image, read_label_map
+from rbc_lightning.data.manifest import SPLITS
+from rbc_lightning.report.figures import save_pair_sheet
+from rbc_lightning.stages.inputs import console, load_inputs
+
+_SHOWN = 6
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """Number of samples that passed, and the preview."""
+
+    n_samples: int
+    preview: Path
+
+    def summary(self) -> str:
+        """One line for the end of the run."""
+        return f"{self.n_samples} samples are in order; look at {self.preview}"
+
+
+def run(cfg: DictConfig) -> CheckResult:
+    """Check the data set and describe it, split by split."""
+    inputs = load_inputs(cfg)
+    title = f"{cfg.data.name}: real samples by split (mean +- standard deviation between images)"
+    table = Table(title=title, title_justify="left")
+    for title in ("split", "images", "groups", "cells", "foreground", "cell RGB", "background RGB"):
+        table.add_column(title, justify="left" if title == "split" else "right")
+    for split in SPLITS:
+        records = inputs.manifest.split(split)
+        rows = [_describe(read_image(r.image_path), read_label_map(r.label_path)) for r in records]
+        values = np.array(rows)
+        mean, spread = np.nanmean(values, axis=0), np.nanstd(values, axis=0)
+        table.add_row(
+            split,
+            str(len(records)),
+            str(len({record.group for record in records})),
+            f"{mean[0]:.0f} +- {spread[0]:.0f}",
+            f"{mean[1]:.0%} +- {spread[1]:.0%}",
+            "/".join(f"{value:.0f}" for value in mean[2:5]) + f" +- {spread[2:5].mean():.0f}",
+            "/".join(f"{value:.0f}" for value in mean[5:8]) + f" +- {spread[5:8].mean():.0f}",
+        )
+    console.print(table)
+    shown = inputs.manifest.split("train")[:_SHOWN]
+    preview = Path(cfg.runs_dir).resolve() / f"check_{cfg.data.name}.png"
+    images = [read_image(record.image_path) for record in shown]
+    save_pair_sheet(preview, [r.sample_id for r in shown], [read_label_map(r.label_path) for r in shown], images)
+    return CheckResult(len(inputs.manifest.records), preview)
+
+
+def _describe(image: np.ndarray, label_map: np.ndarray) -> list[float]:
+    """Cells, foreground share, mean RGB of cells and of background; NaN where there is none."""
+    inside = label_map > 0
+    colors = [image[mask].mean(axis=0) if mask.any() else np.full(3, np.nan) for mask in (inside, ~inside)]
+    return [float(label_map.max()), float(inside.mean()), *colors[0], *colors[1]]

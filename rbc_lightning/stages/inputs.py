@@ -1,0 +1,69 @@
+"""What every stage starts from: the artifact store, the real samples, and the seeds derived from the base seed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from omegaconf import DictConfig
+from rich.console import Console
+
+from rbc_lightning.artifacts import ArtifactStore, content_hash
+from rbc_lightning.data.folder import read_folder
+from rbc_lightning.data.manifest import Manifest, Record, cut_validation
+from rbc_lightning.data.phantom import PhantomSpec, write_phantom
+from rbc_lightning.errors import InputError
+from rbc_lightning.stages.progress import count_progress
+
+console = Console(highlight=False)
+
+# Names of independent random streams under one base seed.
+_STREAMS = {"split": 1, "translator": 2, "synthetic": 3, "training": 4, "preview": 5}
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Real samples with their splits, and the store for what is made from them."""
+
+    store: ArtifactStore
+    manifest: Manifest
+
+    @property
+    def train_fingerprint(self) -> str:
+        """Hash of the training pairs: names and bytes."""
+        return fingerprint(self.manifest.split("train"))
+
+
+def load_inputs(cfg: DictConfig) -> Inputs:
+    """Read (or make) the data set that the configuration names, and cut validation from its train split."""
+    store = ArtifactStore(Path(cfg.artifacts_dir), announce=console.print)
+    if cfg.data.kind == "phantom":
+        manifest = _phantom(cfg, store)
+    elif cfg.data.kind == "folder":
+        manifest = read_folder(Path(cfg.data.root))
+    else:
+        raise InputError(f"data.kind={cfg.data.kind}; expected phantom or folder")
+    return Inputs(store, cut_validation(manifest, cfg.data.validation_fraction, derive_seed(cfg.seed, "split")))
+
+
+def fingerprint(records: Sequence[Record]) -> str:
+    """Hash of samples by name and bytes, whatever their place on disk."""
+    return content_hash([[record.sample_id, record.image_sha256, record.label_sha256] for record in records])
+
+
+def derive_seed(seed: int, stream: str) -> int:
+    """A seed for one named random stream; streams under one base seed are independent of each other."""
+    return int(np.random.SeedSequence([seed, _STREAMS[stream]]).generate_state(1, np.uint32)[0])
+
+
+def _phantom(cfg: DictConfig, store: ArtifactStore) -> Manifest:
+    data = cfg.data
+    spec = PhantomSpec(height=data.height, width=data.width)
+
+    def build(directory: Path) -> None:
+        with count_progress("Drawing the phantom", data.n_train + data.n_test) as advance:
+            write_phantom(directory / "data", spec, data.n_train, data.n_test, data.phantom_seed, progress=advance)
+
+    settings = {key: value for key, value in data.items() if key not in ("validation_fraction", "name")}
+    artifact = store.get("phantom", settings, [], build)
+    return read_folder(artifact.path / "data")

@@ -1,0 +1,124 @@
+"""`stage=synthesize`: synthetic pairs, sampled and painted, with lineage."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from omegaconf import DictConfig
+
+from rbc_lightning.artifacts import content_hash, to_plain
+from rbc_lightning.data.formats import file_sha256, read_image, read_label_map, write_image, write_label_map
+from rbc_lightning.data.manifest import Lineage, Manifest, Record, refuse_held_out_sources
+from rbc_lightning.errors import InputError
+from rbc_lightning.report.figures import save_pair_sheet
+from rbc_lightning.stages.inputs import Inputs, console, load_inputs
+from rbc_lightning.stages.masks import build_sampler, mask_seed, shape_bank
+from rbc_lightning.stages.progress import count_progress
+from rbc_lightning.stages.translator import device_of, get_translator
+
+
+@dataclass(frozen=True)
+class SynthesizeResult:
+    """Where the synthetic pairs are."""
+
+    manifest: Path
+    count: int
+    figure: Path
+
+    def summary(self) -> str:
+        """One line for the end of the run."""
+        return f"{self.count} synthetic pairs listed in {self.manifest}; look at {self.figure}"
+
+
+def run(cfg: DictConfig) -> SynthesizeResult:
+    """Make `synthetic.count` pairs and a sheet of the first."""
+    records = get_synthetic(cfg, load_inputs(cfg), cfg.synthetic.count)
+    directory = records[0].image_path.parent.parent
+    shown = records[:6]
+    figure = directory / "sheet.png"
+    images = [read_image(record.image_path) for record in shown]
+    save_pair_sheet(figure, [r.sample_id for r in shown], [read_label_map(r.label_path) for r in shown], images)
+    return SynthesizeResult(directory / "manifest.csv", len(records), figure)
+
+
+def get_synthetic(cfg: DictConfig, inputs: Inputs, count: int) -> tuple[Record, ...]:
+    """The first `count` pairs of the synthetic set that the config describes; those that are missing are made.
+
+    Pair number i depends on the settings, the seed and i alone: a larger set begins with the smaller one.
+    """
+    if count == 0:
+        return ()
+    if cfg.synthetic.path is not None:
+        return _given(Path(cfg.synthetic.path), count)
+    bank = shape_bank(inputs)
+    trained = get_translator(cfg, inputs)
+    refuse_held_out_sources(inputs.manifest, f"the translator in {trained.directory}", trained.trained_on)
+    settings = {"sampler": cfg.sampler, "style": cfg.synthetic.style, "seed": cfg.seed, "format": 1}
+    sources = [bank.key, trained.weights_hash]
+
+    def build(directory: Path) -> None:
+        sampler, translator = build_sampler(cfg, bank), trained.load(device_of(cfg))
+
+        def draw(index: int) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
+            mask_draw, style_draw = mask_seed(cfg.seed, index).spawn(2)
+            label_map = sampler.sample(mask_draw).label_map
+            return label_map, translator.paint(label_map, style_draw, cfg.synthetic.style)
+
+        # The shape bank's sources are the train split; the translator's may differ when translator.path was given.
+        trained_on = tuple(sorted({*inputs.manifest.ids("train"), *trained.trained_on}))
+        config_hash = content_hash({"settings": to_plain(settings), "inputs": sources})
+        records: list[Record] = []
+        with count_progress("Synthesising", count) as advance:
+            for index in range(count):
+                lineage = Lineage(f"{cfg.seed}/{index}", config_hash, trained.weights_hash, trained_on)
+                records.append(_make_pair(directory, f"synthetic_{index:05d}", partial(draw, index), lineage))
+                advance(index + 1, count)
+        Manifest(tuple(records)).save(directory / "manifest.csv")
+
+    artifact = inputs.store.extend("synthetic", settings, sources, lambda d: _count(d) >= count, build)
+    if artifact.reused:
+        console.print(f"Reused {count} synthetic pairs")
+    return Manifest.load(artifact.path / "manifest.csv").records[:count]
+
+
+def _make_pair(
+    directory: Path,
+    name: str,
+    draw: Callable[[], tuple[NDArray[np.int32], NDArray[np.uint8]]],
+    lineage: Lineage,
+) -> Record:
+    """Draw and write one pair (label map, image), unless an interrupted run already did."""
+    image_path, label_path = directory / "images" / f"{name}.png", directory / "labels" / f"{name}.png"
+    if not (image_path.is_file() and label_path.is_file()):
+        label_map, image = draw()
+        label_path = write_label_map(label_path, label_map)
+        write_image(image_path, image)
+    return Record(
+        sample_id=name,
+        image_path=image_path,
+        label_path=label_path,
+        origin="synthetic",
+        split="train",
+        group=name,
+        image_sha256=file_sha256(image_path),
+        label_sha256=file_sha256(label_path),
+        lineage=lineage,
+    )
+
+
+def _count(directory: Path) -> int:
+    path = directory / "manifest.csv"
+    return len(Manifest.load(path, verify=False).records) if path.is_file() else 0
+
+
+def _given(path: Path, count: int) -> tuple[Record, ...]:
+    records = Manifest.load(path / "manifest.csv").records
+    if len(records) < count:
+        raise InputError(
+            f"{path / 'manifest.csv'}: {len(records)} synthetic samples where the mix asks for {count}; lower mix.total, or "
+            "make more with stage=synthesize"
+        )
+    return records[:count]

@@ -1,0 +1,148 @@
+"""`stage=train`: make whatever is missing upstream, train on the mix, test on real images, tell the outcome."""
+
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.callbacks import ModelCheckpoint
+
+from rbc_lightning.callbacks import LossGuard
+from rbc_lightning.data.augment import build_augmentation
+from rbc_lightning.data.datamodule import SmearDataModule
+from rbc_lightning.data.dataset import SmearDataset
+from rbc_lightning.data.formats import read_image, read_label_map, write_atomically
+from rbc_lightning.data.mix import Mix
+from rbc_lightning.report.figures import save_run_figure
+from rbc_lightning.report.tables import COLUMNS, outcome_table
+from rbc_lightning.stages.inputs import Inputs, console, derive_seed, fingerprint, load_inputs
+from rbc_lightning.stages.run_directory import METRICS, machine, run_directory, write_csv, write_json
+from rbc_lightning.stages.synthesize import get_synthetic
+from rbc_lightning.stages.training import build_loggers, build_trainer, close_loggers, last_checkpoint, precision
+from rbc_lightning.tasks.base import BaseTask
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """A finished run: its directory and its metrics, and whether it was there already."""
+
+    directory: Path
+    metrics: dict[str, Any]
+    reused: bool
+
+    def summary(self) -> str:
+        """One line for the end of the run."""
+        again = " (finished earlier; rerun=true trains it again)" if self.reused else ""
+        return f"Run directory: {self.directory}{again}"
+
+
+def run(cfg: DictConfig) -> TrainResult:
+    """Train and test one cell of the grid, or report it when this very run is finished."""
+    inputs = load_inputs(cfg)
+    mix = resolve_mix(cfg, inputs)
+    directory = run_directory(cfg, mix.column, fingerprint(inputs.manifest.records))
+    reused = (directory / METRICS).is_file() and not cfg.rerun
+    if not reused:
+        _train(cfg, inputs, mix, directory)
+    metrics: dict[str, Any] = json.loads((directory / METRICS).read_text())
+    console.print(outcome_table(metrics, Path(cfg.runs_dir)))
+    return TrainResult(directory, metrics, reused)
+
+
+def resolve_mix(cfg: DictConfig, inputs: Inputs) -> Mix:
+    """The mix's counts for this data set."""
+    settings: Any = OmegaConf.to_container(cfg.mix, resolve=True)
+    return Mix.resolve(len(inputs.manifest.split("train")), **settings)
+
+
+def build_task(cfg: DictConfig) -> BaseTask:
+    """Network and task of the config's `model`."""
+    task: BaseTask = instantiate(cfg.model.task, net=instantiate(cfg.model.net))
+    return task
+
+
+def load_best(directory: Path, cfg: DictConfig) -> BaseTask:
+    """The task of a finished run with its chosen weights."""
+    checkpoint = torch.load(directory / "checkpoints" / "best.ckpt", map_location="cpu", weights_only=True)
+    task = build_task(cfg)
+    task.load_state_dict(checkpoint["state_dict"])
+    return task
+
+
+def _train(cfg: DictConfig, inputs: Inputs, mix: Mix, directory: Path) -> None:
+    started = time.monotonic()
+    transforms: Any = OmegaConf.to_container(cfg.augment.transforms, resolve=True)
+    augment = build_augmentation(transforms)
+    synthetic = get_synthetic(cfg, inputs, mix.synthetic)
+    seed = derive_seed(cfg.seed, "training")
+    data = SmearDataModule(
+        inputs.manifest, synthetic, mix, augment=augment, seed=seed, num_workers=cfg.trainer.num_workers,
+        crop=cfg.training.crop, batch_size=cfg.training.batch_size, steps_per_epoch=cfg.training.steps_per_epoch,
+    )  # fmt: skip
+    directory.mkdir(parents=True, exist_ok=True)
+    write_atomically(directory / "config.yaml", lambda part: part.write_text(OmegaConf.to_yaml(cfg, resolve=True)))
+    torch.manual_seed(seed)
+    task = build_task(cfg)
+    best = ModelCheckpoint(
+        dirpath=directory / "checkpoints", filename="best", monitor=task.monitor, mode=task.mode,
+        enable_version_counter=False,
+    )  # fmt: skip
+    loggers = build_loggers(cfg, directory, job="train", tags=[mix.column, cfg.model.name])
+    trainer = build_trainer(
+        cfg, directory, seed=seed, callbacks=[best, last_checkpoint(directory / "checkpoints"), LossGuard()], loggers=loggers,
+        max_steps=cfg.training.steps, max_epochs=-1,
+    )  # fmt: skip
+    last = directory / "checkpoints" / "last.ckpt"
+    resume = last.is_file() and not cfg.rerun
+    console.print(
+        f"{'Resuming' if resume else 'Training'} {cfg.model.name} on {COLUMNS.get(mix.column, 'a mix')}: {mix.real} real, "
+        f"{mix.synthetic} synthetic, {mix.augmented} augmented samples; {cfg.training.steps} steps of {cfg.training.batch_size}"
+    )
+    try:
+        trainer.fit(task, datamodule=data, ckpt_path=str(last) if resume else None, weights_only=True)
+        task = load_best(directory, cfg)
+        scores = trainer.test(task, datamodule=data, verbose=False)[0]
+    finally:
+        close_loggers(loggers)
+    _write_counts(directory, data, cfg.training.steps)
+    columns = list(task.per_image[0])
+    write_csv(directory / "per_image.csv", columns, [[row[name] for name in columns] for row in task.per_image])
+    _draw(directory, inputs, synthetic, task)
+    record = {
+        **scores,
+        task.monitor: float(best.best_model_score) if best.best_model_score is not None else None,
+        "selected_on": "val",
+        "column": mix.column,
+        "mix": {"real": mix.real, "synthetic": mix.synthetic, "augmented": mix.augmented, "total": mix.total},
+        "model": cfg.model.name,
+        "data": cfg.data.name,
+        "data_hash": fingerprint(inputs.manifest.records),
+        "seed": cfg.seed,
+        "steps": cfg.training.steps,
+        "precision": precision(cfg.trainer.precision),
+        "seconds": round(time.monotonic() - started, 1),
+        "machine": machine(),
+    }
+    # Written last: its presence says that the run is whole.
+    write_json(directory / METRICS, record)
+
+
+def _write_counts(directory: Path, data: SmearDataModule, steps: int) -> None:
+    rows = [(*key, count) for key, count in sorted(data.drawn_counts(steps).items())]
+    write_csv(directory / "drawn.csv", ("origin", "sample_id", "augmented", "draws"), rows)
+
+
+def _draw(directory: Path, inputs: Inputs, synthetic: tuple[Any, ...], task: BaseTask) -> None:
+    real, test = inputs.manifest.split("train")[0], inputs.manifest.split("test")[0]
+    pairs = [("real", real), *([("synthetic", synthetic[0])] if synthetic else [])]
+    sample = SmearDataset([test])[0]
+    with torch.inference_mode():
+        probability = task.eval().predict_step({"image": sample["image"][None]})[0].float().numpy()
+    panels = [(kind, read_image(record.image_path), read_label_map(record.label_path)) for kind, record in pairs]
+    prediction = np.asarray(probability > 0.5)
+    save_run_figure(directory / "figures" / "run.png", panels, test.sample_id, sample, prediction)

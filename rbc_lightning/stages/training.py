@@ -1,0 +1,133 @@
+"""Lightning trainers from the configuration: precision, loggers, seeds, resuming."""
+
+import logging
+import os
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from omegaconf import DictConfig
+from pytorch_lightning.callbacks import ModelCheckpoint, ProgressBar
+from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
+
+from rbc_lightning.callbacks import SeedEachEpoch, progress_bar
+from rbc_lightning.errors import InputError
+
+
+def build_trainer(
+    cfg: DictConfig,
+    directory: Path,
+    *,
+    seed: int,
+    callbacks: list[pl.Callback],
+    loggers: list[Logger],
+    max_epochs: int = -1,
+    max_steps: int = -1,
+    limit_val_batches: int | None = None,
+) -> pl.Trainer:
+    """A trainer as the config's `trainer` group says, writing into `directory` only.
+
+    Args:
+        cfg: the whole configuration.
+        directory: for checkpoints.
+        seed: PyTorch's generators start each epoch from (seed, epoch), so that a resumed run ends as an undisturbed one.
+        callbacks: besides the progress bar.
+        loggers: may be empty.
+        max_epochs: -1 for no limit.
+        max_steps: -1 for no limit.
+        limit_val_batches: 0 for a training without validation.
+    """
+    _quiet()
+    settings = cfg.trainer
+    if settings.accelerator == "gpu" and not torch.cuda.is_available():
+        raise InputError("trainer.accelerator=gpu, yet no CUDA device is at hand; take trainer=cpu")
+    bars = [progress_bar()] if settings.progress_bar else []
+    return pl.Trainer(
+        accelerator=settings.accelerator,
+        devices=settings.devices,
+        strategy=settings.strategy,
+        precision=precision(settings.precision),
+        default_root_dir=directory,
+        callbacks=[SeedEachEpoch(seed), *callbacks, *bars],
+        logger=loggers or False,
+        enable_progress_bar=any(isinstance(bar, ProgressBar) for bar in bars),
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        # Our stream sampler already shares samples out among processes.
+        use_distributed_sampler=False,
+        log_every_n_steps=1,
+        max_epochs=max_epochs,
+        max_steps=max_steps,
+        limit_val_batches=limit_val_batches,
+    )
+
+
+def last_checkpoint(directory: Path) -> ModelCheckpoint:
+    """Keep `last.ckpt`, written when an epoch has ended: a resumed training starts the next one afresh."""
+    return ModelCheckpoint(dirpath=directory, save_last=True, save_top_k=0, save_on_train_epoch_end=True)
+
+
+def precision(name: str) -> Any:  # noqa: ANN401 (Lightning's own literal type)
+    """Resolve "auto": bf16-mixed where the processor multiplies bf16 natively, else 32-true."""
+    if name != "auto":
+        return name
+    native = torch.backends.cpu.get_cpu_capability() == "AVX512" and _has_bf16()
+    return "bf16-mixed" if native else "32-true"
+
+
+def build_loggers(cfg: DictConfig, directory: Path, *, job: str, tags: list[str]) -> list[Logger]:
+    """CSV always; TensorBoard or Weights & Biases beside it when asked for."""
+    # A resumed training must not overwrite the curves of its first part.
+    parts = len(list(directory.glob("curves*")))
+    loggers: list[Logger] = [CSVLogger(directory, name="", version=f"curves_{parts}" if parts else "curves")]
+    kind = cfg.logger.kind
+    if kind == "tensorboard":
+        loggers.append(TensorBoardLogger(directory, name="", version="tensorboard"))
+    elif kind == "wandb":
+        os.environ.setdefault("WANDB_SILENT", "true")
+        directory.mkdir(parents=True, exist_ok=True)
+        loggers.append(
+            WandbLogger(
+                project=cfg.logger.project,
+                name=directory.name,
+                save_dir=directory,
+                offline=cfg.logger.mode != "online",
+                group=cfg.logger.group,
+                job_type=job,
+                tags=tags,
+            )
+        )
+    elif kind != "csv":
+        raise InputError(f"logger.kind={kind}; expected csv, tensorboard or wandb")
+    return loggers
+
+
+def close_loggers(loggers: list[Logger]) -> None:
+    """Finish a Weights & Biases run, lest the next one in this process silently go on with it."""
+    if any(isinstance(logger, WandbLogger) for logger in loggers):
+        import wandb
+
+        wandb.finish()
+
+
+def _has_bf16() -> bool:
+    try:
+        return "avx512_bf16" in Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return False
+
+
+def _quiet() -> None:
+    """Silence notices about hardware, tips, and what this package does on purpose."""
+    for name in ("pytorch_lightning", "lightning.pytorch", "lightning_fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for notice in (
+        "does not have many workers",
+        "Checkpoint directory .* exists",
+        "LeafSpec",
+        "Experiment logs directory",
+        "You passed in a",
+    ):
+        warnings.filterwarnings("ignore", message=f".*{notice}.*")

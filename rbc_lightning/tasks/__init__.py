@@ -1,0 +1,1 @@
+"""Lightning modules: what is optimised, and how it is logged."""

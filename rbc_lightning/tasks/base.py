@@ -1,0 +1,81 @@
+"""What all tasks with one network and one optimiser share: the optimiser and its schedule."""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar, Literal, get_args
+
+import pytorch_lightning as pl
+from pytorch_lightning.utilities.types import OptimizerLRScheduler
+from torch import nn
+from torch.optim import AdamW
+from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, OneCycleLR
+
+Schedule = Literal["one_cycle", "cosine", "constant"]
+WARMUP_FRACTION = 0.15
+"""Part of a one-cycle run in which the learning rate rises."""
+
+
+class BaseTask(pl.LightningModule):
+    """One network trained by AdamW under a learning-rate schedule that ends with the run.
+
+    The class attributes `monitor` and `mode` name the logged value by which weights are chosen and its direction;
+    the checkpoint callback reads them.
+
+    Args:
+        net: The network to train.
+        learning_rate: Peak learning rate.
+        weight_decay: Decoupled weight decay of weights with more than one dimension; biases and norms have none.
+        schedule: "one_cycle" (rise, then cosine to zero), "cosine" (to zero), or "constant".
+
+    Raises:
+        ValueError: If an argument is out of its range.
+    """
+
+    monitor: ClassVar[str] = "val/loss"
+    mode: ClassVar[Literal["min", "max"]] = "min"
+
+    def __init__(
+        self, net: nn.Module, learning_rate: float, weight_decay: float = 0.0, schedule: Schedule = "one_cycle"
+    ) -> None:
+        super().__init__()
+        if not (math.isfinite(learning_rate) and learning_rate > 0):
+            raise ValueError(f"learning_rate must be positive, got {learning_rate}.")
+        if not (math.isfinite(weight_decay) and weight_decay >= 0):
+            raise ValueError(f"weight_decay must not be negative, got {weight_decay}.")
+        if schedule not in get_args(Schedule):
+            raise ValueError(f"schedule must be one of {', '.join(get_args(Schedule))}, got {schedule!r}.")
+        self.net = net
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.schedule = schedule
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """AdamW over the trainable parameters, and the schedule stepped once per optimiser step.
+
+        Raises:
+            ValueError: If the schedule needs the run's length and the trainer sets none.
+        """
+        trainable = [parameter for parameter in self.net.parameters() if parameter.requires_grad]
+        groups = [
+            {"params": [p for p in trainable if p.ndim > 1], "weight_decay": self.weight_decay},
+            {"params": [p for p in trainable if p.ndim <= 1], "weight_decay": 0.0},
+        ]
+        optimizer = AdamW(groups, lr=self.learning_rate)
+        if self.schedule == "constant":
+            return optimizer
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": self._scheduler(optimizer), "interval": "step"},
+        }
+
+    def _scheduler(self, optimizer: AdamW) -> LRScheduler:
+        total_steps = self.trainer.estimated_stepping_batches
+        if not math.isfinite(total_steps):
+            raise ValueError(
+                f"schedule {self.schedule!r} needs the length of the run: set max_steps or max_epochs of the trainer, "
+                "or take schedule 'constant'."
+            )
+        if self.schedule == "cosine":
+            return CosineAnnealingLR(optimizer, T_max=int(total_steps))
+        return OneCycleLR(optimizer, self.learning_rate, total_steps=int(total_steps), pct_start=WARMUP_FRACTION)

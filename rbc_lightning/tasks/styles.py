@@ -1,0 +1,282 @@
+"""Styles of the training instances, clustered per class, to draw new ones from (S3 4.2, Fig. 6)."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.cluster import KMeans
+from torch import Tensor, nn
+
+Seed = int | np.random.SeedSequence
+
+BACKGROUND, CELL = 0, 1
+_CLASS_NAMES = {BACKGROUND: "background", CELL: "cell"}
+
+
+def weights_hash(module: nn.Module) -> str:
+    """Fingerprint of a network: SHA-256 over names, shapes and values of its tensors."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(module.state_dict().items()):
+        array = tensor.detach().cpu().contiguous().numpy()
+        digest.update(f"{name}{array.dtype}{array.shape}".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class ImageStyles:
+    """What the encoder says about one training image.
+
+    Attributes:
+        sample_id: of the image.
+        vectors: float32 (N, C); row i is the style of id i, row 0 the background.
+        areas: int (N,), pixels of each id; 0 = absent.
+    """
+
+    sample_id: str
+    vectors: NDArray[np.float32]
+    areas: NDArray[np.int64]
+
+
+class StyleEncoder(Protocol):
+    """A task whose encoder makes styles."""
+
+    def encode_instances(self, image: Tensor, label_map: Tensor) -> Tensor:
+        """(3, H, W) in [0, 1] and (H, W) to one style vector per id."""
+
+    def painting_networks(self) -> tuple[nn.Module, nn.Module]:
+        """Generator and encoder."""
+
+
+@dataclass(frozen=True)
+class StyleBank:
+    """Style vectors of all training instances and their clusters.
+
+    Attributes:
+        vectors: float32 (R, C), one row per instance that is large enough.
+        classes: int64 (R,), 0 = background, 1 = cell.
+        sources: int64 (R,), index into `source_ids` of the image a row comes from.
+        clusters: int64 (R,), row of `centers` a row belongs to.
+        centers: float32 (K, C), cluster centres of both classes.
+        center_classes: int64 (K,).
+        source_ids: names of the training images.
+        encoder_hash: `weights_hash` of the encoder that made the vectors.
+    """
+
+    vectors: NDArray[np.float32]
+    classes: NDArray[np.int64]
+    sources: NDArray[np.int64]
+    clusters: NDArray[np.int64]
+    centers: NDArray[np.float32]
+    center_classes: NDArray[np.int64]
+    source_ids: tuple[str, ...]
+    encoder_hash: str
+
+    @classmethod
+    def fit(
+        cls,
+        task: StyleEncoder,
+        samples: Iterable[Mapping[str, Any]],
+        n_clusters: int = 10,
+        min_area_fraction: float = 0.5,
+        seed: int = 0,
+    ) -> StyleBank:
+        """Encode the training images and cluster their styles; see `cluster`.
+
+        Args:
+            task: a trained task.
+            samples: of the training split: `image` float32 (3, H, W) in [0, 1], `label_map` (H, W), `sample_id`.
+            n_clusters: per class.
+            min_area_fraction: see `cluster`.
+            seed: of K-means.
+
+        Returns:
+            The bank, tied to the task's encoder.
+        """
+        encoded = [
+            ImageStyles(
+                str(sample["sample_id"]),
+                task.encode_instances(sample["image"], sample["label_map"]).numpy(),
+                torch.bincount(sample["label_map"].reshape(-1)).numpy(),
+            )
+            for sample in samples
+        ]
+        encoder = task.painting_networks()[1]
+        return cls.cluster(encoded, weights_hash(encoder), n_clusters, min_area_fraction, seed)
+
+    @classmethod
+    def cluster(
+        cls,
+        images: Sequence[ImageStyles],
+        encoder_hash: str,
+        n_clusters: int = 10,
+        min_area_fraction: float = 0.5,
+        seed: int = 0,
+    ) -> StyleBank:
+        """Cluster the styles of the training images per class.
+
+        The reference clusters instances above a 64th of the image only, which no blood cell reaches; the threshold
+        here is relative to the class's own median area.
+
+        Args:
+            images: one entry per training image.
+            encoder_hash: `weights_hash` of the encoder.
+            n_clusters: per class; fewer where a class has fewer instances.
+            min_area_fraction: instances below this share of their class's median area are left out.
+            seed: of K-means.
+
+        Returns:
+            The bank.
+
+        Raises:
+            ValueError: bad arguments, or a class without any instance.
+        """
+        if n_clusters < 1:
+            raise ValueError(f"n_clusters must be at least 1, got {n_clusters}")
+        if not 0 <= min_area_fraction <= 1:
+            raise ValueError(f"min_area_fraction must be in [0, 1], got {min_area_fraction}")
+        vectors, classes, sources = _gather(images, min_area_fraction)
+        clusters = np.zeros(len(vectors), dtype=np.int64)
+        centers: list[NDArray[np.float32]] = []
+        for kind in _CLASS_NAMES:
+            members = np.flatnonzero(classes == kind)
+            distinct = len(np.unique(vectors[members], axis=0))
+            means = KMeans(min(distinct, n_clusters), random_state=seed, n_init=3).fit(vectors[members])
+            clusters[members] = means.labels_ + sum(map(len, centers))
+            centers.append(means.cluster_centers_.astype(np.float32))
+        center_classes = np.repeat(list(_CLASS_NAMES), [len(c) for c in centers])
+        names = tuple(image.sample_id for image in images)
+        return cls(vectors, classes, sources, clusters, np.concatenate(centers), center_classes, names, encoder_hash)
+
+    def clusters_of(self, kind: int) -> NDArray[np.int64]:
+        """Rows of `centers` that belong to a class (0 = background, 1 = cell)."""
+        return np.flatnonzero(self.center_classes == kind)
+
+    def sample(self, n_ids: int, seed: Seed, mode: str = "per_image") -> NDArray[np.float32]:
+        """Draw a style for every instance of a label map.
+
+        Args:
+            n_ids: largest id + 1.
+            seed: of the draw.
+            mode: "per_image": all styles are those of one random training image, each cell taking one of its cells,
+                so that stain and background fit. "per_cell": a random cluster centre for every instance (the
+                reference). "cluster:k": every cell takes cell cluster k (S3 Fig. 6) and the background is the mean
+                of the backgrounds those cells came with.
+
+        Returns:
+            float32 (n_ids, C), row 0 = background; no row is left unset.
+
+        Raises:
+            ValueError: unknown mode or cluster.
+        """
+        rng = np.random.default_rng(seed)
+        if mode == "per_image":
+            return self._from_one_image(n_ids, rng)
+        if mode == "per_cell":
+            background = rng.choice(self.clusters_of(BACKGROUND), 1)
+            cells = rng.choice(self.clusters_of(CELL), n_ids - 1)
+            return np.take(self.centers, np.concatenate((background, cells)), axis=0)
+        return self._from_cluster(n_ids, _cluster_number(mode, len(self.clusters_of(CELL))))
+
+    def save(self, path: str | Path) -> None:
+        """Write the bank as one .npz file, atomically."""
+        target = Path(path)
+        with tempfile.NamedTemporaryFile(dir=target.parent, prefix=target.name, suffix=".tmp", delete=False) as file:
+            np.savez_compressed(
+                file,
+                vectors=self.vectors,
+                classes=self.classes,
+                sources=self.sources,
+                clusters=self.clusters,
+                centers=self.centers,
+                center_classes=self.center_classes,
+                source_ids=np.asarray(self.source_ids, dtype=np.str_),
+                encoder_hash=np.asarray(self.encoder_hash),
+            )
+        Path(file.name).replace(target)
+
+    @classmethod
+    def load(cls, path: str | Path, encoder_hash: str | None = None) -> StyleBank:
+        """Read a bank.
+
+        Args:
+            path: of the .npz file.
+            encoder_hash: of the encoder in use; None skips the check.
+
+        Raises:
+            ValueError: not a style file, or one made by another encoder.
+        """
+        with np.load(path, allow_pickle=False) as file:
+            names = {name: file[name] for name in file.files}
+        try:
+            source_ids = tuple(map(str, names.pop("source_ids")))
+            bank = cls(**names | {"source_ids": source_ids, "encoder_hash": str(names["encoder_hash"])})
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"{path} is no style file: {error}; write it again with stage=translator") from error
+        if encoder_hash is not None and bank.encoder_hash != encoder_hash:
+            raise ValueError(
+                f"{path} holds styles of another encoder ({bank.encoder_hash[:12]}, in use {encoder_hash[:12]}): "
+                "gather the styles again with the encoder in use"
+            )
+        return bank
+
+    def _from_one_image(self, n_ids: int, rng: np.random.Generator) -> NDArray[np.float32]:
+        with_cells = np.unique(self.sources[self.classes == CELL])
+        with_background = np.unique(self.sources[self.classes == BACKGROUND])
+        source = rng.choice(np.intersect1d(with_cells, with_background))
+        own = self.sources == source
+        background = rng.choice(np.flatnonzero(own & (self.classes == BACKGROUND)), 1)
+        cells = rng.choice(np.flatnonzero(own & (self.classes == CELL)), n_ids - 1)
+        return np.take(self.vectors, np.concatenate((background, cells)), axis=0)
+
+    def _from_cluster(self, n_ids: int, number: int) -> NDArray[np.float32]:
+        center = self.clusters_of(CELL)[number]
+        # Each source's background counts as often as its cells are in the cluster.
+        weights = np.bincount(self.sources[self.clusters == center], minlength=len(self.source_ids))
+        backgrounds = self.classes == BACKGROUND
+        share = weights[self.sources[backgrounds]].astype(np.float32)
+        if not share.any():
+            share[:] = 1
+        background = np.average(self.vectors[backgrounds], axis=0, weights=share)
+        table = np.repeat(self.centers[center][None], n_ids, axis=0)
+        table[0] = background
+        return table
+
+
+def _gather(
+    images: Sequence[ImageStyles], min_area_fraction: float
+) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]]:
+    """Rows of all instances that are large enough for their class: vectors, classes, sources."""
+    if not images:
+        raise ValueError("no training image: styles are gathered from at least one")
+    areas = np.concatenate([image.areas for image in images])
+    vectors = np.concatenate([image.vectors for image in images])
+    classes = np.concatenate([np.minimum(np.arange(len(image.areas)), 1) for image in images])
+    sources = np.repeat(np.arange(len(images)), [len(image.areas) for image in images])
+    keep = areas > 0
+    for kind, name in _CLASS_NAMES.items():
+        present = (classes == kind) & (areas > 0)
+        if not present.any():
+            raise ValueError(f"the {len(images)} training images hold no {name} pixel: no {name} style can be drawn")
+        keep &= (classes != kind) | (areas >= min_area_fraction * np.median(areas[present]))
+    paired = np.intersect1d(sources[keep & (classes == BACKGROUND)], sources[keep & (classes == CELL)])
+    if not len(paired):
+        raise ValueError("no training image holds both background and a cell: their styles cannot be drawn together")
+    return vectors[keep].astype(np.float32), classes[keep].astype(np.int64), sources[keep].astype(np.int64)
+
+
+def _cluster_number(mode: str, n_clusters: int) -> int:
+    name, _, number = mode.partition(":")
+    if name != "cluster" or not number.isdecimal():
+        raise ValueError(f"unknown style mode {mode!r}: choose per_image, per_cell or cluster:<number>")
+    if int(number) >= n_clusters:
+        raise ValueError(f"style mode {mode!r}: there are cell clusters 0 to {n_clusters - 1} only")
+    return int(number)

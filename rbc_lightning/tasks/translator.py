@@ -1,0 +1,161 @@
+"""A trained translator: label maps in, images out."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from rbc_lightning.nets.style_networks import PaintingSettings
+from rbc_lightning.ops.labels import paint_table, semantic_condition
+from rbc_lightning.tasks.conditioning import generator_input, reflect_pad
+from rbc_lightning.tasks.pix2pixhd import Pix2PixHDTask
+from rbc_lightning.tasks.styles import Seed, StyleBank, weights_hash
+
+WEIGHTS_FILE = "generator.pt"
+STYLES_FILE = "styles.npz"
+
+
+class Translator:
+    """Generator and style bank, ready to paint.
+
+    Args:
+        settings: sizes of the networks.
+        generator: trained, its input as `settings` says.
+        encoder: the one the style bank was made with; kept so that new images can be encoded.
+        style_bank: styles to draw from.
+        style_mode: default of `paint`; see `StyleBank.sample`.
+
+    Raises:
+        ValueError: the bank comes from another encoder.
+    """
+
+    def __init__(
+        self,
+        settings: PaintingSettings,
+        generator: nn.Module,
+        encoder: nn.Module,
+        style_bank: StyleBank,
+        style_mode: str = "per_image",
+    ) -> None:
+        if style_bank.encoder_hash != weights_hash(encoder):
+            raise ValueError("the style bank was made with another encoder: gather the styles again")
+        self.settings = settings
+        self.generator = generator.eval()
+        self.encoder = encoder.eval()
+        self.style_bank = style_bank
+        self.style_mode = style_mode
+
+    @classmethod
+    def from_task(cls, task: Pix2PixHDTask, style_bank: StyleBank, style_mode: str = "per_image") -> Translator:
+        """Take a trained task's networks, the running means where it keeps them."""
+        generator, encoder = task.painting_networks()
+        return cls(task.settings, generator, encoder, style_bank, style_mode)
+
+    def save(self, directory: str | Path) -> None:
+        """Write `generator.pt` and `styles.npz` into `directory`, each atomically."""
+        folder = Path(directory)
+        folder.mkdir(parents=True, exist_ok=True)
+        content = {
+            "settings": asdict(self.settings),
+            "style_mode": self.style_mode,
+            "generator": self.generator.state_dict(),
+            "encoder": self.encoder.state_dict(),
+        }
+        with tempfile.NamedTemporaryFile(dir=folder, prefix=WEIGHTS_FILE, suffix=".tmp", delete=False) as file:
+            torch.save(content, file)
+        self.style_bank.save(folder / STYLES_FILE)
+        Path(file.name).replace(folder / WEIGHTS_FILE)
+
+    @classmethod
+    def load(cls, directory: str | Path, device: str | torch.device = "cpu") -> Translator:
+        """Read what `save` wrote.
+
+        Raises:
+            FileNotFoundError: no translator there.
+            ValueError: the styles belong to another encoder.
+        """
+        folder = Path(directory)
+        for name in (WEIGHTS_FILE, STYLES_FILE):
+            if not (folder / name).is_file():
+                raise FileNotFoundError(f"{folder} holds no {name}: train a translator first with stage=translator")
+        content = torch.load(folder / WEIGHTS_FILE, map_location=device, weights_only=True)
+        settings = PaintingSettings(**content["settings"])
+        generator, encoder = settings.build_generator().to(device), settings.build_encoder().to(device)
+        generator.load_state_dict(content["generator"])
+        encoder.load_state_dict(content["encoder"])
+        bank = StyleBank.load(folder / STYLES_FILE, weights_hash(encoder))
+        return cls(settings, generator, encoder, bank, content["style_mode"])
+
+    def paint(self, label_map: NDArray[np.integer], seed: Seed, style_mode: str | None = None) -> NDArray[np.uint8]:
+        """Paint one label map.
+
+        Args:
+            label_map: integer (H, W), 0 = background; any size.
+            seed: of styles and noise; the same one gives the same image.
+            style_mode: overrides the default; see `StyleBank.sample`.
+
+        Returns:
+            uint8 (H, W, 3), RGB.
+
+        Raises:
+            TypeError, ValueError: not an integer array (H, W).
+        """
+        array = np.asarray(label_map)
+        if array.dtype.kind not in "iu":
+            raise TypeError(f"expected an integer label map, got dtype {array.dtype}")
+        if array.ndim != 2:
+            raise ValueError(f"expected a label map (H, W), got shape {array.shape}")
+        image = self.paint_batch(torch.from_numpy(array.astype(np.int64))[None], [seed], style_mode)[0]
+        return (image.permute(1, 2, 0) * 255).round().to(torch.uint8).cpu().numpy()
+
+    @torch.inference_mode()
+    def paint_batch(self, label_maps: Tensor, seeds: Sequence[Seed], style_mode: str | None = None) -> Tensor:
+        """Paint several label maps of one size.
+
+        Args:
+            label_maps: int64 (B, H, W).
+            seeds: one per label map.
+            style_mode: overrides the default.
+
+        Returns:
+            float32 (B, 3, H, W) in [0, 1], on the translator's device.
+
+        Raises:
+            ValueError: not as many seeds as label maps.
+        """
+        if len(seeds) != len(label_maps):
+            raise ValueError(f"expected one seed per label map, got {len(seeds)} for {len(label_maps)}")
+        height, width = label_maps.shape[-2:]
+        device = next(self.generator.parameters()).device
+        ids = reflect_pad(label_maps, self.settings.multiple).to(device)
+        streams = [_as_sequence(seed).spawn(2) for seed in seeds]
+        n_ids = int(ids.max()) + 1
+        mode = style_mode or self.style_mode
+        table = np.stack([self.style_bank.sample(n_ids, style, mode) for style, _ in streams])
+        noise = self._noise([noise for _, noise in streams], ids)
+        style = paint_table(torch.from_numpy(table).to(device), ids)
+        image: Tensor = self.generator(generator_input(semantic_condition(ids), style, noise))
+        return ((image.float() + 1) / 2).clamp(0, 1)[..., :height, :width]
+
+    def _noise(self, seeds: Sequence[np.random.SeedSequence], ids: Tensor) -> Tensor | None:
+        """White noise from NumPy, which draws the same numbers on every device."""
+        channels = self.settings.noise_channels
+        if not channels:
+            return None
+        shape = (channels, *ids.shape[1:])
+        draws = [np.random.default_rng(seed).standard_normal(shape, dtype=np.float32) for seed in seeds]
+        return torch.from_numpy(np.stack(draws)).to(ids.device)
+
+
+def _as_sequence(seed: Seed) -> np.random.SeedSequence:
+    """Start afresh from a seed: spawning from the caller's own object would change what its next spawn returns."""
+    if isinstance(seed, np.random.SeedSequence):
+        return np.random.SeedSequence(seed.entropy, spawn_key=seed.spawn_key)
+    return np.random.SeedSequence(seed)

@@ -1,0 +1,55 @@
+"""What `--help` prints: stages, experiments and configuration groups, one line each, read from the files themselves."""
+
+from pathlib import Path
+
+_PACKAGE = Path(__file__).resolve().parent
+# Beside the package in a checkout, inside it in a wheel.
+CONF_DIR = _PACKAGE / "conf" if (_PACKAGE / "conf" / "config.yaml").is_file() else _PACKAGE.parent / "conf"
+
+STAGES = {
+    "train": "make whatever is missing upstream, train on the chosen mix, test on real images (default)",
+    "check": "read the data set, check every file, print its statistics, draw a preview",
+    "masks": "build the shape bank and sample label maps from it",
+    "translator": "train the GAN that paints label maps",
+    "synthesize": "make synthetic pairs (synthetic.count of them) for the chosen sampler and translator",
+    "predict": "segment a folder of images with a trained run (predict.run, predict.images)",
+}
+
+_HEAD = """\
+usage: python -m rbc_lightning [+experiment=NAME] [stage=NAME] [GROUP=CHOICE ...] [KEY=VALUE ...]
+
+Would synthetic data help on my blood smears, and can I have it?
+
+  python -m rbc_lightning +experiment=rd_sd_aug                      on the built-in phantom, minutes on two cores
+  python -m rbc_lightning +experiment=rd_sd_aug data=folder data.root=DIR   on your own smears
+"""
+_TAIL = """\
+KEY=VALUE sets any value of the configuration: seed=1, translator.n_epochs=40, model.net.width=0.5.
+--cfg job prints the configuration, -m runs a sweep over comma-separated values, --hydra-help explains Hydra's own flags.
+"""
+
+
+def usage() -> str:
+    """The help text."""
+    parts = [_HEAD, _section("stages (stage=...)", STAGES), _section("experiments (+experiment=...)", _choices("experiment"))]
+    for group in sorted(path.name for path in CONF_DIR.iterdir() if path.is_dir()):
+        choices = _choices(group)
+        if group not in ("experiment", "sweep", "hydra") and choices:
+            parts.append(_section(f"{group}=...", choices))
+    return "\n".join([*parts, _TAIL])
+
+
+def _choices(group: str) -> dict[str, str]:
+    return {path.stem: _first_comment(path) for path in sorted((CONF_DIR / group).glob("*.yaml"))}
+
+
+def _first_comment(path: Path) -> str:
+    for line in path.read_text().splitlines():
+        if line.startswith("#") and "@package" not in line:
+            return line.lstrip("# ")
+    return ""
+
+
+def _section(title: str, entries: dict[str, str]) -> str:
+    width = max(map(len, entries)) + 2
+    return "\n".join([title, *(f"  {name:<{width}}{text}" for name, text in entries.items()), ""])

@@ -1,0 +1,117 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from rbc_lightning.data.folder import read_folder
+from rbc_lightning.data.manifest import (
+    Lineage,
+    Manifest,
+    Record,
+    cut_validation,
+    refuse_held_out_sources,
+    refuse_leakage,
+)
+from rbc_lightning.errors import InputError
+
+
+def record(name, split="train", group=None, origin="real", trained_on=None):
+    lineage = Lineage("0/0", "c0ffee", "beef", tuple(trained_on)) if trained_on is not None else None
+    path = Path(f"{name}.png")
+    return Record(name, path, path, origin, split, group or name, "0" * 64, "0" * 64, lineage)
+
+
+def real(n=10):
+    return Manifest((*(record(f"r{i}") for i in range(n)), record("t0", "test")))
+
+
+def test_validation_is_cut_by_group_and_by_seed():
+    manifest = Manifest((*(record(f"r{i}", group=f"g{i // 2}") for i in range(20)), record("t0", "test")))
+    cut = cut_validation(manifest, 0.2, seed=0)
+    assert len(cut.ids("val")) == 4
+    assert len(cut.ids("train")) == 16
+    assert cut.ids("test") == ("t0",)
+    assert {r.group for r in cut.split("val")}.isdisjoint({r.group for r in cut.split("train")})
+    assert cut == cut_validation(manifest, 0.2, seed=0)
+    assert len({cut_validation(manifest, 0.2, seed=seed).ids("val") for seed in range(5)}) > 1
+
+
+def test_a_given_validation_split_is_kept():
+    manifest = Manifest((record("a"), record("b", "val"), record("c", "test")))
+    assert cut_validation(manifest, 0.5, seed=0) is manifest
+
+
+def test_one_group_cannot_be_cut():
+    with pytest.raises(InputError, match="the train split has 1 group; expected at least 2"):
+        cut_validation(Manifest((record("a"), record("c", "test"))), 0.5, seed=0)
+
+
+@pytest.mark.parametrize("fraction", [0.0, 1.0, -0.1])
+def test_the_validation_share_is_checked(fraction):
+    with pytest.raises(InputError, match="expected a number between 0 and 1"):
+        cut_validation(real(), fraction, seed=0)
+
+
+@pytest.mark.parametrize(
+    ("records", "message"),
+    [
+        ((), "manifest without a row"),
+        ((record("a"), record("a")), "'a' stands twice"),
+        ((record("a", group="p"), record("b", "test", group="p")), "group 'p' is in splits"),
+        ((record("a", "exam"),), "split 'exam'"),
+        ((record("s", "test", origin="synthetic", trained_on=[]),), "synthetic sample 's' in split 'test'; expected train"),
+        ((record("s", "val", origin="synthetic", trained_on=[]),), "synthetic sample 's' in split 'val'; expected train"),
+        ((record("s", origin="synthetic"),), "synthetic sample 's' without lineage"),
+    ],
+)
+def test_a_manifest_is_checked_when_made(records, message):
+    with pytest.raises(InputError, match=message):
+        Manifest(records)
+
+
+def test_leakage_is_refused_with_the_sample_named():
+    cut = cut_validation(real(), 0.2, seed=0)
+    clean = record("s0", origin="synthetic", trained_on=cut.ids("train"))
+    refuse_leakage(cut, [clean])
+    for split in ("val", "test"):
+        source = cut.ids(split)[0]
+        leaky = replace(clean, sample_id="s1", lineage=replace(clean.lineage, trained_on=("r0", source)))
+        with pytest.raises(InputError, match=f"'s1'.* descends from sample '{source}', which is in the {split} split"):
+            refuse_leakage(cut, [clean, leaky])
+        with pytest.raises(InputError, match=f"the translator descends from sample '{source}'"):
+            refuse_held_out_sources(cut, "the translator", [source])
+
+
+def test_a_manifest_survives_the_round_trip(own_folder):
+    manifest = read_folder(own_folder)
+    synthetic = replace(
+        manifest.records[0], sample_id="s0", group="s0", origin="synthetic", lineage=Lineage("0/3", "aa", "bb", ("x", "y"))
+    )
+    both = Manifest((*manifest.records, synthetic))
+    both.save(own_folder / "manifest.csv")
+    assert Manifest.load(own_folder / "manifest.csv") == both
+
+
+def test_paths_below_the_table_are_relative(own_folder, tmp_path):
+    read_folder(own_folder).save(own_folder / "manifest.csv")
+    own_folder.rename(tmp_path / "moved")
+    assert len(Manifest.load(tmp_path / "moved" / "manifest.csv").records) == 7
+
+
+def test_changed_or_missing_files_are_named(own_folder):
+    table = own_folder / "manifest.csv"
+    read_folder(own_folder).save(table)
+    image = own_folder / "images" / "smear_04.png"
+    image.write_bytes(image.read_bytes() + b" ")
+    with pytest.raises(InputError, match=r"smear_04\.png: its bytes changed"):
+        Manifest.load(table)
+    assert Manifest.load(table, verify=False)
+    image.unlink()
+    with pytest.raises(InputError, match=r"smear_04\.png: no such file"):
+        Manifest.load(table, verify=False)
+
+
+def test_a_table_without_its_columns(tmp_path):
+    (tmp_path / "manifest.csv").write_text("sample_id,split\na,train\n")
+    with pytest.raises(InputError, match="manifest lacks the columns config_hash"):
+        Manifest.load(tmp_path / "manifest.csv")

@@ -1,0 +1,95 @@
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rbc_lightning.data.mix import Mix, MixStream
+from rbc_lightning.errors import InputError
+
+
+@pytest.mark.parametrize(
+    ("words", "counts", "column"),
+    [
+        ({"real": "all", "synthetic": 0, "augmented": 0, "total": None}, (60, 0, 0), "rd"),
+        ({"real": 0, "synthetic": "all", "augmented": 0, "total": None}, (0, 60, 0), "sd"),
+        ({"real": "all", "synthetic": 0, "augmented": "rest", "total": 960}, (60, 0, 900), "rd_aug"),
+        ({"real": "all", "synthetic": "rest", "augmented": 0, "total": 960}, (60, 900, 0), "rd_sd"),
+        ({"real": "all", "synthetic": "rest", "augmented": "rest", "total": 960}, (60, 450, 450), "rd_sd_aug"),
+        ({"real": "all", "synthetic": "rest", "augmented": "rest", "total": 961}, (60, 451, 450), "rd_sd_aug"),
+        ({"real": 960, "synthetic": 0, "augmented": 0, "total": None}, (960, 0, 0), "rd"),
+        ({"real": 0, "synthetic": 10, "augmented": 5, "total": 15}, (0, 10, 5), "other"),
+    ],
+)
+def test_the_words_of_a_mix_become_counts_and_the_counts_name_the_column(words, counts, column):
+    mix = Mix.resolve(60, **words)
+    assert (mix.real, mix.synthetic, mix.augmented) == counts
+    assert mix.column == column
+    assert mix.total == sum(counts)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ({"real": "all", "synthetic": "rest", "augmented": 0, "total": None}, "synthetic set to rest; expected a total"),
+        ({"real": "all", "synthetic": "rest", "augmented": 0, "total": 30}, "mix.total=30 with 60 samples already fixed"),
+        ({"real": 10, "synthetic": 5, "augmented": 0, "total": 30}, "mix.total=30, yet the parts add up to 15"),
+        ({"real": "some", "synthetic": 0, "augmented": 0, "total": None}, "mix.real='some'; expected a count"),
+        ({"real": -1, "synthetic": 2, "augmented": 0, "total": None}, "mix of -1 real"),
+        ({"real": 0, "synthetic": 0, "augmented": 0, "total": None}, "one sample in all"),
+        (
+            {"real": 1, "synthetic": 0, "augmented": 2, "total": None, "augmented_from": ["synthetic"]},
+            "asks for synthetic samples, yet mix.synthetic is 0",
+        ),
+        ({"real": 1, "synthetic": 0, "augmented": 2, "total": None, "augmented_from": ["magic"]}, r"\['magic'\]; expected"),
+    ],
+)
+def test_impossible_mixes_are_refused(words, message):
+    with pytest.raises(InputError, match=message):
+        Mix.resolve(60, **words)
+
+
+def test_a_pass_holds_exactly_the_mix_each_image_in_turn():
+    stream = MixStream(Mix(real=5, synthetic=4, augmented=7), n_real=5, n_synthetic=4, seed=0)
+    draws = Counter((d.source, d.index, d.augmented) for d in map(stream.__getitem__, range(16)))
+    assert all(draws["real", i, False] == 1 for i in range(5))
+    assert all(draws["synthetic", i, False] == 1 for i in range(4))
+    assert [draws["real", i, True] for i in range(5)] == [2, 2, 1, 1, 1]
+
+
+def test_a_ratio_of_1_2_1_is_followed_over_many_passes():
+    stream = MixStream(Mix(real=10, synthetic=20, augmented=10), n_real=10, n_synthetic=20, seed=3)
+    kinds = Counter((d.source, d.augmented) for d in map(stream.__getitem__, range(400)))
+    assert kinds == {("real", False): 100, ("synthetic", False): 200, ("real", True): 100}
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(0, 500))
+def test_a_draw_depends_on_seed_and_position_alone(seed, serial):
+    mix = Mix(real=6, synthetic=5, augmented=4)
+    walked = MixStream(mix, 6, 5, seed)
+    for step in (3, serial + 40, 0):
+        walked[step]
+    assert walked[serial] == MixStream(mix, 6, 5, seed)[serial]
+
+
+def test_seeds_differ_and_seed_0_is_a_seed():
+    def order(seed):
+        stream = MixStream(Mix(real=30, synthetic=0, augmented=0), 30, 0, seed)
+        return tuple(stream[i].index for i in range(60))
+
+    assert order(0) == order(0)
+    assert len({order(seed) for seed in range(4)}) == 4
+    assert order(0)[:30] != order(0)[30:]
+
+
+def test_augmented_samples_may_come_from_both_pools():
+    stream = MixStream(Mix(2, 2, 8, ("real", "synthetic")), n_real=2, n_synthetic=2, seed=0)
+    augmented = Counter(d.source for d in map(stream.__getitem__, range(12)) if d.augmented)
+    assert augmented == {"real": 4, "synthetic": 4}
+
+
+def test_a_mix_needs_its_samples():
+    with pytest.raises(InputError, match="asks for real samples and the train split has none"):
+        MixStream(Mix(1, 0, 0), n_real=0, n_synthetic=3, seed=0)
+    with pytest.raises(InputError, match="asks for synthetic samples and none were made"):
+        MixStream(Mix(0, 1, 0), n_real=3, n_synthetic=0, seed=0)

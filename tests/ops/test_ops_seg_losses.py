@@ -1,0 +1,82 @@
+"""Soft Dice loss against numbers worked out by hand."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rbc_lightning.ops.metrics import dice_score
+from rbc_lightning.ops.seg_losses import soft_dice_loss
+
+
+def logit(*probabilities):
+    return torch.tensor([math.log(p / (1 - p)) for p in probabilities])
+
+
+def test_by_hand_with_squared_denominator():
+    # p.t = 0.8 + 0.5 = 1.3; |p|^2 = 0.64 + 0.25 + 0.04 = 0.93; |t|^2 = 2.
+    logits, target = logit(0.8, 0.5, 0.2)[None], torch.tensor([[1.0, 1.0, 0.0]])
+    assert soft_dice_loss(logits, target, eps=1e-9).item() == pytest.approx(1 - 2.6 / 2.93, abs=1e-6)
+    assert soft_dice_loss(logits, target, eps=1.0).item() == pytest.approx(1 - 3.6 / 3.93, abs=1e-6)
+
+
+def test_pooling_over_the_batch_and_over_images():
+    # Image 1: p.t 0.8, |p|^2 0.64, |t|^2 1. Image 2: p.t 0, |p|^2 0.25, |t|^2 0.
+    logits, target = logit(0.8, 0.5)[:, None], torch.tensor([[1], [0]])
+    assert soft_dice_loss(logits, target, eps=1.0).item() == pytest.approx(1 - 2.6 / 2.89, abs=1e-6)
+    per_image = ((1 - 2.6 / 2.64) + (1 - 1 / 1.25)) / 2
+    assert soft_dice_loss(logits, target, eps=1.0, pooling="image").item() == pytest.approx(per_image, abs=1e-6)
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=40))
+def test_certain_predictions_give_one_minus_the_dice_score(pixels):
+    prediction, target = torch.tensor(pixels)[None].unbind(-1)
+    loss = soft_dice_loss(torch.where(prediction, 100.0, -200.0), target, eps=1e-6)
+    assert loss.item() == pytest.approx(1 - dice_score(prediction, target), abs=1e-5)
+
+
+def test_empty_images_cost_their_false_foreground_only():
+    target = torch.zeros(2, 4, 4)
+    assert soft_dice_loss(torch.full((2, 4, 4), -200.0), target).item() == 0
+    # 32 pixels of p = 0.5: |p|^2 = 8, loss = 1 - 1 / 9.
+    assert soft_dice_loss(torch.zeros(2, 4, 4), target).item() == pytest.approx(8 / 9)
+
+
+def test_gradient_raises_foreground_and_lowers_background():
+    logits = torch.zeros(1, 2, requires_grad=True)
+    soft_dice_loss(logits, torch.tensor([[True, False]])).backward()
+    assert logits.grad[0, 0] < 0 < logits.grad[0, 1]
+
+
+def test_gradient_is_that_of_the_formula():
+    logits = torch.randn(2, 3, 3, dtype=torch.float64, requires_grad=True)
+    target = torch.rand(2, 3, 3) > 0.5
+    (gradient,) = torch.autograd.grad(soft_dice_loss(logits, target, eps=1.0), logits)
+    step = torch.zeros_like(logits)
+    step[1, 2, 0] = 1e-2
+    difference = soft_dice_loss(logits + step, target) - soft_dice_loss(logits - step, target)
+    assert difference.item() / 2e-2 == pytest.approx(gradient[1, 2, 0].item(), rel=1e-2)
+
+
+def test_sums_are_in_float32_under_bf16_autocast():
+    # 2^17 pixels, all right: bf16 sums would stop growing at 256.
+    logits = torch.full((1, 256, 512), 20.0, dtype=torch.bfloat16)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        loss = soft_dice_loss(logits, torch.ones(1, 256, 512))
+    assert loss.dtype == torch.float32
+    assert loss.item() == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((torch.zeros(1, 2), torch.zeros(2, 1)), r"one shape, got \(1, 2\) and \(2, 1\)"),
+        ((torch.zeros(1, 2), torch.zeros(1, 2), 0.0), "eps must be positive, got 0.0"),
+        ((torch.zeros(1, 2), torch.zeros(1, 2), 1.0, "pixel"), "pooling must be 'batch' or 'image', got 'pixel'"),
+    ],
+)
+def test_bad_arguments_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        soft_dice_loss(*arguments)

@@ -1,0 +1,213 @@
+"""Segmentation task: what it logs, by hand; optimiser and schedules; precision; learning one image by heart."""
+
+from collections.abc import Iterator
+
+import pytest
+import pytorch_lightning as pl
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+
+from rbc_lightning.nets.fcn8s import FCN8s
+from rbc_lightning.ops.seg_losses import soft_dice_loss
+from rbc_lightning.tasks.base import BaseTask
+from rbc_lightning.tasks.segmentation import SegmentationTask, standardize
+
+
+class RedMeansCell(nn.Module):
+    """One trainable scale; foreground where the first channel is above the image's mean."""
+
+    def __init__(self, out_channels: int = 1) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.tensor([4.0]))
+        self.out_channels = out_channels
+
+    def forward(self, image):
+        return self.scale * image[:, :1].expand(-1, self.out_channels, -1, -1)
+
+
+def sample(sample_id: str, rows: str, label_rows: str) -> dict[str, object]:
+    red = torch.tensor([[float(pixel == "#") for pixel in row] for row in rows.split()])
+    labels = torch.tensor([[int(pixel) for pixel in row] for row in label_rows.split()])
+    image = torch.stack([red, torch.zeros_like(red), torch.zeros_like(red)])
+    return {"image": image, "label_map": labels, "sample_id": sample_id, "origin": "real"}
+
+
+# Pixels in both, predicted, true: (2, 3, 4), then (2, 2, 2).
+SAMPLES = [sample("a", "##.. .#.. ....", "0110 0200 3000"), sample("b", ".... .#.. .#..", "0000 0500 0500")]
+
+
+@pytest.fixture
+def discs() -> dict[str, object]:
+    """Two images of dark discs on a bright ground, 64 x 64."""
+    generator = torch.Generator().manual_seed(0)
+    rows, columns = torch.meshgrid(torch.arange(64), torch.arange(64), indexing="ij")
+    labels = torch.zeros(2, 64, 64, dtype=torch.int64)
+    for image in range(2):
+        for cell, (row, column) in enumerate([(16, 18 + 4 * image), (44, 40)], start=1):
+            labels[image][(rows - row) ** 2 + (columns - column) ** 2 < 121] = cell
+    image = 0.9 - 0.4 * (labels > 0).float()[:, None] + 0.02 * torch.randn(2, 3, 64, 64, generator=generator)
+    return {"image": image.clamp(0, 1), "label_map": labels, "sample_id": ["0", "1"], "origin": ["real", "real"]}
+
+
+def trainer(**arguments) -> pl.Trainer:
+    quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
+    return pl.Trainer(accelerator="cpu", enable_checkpointing=False, **quiet, **arguments)
+
+
+def steps(batch, count) -> Iterator[dict[str, object]]:
+    return DataLoader([batch] * count, batch_size=None)
+
+
+def fcn(**arguments) -> FCN8s:
+    torch.manual_seed(0)
+    return FCN8s(width=1 / 16, fc_channels=32, **{"dropout": 0.0, **arguments})
+
+
+@pytest.mark.parametrize("batch_size", [1, 2])
+def test_test_scores_and_rows_by_hand(batch_size):
+    task, run = SegmentationTask(RedMeansCell()), trainer()
+    for _ in range(2):  # a second test starts afresh
+        (scores,) = run.test(task, DataLoader(SAMPLES, batch_size=batch_size), verbose=False)
+        assert scores["test/dice"] == pytest.approx((4 / 7 + 1) / 2)
+        assert scores["test/iou"] == pytest.approx((2 / 5 + 1) / 2)
+        assert scores["test/dice_pooled"] == pytest.approx(8 / 11)
+        assert [row["sample_id"] for row in task.per_image] == ["a", "b"]
+        assert task.per_image[0] == {"sample_id": "a", "dice": pytest.approx(4 / 7), "iou": pytest.approx(2 / 5)}
+
+
+def test_validation_logs_the_mean_dice_over_images_and_the_loss():
+    task = SegmentationTask(RedMeansCell())
+    (scores,) = trainer().validate(task, DataLoader(SAMPLES, batch_size=2), verbose=False)
+    assert scores["val/dice"] == pytest.approx((4 / 7 + 1) / 2)
+    image = torch.stack([item["image"] for item in SAMPLES])
+    target = torch.stack([item["label_map"] for item in SAMPLES]) > 0
+    assert scores["val/loss"] == pytest.approx(soft_dice_loss(4 * standardize(image)[:, 0], target).item())
+    assert (task.monitor, task.mode) == ("val/dice", "max")
+
+
+def test_threshold_is_on_the_probability():
+    (item,) = [{**SAMPLES[1], "image": SAMPLES[1]["image"][None], "label_map": SAMPLES[1]["label_map"][None]}]
+    # Two of twelve pixels are red: standardised sqrt(5), times the scale 0.25 gives p = 0.636.
+    net = RedMeansCell()
+    nn.init.constant_(net.scale, 0.25)
+    for threshold, expected in ((0.6, 1.0), (0.7, 0.0)):
+        task = SegmentationTask(net, threshold=threshold)
+        task.on_test_epoch_start()
+        task.test_step({**item, "sample_id": ["b"]})
+        assert task.per_image[0]["dice"] == expected
+
+
+def test_prediction_is_a_probability_for_each_pixel():
+    batch = next(iter(DataLoader(SAMPLES, batch_size=2)))
+    probability = SegmentationTask(RedMeansCell()).predict_step(batch)
+    assert probability.shape == (2, 3, 4)
+    assert probability.dtype == torch.float32
+    expected = torch.sigmoid(torch.tensor(4 * 5**0.5))
+    assert torch.allclose(probability[1, 1, 1], expected)
+
+
+def test_standardising_removes_brightness_and_contrast_of_each_image_and_channel():
+    image = torch.rand(2, 3, 8, 9)
+    standard = standardize(image)
+    assert torch.allclose(standard.mean((2, 3)), torch.zeros(2, 3), atol=1e-5)
+    assert torch.allclose(standard.std((2, 3), correction=0), torch.ones(2, 3), atol=1e-5)
+    gain = torch.tensor([0.5, 0.7, 0.9])[:, None, None]
+    assert torch.allclose(standardize(gain * image + 0.05), standard, atol=1e-4)
+    assert torch.equal(standardize(torch.full((1, 3, 4, 4), 0.5)), torch.zeros(1, 3, 4, 4))
+    assert torch.allclose(standardize(image[:1]), standard[:1])
+
+
+def test_learns_two_images_by_heart_in_bf16(discs):
+    pl.seed_everything(0)
+    task = SegmentationTask(fcn(), learning_rate=5e-3)
+    run = trainer(max_steps=60, precision="bf16-mixed")
+    run.fit(task, steps(discs, 60), steps(discs, 1))
+    assert run.callback_metrics["train/loss"] < 0.03
+    assert run.callback_metrics["train/loss"].dtype == torch.float32
+    assert run.callback_metrics["val/dice"] > 0.97
+    trained = run.test(task, steps(discs, 1), verbose=False)[0]
+    reloaded = SegmentationTask(fcn())
+    reloaded.load_state_dict(task.state_dict())
+    again = trainer(precision="bf16-mixed").test(reloaded, steps(discs, 1), verbose=False)[0]
+    assert again == pytest.approx(trained, abs=1e-6)
+
+
+def test_same_seed_same_weights_and_other_seed_others(discs):
+    def weights(seed):
+        pl.seed_everything(seed)
+        task = SegmentationTask(FCN8s(width=1 / 32, fc_channels=8))
+        trainer(max_steps=2).fit(task, steps(discs, 2))
+        return torch.cat([parameter.flatten() for parameter in task.parameters()])
+
+    first = weights(0)
+    assert torch.equal(first, weights(0))
+    assert not torch.equal(first, weights(1))
+
+
+def learning_rates(schedule, max_steps=20, **arguments) -> list[float]:
+    rates: list[float] = []
+
+    class Recorder(pl.Callback):
+        def on_train_batch_start(self, trainer, *_):
+            rates.append(trainer.optimizers[0].param_groups[0]["lr"])
+
+    task = SegmentationTask(RedMeansCell(), learning_rate=0.1, schedule=schedule)
+    loader = DataLoader(SAMPLES * 5, batch_size=2)  # five steps an epoch
+    trainer(callbacks=[Recorder()], max_steps=max_steps, **arguments).fit(task, loader)
+    return rates
+
+
+def test_schedules_span_the_run():
+    cycle = learning_rates("one_cycle")
+    assert len(cycle) == 20
+    assert cycle[0] == pytest.approx(0.1 / 25)
+    assert max(cycle) == pytest.approx(0.1)
+    assert cycle.index(max(cycle)) == 2
+    assert cycle[-1] < 1e-6
+    cosine = learning_rates("cosine")
+    assert [cosine[0], cosine[10]] == pytest.approx([0.1, 0.05])
+    assert cosine[-1] < 0.002
+    assert learning_rates("constant") == [0.1] * 20
+    assert learning_rates("cosine", max_steps=-1, max_epochs=4) == pytest.approx(cosine)
+
+
+def test_a_schedule_without_an_end_is_refused():
+    with pytest.raises(ValueError, match="schedule 'cosine' needs the length of the run: set max_steps"):
+        learning_rates("cosine", max_steps=-1, max_epochs=-1)
+
+
+def test_weight_decay_spares_biases_and_norms_and_frozen_weights_are_left_out():
+    net = fcn(learn_upsampling=False)
+    task = BaseTask(net, learning_rate=1e-3, weight_decay=0.3, schedule="constant")
+    decayed, spared = task.configure_optimizers().param_groups
+    assert (decayed["weight_decay"], spared["weight_decay"]) == (0.3, 0.0)
+    assert len(decayed["params"]) == 15 + 3
+    assert len(spared["params"]) == 2 * 15 + 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"learning_rate": 0.0}, "learning_rate must be positive, got 0.0"),
+        ({"weight_decay": -1.0}, "weight_decay must not be negative, got -1.0"),
+        ({"schedule": "linear"}, "schedule must be one of one_cycle, cosine, constant, got 'linear'"),
+        ({"threshold": 1.0}, "threshold must lie strictly between 0 and 1, got 1.0"),
+    ],
+)
+def test_bad_arguments_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        SegmentationTask(RedMeansCell(), **arguments)
+
+
+def test_a_network_with_two_outputs_is_refused():
+    with pytest.raises(ValueError, match="network with 1 output channel, this one has 2"):
+        SegmentationTask(RedMeansCell(out_channels=2))(torch.rand(1, 3, 4, 4))
+
+
+@pytest.mark.gpu
+def test_trains_on_a_gpu(discs):
+    task = SegmentationTask(fcn(), learning_rate=5e-3)
+    run = pl.Trainer(accelerator="gpu", devices=1, precision="bf16-mixed", max_steps=60, logger=False)
+    run.fit(task, steps(discs, 60), steps(discs, 1))
+    assert run.callback_metrics["val/dice"] > 0.97
