@@ -189,12 +189,14 @@ def build_augmentation(settings: Mapping[str, Mapping[str, Any]]) -> Augmentatio
     Raises:
         InputError: If a name or parameter is unknown, or a value is refused.
     """
-    return Augmentation([_build_transform(name, dict(parameters or {})) for name, parameters in settings.items()])
+    return Augmentation([_build_transform(name, parameters) for name, parameters in settings.items()])
 
 
-def _build_transform(name: str, parameters: dict[str, Any]) -> A.BasicTransform:
+def _build_transform(name: str, parameters: Mapping[str, Any]) -> A.BasicTransform:
     if name not in TRANSFORMS:
         raise InputError(f"Unknown augmentation {name!r}; known are {', '.join(TRANSFORMS)}.")
+    if not isinstance(parameters, Mapping):
+        raise InputError(f"Augmentation {name!r} takes a mapping such as {{p: 0.5}}, got {parameters!r}.")
     transform, fixed = TRANSFORMS[name]
     known = [key for key in inspect.signature(transform).parameters if key not in fixed]
     # albumentations only warns about an argument it does not know, and goes on without it.

@@ -1,13 +1,18 @@
 """The Lightning datamodule: loaders over a mix for training and over whole real images for validation and test."""
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytorch_lightning as pl
+from torch import Tensor
 from torch.utils.data import DataLoader
 
-from rbc_lightning.data.dataset import Augment, MixDataset, SmearDataset, StreamSampler
+from rbc_lightning.data.dataset import ONLINE, Augment, DrawLabelMap, MixDataset, SmearDataset, StreamSampler
 from rbc_lightning.data.manifest import Manifest, Record, refuse_leakage
 from rbc_lightning.data.mix import Mix, MixStream
+from rbc_lightning.errors import InputError
+
+Paint = Callable[[Tensor, Sequence[int]], Tensor]
 
 
 class SmearDataModule(pl.LightningDataModule):
@@ -15,7 +20,8 @@ class SmearDataModule(pl.LightningDataModule):
 
     Args:
         manifest: the real samples with their splits.
-        synthetic: synthetic records; refused when their lineage meets a validation or test sample.
+        synthetic: synthetic records, refused when their lineage meets a validation or test sample; or a function that
+            draws label maps, for pairs made on the fly (whoever gives it answers for its lineage).
         mix: what one pass over the training data holds.
         augment: applied to the mix's augmented draws.
         crop: side of the training crops in pixels; None for whole images.
@@ -23,12 +29,14 @@ class SmearDataModule(pl.LightningDataModule):
         steps_per_epoch: optimiser steps between two validations; epochs are slices of an endless stream.
         seed: of draws, augmentation and crops.
         num_workers: loader processes.
+        paint: paints label maps int64 (B, H, W) with a seed each as images (B, 3, H, W) in [0, 1]; needed when
+            `synthetic` draws on the fly, called on the training device after the transfer.
     """
 
     def __init__(
         self,
         manifest: Manifest,
-        synthetic: tuple[Record, ...],
+        synthetic: tuple[Record, ...] | DrawLabelMap,
         mix: Mix,
         *,
         augment: Augment | None,
@@ -37,13 +45,23 @@ class SmearDataModule(pl.LightningDataModule):
         steps_per_epoch: int,
         seed: int,
         num_workers: int = 0,
+        paint: Paint | None = None,
     ) -> None:
         super().__init__()
-        refuse_leakage(manifest, synthetic)
+        online = callable(synthetic)
+        if online and mix.augmented and "synthetic" in mix.augmented_from:
+            raise InputError(
+                "mix.augmented_from names synthetic, yet pairs made on the fly are painted after augmentation; take "
+                "synthetic.mode=offline"
+            )
+        if online and paint is None:
+            raise ValueError("label maps drawn on the fly need `paint`")
+        refuse_leakage(manifest, () if callable(synthetic) else synthetic)
+        self.paint = paint
         self.manifest, self.batch_size, self.steps_per_epoch = manifest, batch_size, steps_per_epoch
         self.num_workers = num_workers
         real = manifest.split("train")
-        self.stream = MixStream(mix, len(real), len(synthetic), seed)
+        self.stream = MixStream(mix, len(real), mix.synthetic if callable(synthetic) else len(synthetic), seed)
         self.train_set = MixDataset(real, synthetic, self.stream, augment=augment, crop=crop, seed=seed)
 
     def train_dataloader(self) -> DataLoader[dict[str, Any]]:
@@ -67,11 +85,21 @@ class SmearDataModule(pl.LightningDataModule):
         """Whole test images, one at a time; real and untouched."""
         return DataLoader(SmearDataset(self.manifest.split("test")), batch_size=1)
 
+    def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:
+        """Paint the samples that were drawn as label maps alone."""
+        if self.paint is not None and "paint_seed" in batch:
+            rows = [i for i, name in enumerate(batch["sample_id"]) if name.startswith(ONLINE)]
+            if rows:
+                seeds = [int(batch["paint_seed"][i]) for i in rows]
+                batch["image"][rows] = self.paint(batch["label_map"][rows], seeds).to(batch["image"])
+        return batch
+
     def drawn_counts(self, steps: int) -> dict[tuple[str, str, bool], int]:
         """How often each (origin, sample_id, augmented) is drawn in the first `steps` optimiser steps."""
         counts: dict[tuple[str, str, bool], int] = {}
         for serial in range(steps * self.batch_size):
             draw = self.stream[serial]
-            key = (draw.source, self.train_set.pools[draw.source][draw.index].sample_id, draw.augmented)
+            pool = self.train_set.pools[draw.source]
+            key = (draw.source, pool[draw.index].sample_id if pool else ONLINE, draw.augmented)
             counts[key] = counts.get(key, 0) + 1
         return counts

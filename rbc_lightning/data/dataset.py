@@ -13,7 +13,11 @@ from rbc_lightning.data.formats import read_image, read_label_map
 from rbc_lightning.data.manifest import Record
 from rbc_lightning.data.mix import MixStream
 
+DrawLabelMap = Callable[[np.random.SeedSequence], NDArray[np.int32]]
 Augment = Callable[[NDArray[np.uint8], NDArray[np.int32], int], tuple[NDArray[np.uint8], NDArray[np.int32]]]
+
+# Begins the names of samples that are made on the fly.
+ONLINE = "online"
 
 
 class SmearDataset(Dataset[dict[str, Any]]):
@@ -30,7 +34,8 @@ class SmearDataset(Dataset[dict[str, Any]]):
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         record = self.records[index]
-        return to_sample(read_image(record.image_path), read_label_map(record.label_path), record)
+        image, label_map = read_image(record.image_path), read_label_map(record.label_path)
+        return to_sample(image, label_map, record.sample_id, record.origin)
 
 
 class MixDataset(Dataset[dict[str, Any]]):
@@ -40,7 +45,8 @@ class MixDataset(Dataset[dict[str, Any]]):
 
     Args:
         real: real training records.
-        synthetic: synthetic training records.
+        synthetic: synthetic training records; or, for pairs made on the fly, a function that draws a label map. Then
+            such an item has a black `image`, to be painted after the transfer to the training device, with `paint_seed`.
         stream: decides which record each serial number gets.
         augment: applied to the augmented draws.
         crop: side of the random square crop in pixels; None for whole images.
@@ -50,29 +56,37 @@ class MixDataset(Dataset[dict[str, Any]]):
     def __init__(
         self,
         real: Sequence[Record],
-        synthetic: Sequence[Record],
+        synthetic: Sequence[Record] | DrawLabelMap,
         stream: MixStream,
         *,
         augment: Augment | None,
         crop: int | None,
         seed: int,
     ) -> None:
-        self.pools = {"real": tuple(real), "synthetic": tuple(synthetic)}
-        for record in (*real, *synthetic):
+        self.draw_label_map = synthetic if callable(synthetic) else None
+        self.pools = {"real": tuple(real), "synthetic": () if callable(synthetic) else tuple(synthetic)}
+        for record in (*self.pools["real"], *self.pools["synthetic"]):
             if record.split != "train":
                 raise ValueError(f"sample {record.sample_id!r} of split {record.split!r} in a training set; expected train")
         self.stream, self.augment, self.crop, self.seed = stream, augment, crop, seed
 
     def __getitem__(self, serial: int) -> dict[str, Any]:
         draw = self.stream[serial]
-        record = self.pools[draw.source][draw.index]
-        image, label_map = read_image(record.image_path), read_label_map(record.label_path)
-        augment_seed, crop_seed = np.random.SeedSequence([self.seed, serial]).generate_state(2)
+        augment_seed, crop_seed, paint_seed = map(int, np.random.SeedSequence([self.seed, serial]).generate_state(3))
+        if draw.source == "synthetic" and self.draw_label_map is not None:
+            label_map = self.draw_label_map(np.random.SeedSequence([self.seed, serial, paint_seed]))
+            image = np.zeros((*label_map.shape, 3), dtype=np.uint8)
+            name, origin = f"{ONLINE}_{serial}", "synthetic"
+        else:
+            record = self.pools[draw.source][draw.index]
+            image, label_map = read_image(record.image_path), read_label_map(record.label_path)
+            name, origin = record.sample_id, record.origin
         if draw.augmented and self.augment is not None:
-            image, label_map = self.augment(image, label_map, int(augment_seed))
+            image, label_map = self.augment(image, label_map, augment_seed)
         if self.crop is not None:
-            image, label_map = random_crop(image, label_map, self.crop, np.random.default_rng(int(crop_seed)))
-        return to_sample(image, label_map, record)
+            image, label_map = random_crop(image, label_map, self.crop, np.random.default_rng(crop_seed))
+        sample = to_sample(image, label_map, name, origin)
+        return sample if self.draw_label_map is None else sample | {"paint_seed": paint_seed}
 
 
 class StreamSampler(Sampler[int]):
@@ -99,11 +113,11 @@ class StreamSampler(Sampler[int]):
         return iter(range(start + self.rank, start + self.samples_per_epoch, self.world_size))
 
 
-def to_sample(image: NDArray[np.uint8], label_map: NDArray[np.int32], record: Record) -> dict[str, Any]:
+def to_sample(image: NDArray[np.uint8], label_map: NDArray[np.int32], name: str, origin: str) -> dict[str, Any]:
     """Pack arrays (H, W, 3) and (H, W) as the sample dict of tensors."""
     return {
         "image": torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))).float().div_(255),
         "label_map": torch.from_numpy(label_map.astype(np.int64)),
-        "sample_id": record.sample_id,
-        "origin": record.origin,
+        "sample_id": name,
+        "origin": origin,
     }

@@ -26,7 +26,7 @@ class OffsetTable(NamedTuple):
     side: int
 
 
-def excitation(distance: NDArray[np.float64], cell_size: float) -> NDArray[np.float64]:
+def excitation(distance: NDArray[np.float64], cell_size: float, tail: float = 1.0) -> NDArray[np.float64]:
     """Evaluate z at some distance from a cell's centre (S3 4.1.2).
 
     A Gaussian of peak 1 whose half width at half maximum is ``cell_size``, so sigma = cell_size / sqrt(2 ln 2), and
@@ -35,32 +35,36 @@ def excitation(distance: NDArray[np.float64], cell_size: float) -> NDArray[np.fl
     Args:
         distance: pixels, any shape.
         cell_size: cell diameter in pixels.
+        tail: stretches the distances beyond ``cell_size``; 1 is S3's z, less draws cells closer together.
 
     Returns:
-        float64, like ``distance``; its integral over the plane is pi cell_size^2.
+        float64, like ``distance``; for tail 1 its integral over the plane is pi cell_size^2.
     """
-    gaussian = np.exp2(-np.square(distance / cell_size))
-    return np.where(distance <= cell_size, 1.0 - gaussian, gaussian)
+    beyond = np.exp2(-np.square(1.0 + (distance / cell_size - 1.0) / tail))
+    return np.where(distance <= cell_size, 1.0 - np.exp2(-np.square(distance / cell_size)), beyond)
 
 
-def lattice_kernel(cell_size: float) -> NDArray[np.float64]:
+def lattice_kernel(cell_size: float, tail: float = 1.0) -> NDArray[np.float64]:
     """Evaluate z on the integer lattice, scaled to unit mass and cut beyond five cell sizes.
 
     Args:
         cell_size: cell diameter in pixels.
+        tail: see `excitation`.
 
     Returns:
         float64 (2 k + 1, 2 k + 1), centre at (k, k), k = floor(5 cell_size).
 
     Raises:
-        ValueError: ``cell_size`` is below one pixel or not finite.
+        ValueError: ``cell_size`` is below one pixel or not finite, or ``tail`` is not in (0, 1].
     """
     if not (math.isfinite(cell_size) and cell_size >= 1):
         raise ValueError(f"cell_size must be a finite number of pixels >= 1, got {cell_size}")
+    if not 0 < tail <= 1:
+        raise ValueError(f"the kernel's tail must be in (0, 1], got {tail}")
     reach = math.floor(TRUNCATION * cell_size)
     steps = np.arange(-reach, reach + 1, dtype=np.float64)
     distance = np.hypot(steps[:, None], steps[None, :])
-    values = np.where(distance <= TRUNCATION * cell_size, excitation(distance, cell_size), 0.0)
+    values = np.where(distance <= TRUNCATION * cell_size, excitation(distance, cell_size, tail), 0.0)
     return np.asarray(values / values.sum())
 
 

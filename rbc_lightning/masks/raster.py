@@ -46,7 +46,8 @@ def new_brush(reach: int) -> Brush:
     """Allocate working memory for shapes that extend at most ``reach`` pixels from their centre."""
     rows = 2 * reach + 1
     words = (rows + 2 + 63) // 64 + 1
-    n_runs = rows * MAX_CROSSINGS // 2
+    # No set of pixels in the square has more runs than this.
+    n_runs = rows * max(MAX_CROSSINGS // 2, reach + 1)
     return Brush(
         np.zeros((rows, MAX_CROSSINGS), np.int32),
         np.zeros(rows, np.int32),
@@ -65,65 +66,68 @@ def rasterise(vertices: NDArray[np.int16], start: int, stop: int, pose: NDArray[
     Returns:
         False where the pose leaves nothing, several pieces, or a row crossed too often.
     """
-    reach = (brush.crossings.shape[0] - 1) // 2
+    crossings, n_crossings = brush.crossings, brush.n_crossings
+    reach = (len(n_crossings) - 1) // 2
     first, last = reach, -reach
-    brush.n_crossings[:] = 0
+    n_crossings[:] = 0
     # Half, because corners are stored doubled.
     a, b, c, d = pose[0, 0] / 2, pose[0, 1] / 2, pose[1, 0] / 2, pose[1, 1] / 2
     row, column = float(vertices[stop - 1, 0]), float(vertices[stop - 1, 1])
     y_end, x_end = a * row + b * column, c * row + d * column
+    high = int(np.ceil(y_end))
     for corner in range(start, stop):
-        y, x = y_end, x_end
+        y, x, low = y_end, x_end, high
         row, column = float(vertices[corner, 0]), float(vertices[corner, 1])
         y_end, x_end = a * row + b * column, c * row + d * column
-        low, high = int(np.ceil(min(y, y_end))), int(np.ceil(max(y, y_end)))
+        high = int(np.ceil(y_end))
         if low == high:
             continue
-        first, last = min(first, low), max(last, high - 1)
         slope = (x_end - x) / (y_end - y)
-        for line in range(low, high):
-            n = brush.n_crossings[line + reach]
+        for line in range(min(low, high), max(low, high)):
+            n = n_crossings[line + reach]
             if n == MAX_CROSSINGS:
                 return False
-            _insert(brush.crossings[line + reach], n, int(np.ceil(x + (line - y) * slope)))
-            brush.n_crossings[line + reach] = n + 1
-    _collect_runs(first, last, reach, brush)
+            n_crossings[line + reach] = n + 1
+            value = int(np.ceil(x + (line - y) * slope))
+            # Insertion keeps the row sorted; it mostly holds two entries.
+            while n > 0 and crossings[line + reach, n - 1] > value:
+                crossings[line + reach, n] = crossings[line + reach, n - 1]
+                n -= 1
+            crossings[line + reach, n] = value
+        first, last = min(first, low, high), max(last, low - 1, high - 1)
+    collect_runs(first, last, reach, crossings, n_crossings, brush.runs, brush.box)
     return brush.box[AREA] > 0 and count_parts(brush, -reach, reach + 1, -reach, reach + 1) == 1
 
 
 @kernel
-def _insert(values: NDArray[np.int32], n: int, value: int) -> None:
-    """Insert into the first n entries of a sorted array."""
-    place = n
-    while place > 0 and values[place - 1] > value:
-        values[place] = values[place - 1]
-        place -= 1
-    values[place] = value
-
-
-@kernel
-def _collect_runs(first: int, last: int, reach: int, brush: Brush) -> None:
+def collect_runs(
+    first: int,
+    last: int,
+    reach: int,
+    crossings: NDArray[np.int32],
+    n_crossings: NDArray[np.int32],
+    runs: NDArray[np.int32],
+    box: NDArray[np.int64],
+) -> None:
     """Pair the crossings of every row into runs (even-odd rule), joining those that meet."""
     n_runs, area = 0, 0
     left, right = reach + 1, -reach - 1
     for line in range(first, last + 1):
-        crossings = brush.crossings[line + reach]
         row_start = n_runs
-        for pair in range(0, brush.n_crossings[line + reach], 2):
-            start, stop = crossings[pair], crossings[pair + 1]
+        for pair in range(0, n_crossings[line + reach], 2):
+            start, stop = crossings[line + reach, pair], crossings[line + reach, pair + 1]
             if start == stop:
                 continue
             area += stop - start
             left, right = min(left, start), max(right, stop)
-            if n_runs > row_start and brush.runs[n_runs - 1, 2] == start:
-                brush.runs[n_runs - 1, 2] = stop
+            if n_runs > row_start and runs[n_runs - 1, 2] == start:
+                runs[n_runs - 1, 2] = stop
                 continue
-            brush.runs[n_runs, 0], brush.runs[n_runs, 1], brush.runs[n_runs, 2] = line, start, stop
+            runs[n_runs, 0], runs[n_runs, 1], runs[n_runs, 2] = line, start, stop
             n_runs += 1
-    box = brush.box
     box[RUNS], box[AREA] = n_runs, area
     if n_runs > 0:
-        box[TOP], box[ROWS] = brush.runs[0, 0], brush.runs[n_runs - 1, 0] - brush.runs[0, 0] + 1
+        box[TOP], box[ROWS] = runs[0, 0], runs[n_runs - 1, 0] - runs[0, 0] + 1
         # One spare column on each side takes the halo.
         box[LEFT], box[WORDS] = left - 1, (right - left + 2 + 63) // 64
 
@@ -131,9 +135,20 @@ def _collect_runs(first: int, last: int, reach: int, brush: Brush) -> None:
 @kernel
 def count_parts(brush: Brush, top: int, bottom: int, left: int, right: int) -> int:
     """Count the 4-connected parts of the shape inside the window [top, bottom) x [left, right)."""
-    runs, parent = brush.runs, brush.parent
+    runs, parent, n_runs = brush.runs, brush.parent, brush.box[RUNS]
+    # Runs that were collected from an image have no row count: they take the general way.
+    if n_runs == brush.box[ROWS] and top <= runs[0, 0] and runs[n_runs - 1, 0] < bottom:
+        # Nearly always: one run per row, each overlapping the last.
+        simple = True
+        for run in range(n_runs):
+            start, stop = max(runs[run, 1], left), min(runs[run, 2], right)
+            if run > 0:
+                simple &= max(start, runs[run - 1, 1]) < min(stop, runs[run - 1, 2])
+            simple &= start < stop
+        if simple:
+            return 1
     parts, previous, row_start = 0, 0, 0
-    for run in range(brush.box[RUNS]):
+    for run in range(n_runs):
         parent[run] = run
         if run > 0 and runs[run, 0] != runs[run - 1, 0]:
             previous = row_start if runs[run, 0] == runs[run - 1, 0] + 1 else run
@@ -163,25 +178,26 @@ def _root(parent: NDArray[np.int32], run: int) -> int:
 def pack(brush: Brush) -> None:
     """Write the runs as bit rows, and the bit rows grown by one pixel as the halo."""
     rows, words, left = brush.box[ROWS], brush.box[WORDS], brush.box[LEFT]
-    brush.bits[:rows, :words] = 0
-    brush.halo[: rows + 2, :words] = 0
+    bits, halo = brush.bits, brush.halo
+    bits[:rows, :words] = 0
+    halo[: rows + 2, :words] = 0
     for run in range(brush.box[RUNS]):
         line = brush.runs[run, 0] - brush.box[TOP]
         start, stop = brush.runs[run, 1] - left, brush.runs[run, 2] - left
         for word in range(start >> 6, ((stop - 1) >> 6) + 1):
             low, high = max(start - (word << 6), 0), min(stop - (word << 6), 64)
-            brush.bits[line, word] |= (ALL_BITS >> np.uint64(64 - (high - low))) << np.uint64(low)
+            bits[line, word] |= (ALL_BITS >> np.uint64(64 - (high - low))) << np.uint64(low)
     for line in range(rows):
         for word in range(words):
-            here = brush.bits[line, word]
+            here = bits[line, word]
             grown = here | (here << ONE) | (here >> ONE)
             if word > 0:
-                grown |= brush.bits[line, word - 1] >> LAST_BIT
+                grown |= bits[line, word - 1] >> LAST_BIT
             if word + 1 < words:
-                grown |= brush.bits[line, word + 1] << LAST_BIT
-            brush.halo[line, word] |= grown
-            brush.halo[line + 1, word] |= grown
-            brush.halo[line + 2, word] |= grown
+                grown |= bits[line, word + 1] << LAST_BIT
+            halo[line, word] |= grown
+            halo[line + 1, word] |= grown
+            halo[line + 2, word] |= grown
 
 
 @kernel

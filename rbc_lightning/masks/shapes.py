@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from rbc_lightning.masks import measure, outlines, raster
 
 FORMAT_VERSION = 1
+FIELDS = ("vertices", "starts", "areas", "image_diameters")
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,8 @@ class ShapeBank:
         vertices: int16 (n_vertices, 2), doubled row and column of the corners of all polygons.
         starts: int64 (n_shapes + 1,), where each shape's corners begin in ``vertices``; the last is the end.
         areas: int32 (n_shapes,), pixels of each shape.
+        image_diameters: float32 (n_shapes,), mean equivalent diameter sqrt(4 area / pi), in pixels, of the whole cells of
+            the image each shape comes from: smears differ in magnification and swelling.
 
     Raises:
         ValueError: the arrays do not describe shapes.
@@ -34,12 +37,15 @@ class ShapeBank:
     vertices: NDArray[np.int16]
     starts: NDArray[np.int64]
     areas: NDArray[np.int32]
+    image_diameters: NDArray[np.float32]
 
     def __post_init__(self) -> None:
-        if self.vertices.ndim != 2 or self.vertices.shape[1] != 2 or len(self.starts) != len(self.areas) + 1:
+        if self.vertices.ndim != 2 or self.vertices.shape[1] != 2 or not (
+            len(self.starts) - 1 == len(self.areas) == len(self.image_diameters)
+        ):
             raise ValueError(
                 f"vertices must be (n, 2) with one start per shape and one end, got {self.vertices.shape}, "
-                f"{len(self.starts)} starts and {len(self.areas)} areas"
+                f"{len(self.starts)} starts, {len(self.areas)} areas and {len(self.image_diameters)} diameters"
             )
         if self.starts[0] != 0 or self.starts[-1] != len(self.vertices) or bool((np.diff(self.starts) < 3).any()):
             raise ValueError(f"starts must rise from 0 to {len(self.vertices)} by at least 3, the corners of a triangle")
@@ -60,9 +66,15 @@ class ShapeBank:
             TypeError: a label map is not of an integer type.
             ValueError: a label map is not a (H, W) array of ids >= 0.
         """
-        shapes = [shape for label_map in label_maps for shape in _whole_cells(label_map)]
-        polygons = [outlines.outline(shape) for shape in shapes]
-        return _join(polygons, np.array([shape.sum() for shape in shapes], np.int32))
+        polygons, areas, diameters = [], [], []
+        for label_map in label_maps:
+            shapes = _whole_cells(label_map)
+            sizes = np.array([shape.sum() for shape in shapes], np.int32)
+            polygons += [outlines.outline(shape) for shape in shapes]
+            areas.append(sizes)
+            diameters.append(np.full(len(sizes), np.sqrt(4 * sizes / np.pi).mean() if len(sizes) else 0.0, np.float32))
+        nothing = np.empty(0)
+        return _join(polygons, np.concatenate([nothing, *areas]), np.concatenate([nothing, *diameters]))
 
     def __len__(self) -> int:
         return len(self.areas)
@@ -91,7 +103,8 @@ class ShapeBank:
             A new bank, in the order given.
         """
         chosen = np.arange(len(self))[keep]
-        return _join([self.vertices[self.starts[i] : self.starts[i + 1]] for i in chosen], self.areas[chosen])
+        polygons = [self.vertices[self.starts[i] : self.starts[i + 1]] for i in chosen]
+        return _join(polygons, self.areas[chosen], self.image_diameters[chosen])
 
     def mask(self, index: int) -> NDArray[np.bool_]:
         """Draw one shape as it was collected.
@@ -121,9 +134,7 @@ class ShapeBank:
         handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=target.name, suffix=".tmp")
         try:
             with os.fdopen(handle, "wb") as stream:
-                np.savez_compressed(
-                    stream, version=np.int64(FORMAT_VERSION), vertices=self.vertices, starts=self.starts, areas=self.areas
-                )
+                np.savez_compressed(stream, version=np.int64(FORMAT_VERSION), **{f: getattr(self, f) for f in FIELDS})
             Path(temporary).replace(target)
         finally:
             Path(temporary).unlink(missing_ok=True)
@@ -143,14 +154,14 @@ class ShapeBank:
             ValueError: the file is not a shape bank of this version.
         """
         with np.load(path, allow_pickle=False) as archive:
-            if not {"version", "vertices", "starts", "areas"} <= set(archive.files):
+            if not {"version", *FIELDS} <= set(archive.files):
                 raise ValueError(f"{path} is not a shape bank: it holds {sorted(archive.files)}; make it with save()")
             if int(archive["version"]) != FORMAT_VERSION:
                 raise ValueError(
                     f"{path} is a shape bank of version {int(archive['version'])}, expected {FORMAT_VERSION}; "
                     "make it again with ShapeBank.from_label_maps"
                 )
-            return cls(archive["vertices"], archive["starts"], archive["areas"])
+            return cls(*(archive[field] for field in FIELDS))
 
 
 def _whole_cells(label_map: NDArray[np.integer]) -> list[NDArray[np.bool_]]:
@@ -167,8 +178,10 @@ def _whole_cells(label_map: NDArray[np.integer]) -> list[NDArray[np.bool_]]:
     return cells
 
 
-def _join(polygons: list[NDArray[np.int16]], areas: NDArray[np.int32]) -> ShapeBank:
+def _join(
+    polygons: list[NDArray[np.int16]], areas: NDArray[np.number], image_diameters: NDArray[np.number]
+) -> ShapeBank:
     """Lay polygons end to end."""
     starts = np.cumsum([0] + [len(polygon) for polygon in polygons]).astype(np.int64)
     vertices = np.concatenate(polygons) if polygons else np.empty((0, 2), np.int16)
-    return ShapeBank(vertices, starts, areas)
+    return ShapeBank(vertices, starts, areas.astype(np.int32), image_diameters.astype(np.float32))

@@ -56,6 +56,12 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]
     write_atomically(path, write)
 
 
+def write_rows(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
+    """Write dicts with equal keys as CSV, atomically."""
+    header = list(rows[0])
+    write_csv(path, header, ([row[name] for name in header] for row in rows))
+
+
 def machine() -> dict[str, str | int]:
     """Hardware and versions, for the record beside the figures."""
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else _processor()

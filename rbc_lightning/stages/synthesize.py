@@ -1,18 +1,23 @@
 """`stage=synthesize`: synthetic pairs, sampled and painted, with lineage."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from omegaconf import DictConfig
+from torch import Tensor
 
 from rbc_lightning.artifacts import content_hash, to_plain
+from rbc_lightning.data.datamodule import Paint
+from rbc_lightning.data.dataset import DrawLabelMap
 from rbc_lightning.data.formats import file_sha256, read_image, read_label_map, write_image, write_label_map
 from rbc_lightning.data.manifest import Lineage, Manifest, Record, refuse_held_out_sources
 from rbc_lightning.errors import InputError
+from rbc_lightning.masks import MaskSampler
 from rbc_lightning.report.figures import save_pair_sheet
 from rbc_lightning.stages.inputs import Inputs, console, load_inputs
 from rbc_lightning.stages.masks import build_sampler, mask_seed, shape_bank
@@ -82,6 +87,24 @@ def get_synthetic(cfg: DictConfig, inputs: Inputs, count: int) -> tuple[Record, 
     if artifact.reused:
         console.print(f"Reused {count} synthetic pairs")
     return Manifest.load(artifact.path / "manifest.csv").records[:count]
+
+
+def online_synthetic(cfg: DictConfig, inputs: Inputs) -> tuple[DrawLabelMap, Paint]:
+    """The two halves of pairs made on the fly: draw a label map (in loader processes), paint it (on the training device)."""
+    bank = shape_bank(inputs)
+    trained = get_translator(cfg, inputs)
+    refuse_held_out_sources(inputs.manifest, f"the translator in {trained.directory}", trained.trained_on)
+    translator = trained.load(device_of(cfg))
+
+    def paint(label_maps: Tensor, seeds: Sequence[int]) -> Tensor:
+        with torch.autocast(device_of(cfg), dtype=torch.bfloat16, enabled=device_of(cfg) == "cuda"):
+            return translator.paint_batch(label_maps, seeds, cfg.synthetic.style)
+
+    return partial(_draw_label_map, build_sampler(cfg, bank)), paint
+
+
+def _draw_label_map(sampler: MaskSampler, seed: np.random.SeedSequence) -> NDArray[np.int32]:
+    return sampler.sample(seed).label_map
 
 
 def _make_pair(

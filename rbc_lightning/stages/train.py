@@ -14,15 +14,17 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 
 from rbc_lightning.callbacks import LossGuard
 from rbc_lightning.data.augment import build_augmentation
-from rbc_lightning.data.datamodule import SmearDataModule
-from rbc_lightning.data.dataset import SmearDataset
+from rbc_lightning.data.datamodule import Paint, SmearDataModule
+from rbc_lightning.data.dataset import DrawLabelMap, SmearDataset
 from rbc_lightning.data.formats import read_image, read_label_map, write_atomically
+from rbc_lightning.data.manifest import Record
 from rbc_lightning.data.mix import Mix
+from rbc_lightning.errors import InputError
 from rbc_lightning.report.figures import save_run_figure
 from rbc_lightning.report.tables import COLUMNS, outcome_table
 from rbc_lightning.stages.inputs import Inputs, console, derive_seed, fingerprint, load_inputs
-from rbc_lightning.stages.run_directory import METRICS, machine, run_directory, write_csv, write_json
-from rbc_lightning.stages.synthesize import get_synthetic
+from rbc_lightning.stages.run_directory import METRICS, machine, run_directory, write_csv, write_json, write_rows
+from rbc_lightning.stages.synthesize import get_synthetic, online_synthetic
 from rbc_lightning.stages.training import build_loggers, build_trainer, close_loggers, last_checkpoint, precision
 from rbc_lightning.tasks.base import BaseTask
 
@@ -78,10 +80,10 @@ def _train(cfg: DictConfig, inputs: Inputs, mix: Mix, directory: Path) -> None:
     started = time.monotonic()
     transforms: Any = OmegaConf.to_container(cfg.augment.transforms, resolve=True)
     augment = build_augmentation(transforms)
-    synthetic = get_synthetic(cfg, inputs, mix.synthetic)
+    synthetic, paint = _synthetic(cfg, inputs, mix)
     seed = derive_seed(cfg.seed, "training")
     data = SmearDataModule(
-        inputs.manifest, synthetic, mix, augment=augment, seed=seed, num_workers=cfg.trainer.num_workers,
+        inputs.manifest, synthetic, mix, augment=augment, seed=seed, num_workers=cfg.trainer.num_workers, paint=paint,
         crop=cfg.training.crop, batch_size=cfg.training.batch_size, steps_per_epoch=cfg.training.steps_per_epoch,
     )  # fmt: skip
     directory.mkdir(parents=True, exist_ok=True)
@@ -110,9 +112,8 @@ def _train(cfg: DictConfig, inputs: Inputs, mix: Mix, directory: Path) -> None:
     finally:
         close_loggers(loggers)
     _write_counts(directory, data, cfg.training.steps)
-    columns = list(task.per_image[0])
-    write_csv(directory / "per_image.csv", columns, [[row[name] for name in columns] for row in task.per_image])
-    _draw(directory, inputs, synthetic, task)
+    write_rows(directory / "per_image.csv", task.per_image)
+    _draw(directory, data, task)
     record = {
         **scores,
         task.monitor: float(best.best_model_score) if best.best_model_score is not None else None,
@@ -132,14 +133,23 @@ def _train(cfg: DictConfig, inputs: Inputs, mix: Mix, directory: Path) -> None:
     write_json(directory / METRICS, record)
 
 
+def _synthetic(cfg: DictConfig, inputs: Inputs, mix: Mix) -> tuple[tuple[Record, ...] | DrawLabelMap, Paint | None]:
+    """Pairs on disk, or the means to make them on the fly."""
+    if cfg.synthetic.mode not in ("offline", "online"):
+        raise InputError(f"synthetic.mode={cfg.synthetic.mode}; expected offline or online")
+    if cfg.synthetic.mode == "online" and mix.synthetic:
+        return online_synthetic(cfg, inputs)
+    return get_synthetic(cfg, inputs, mix.synthetic), None
+
+
 def _write_counts(directory: Path, data: SmearDataModule, steps: int) -> None:
     rows = [(*key, count) for key, count in sorted(data.drawn_counts(steps).items())]
     write_csv(directory / "drawn.csv", ("origin", "sample_id", "augmented", "draws"), rows)
 
 
-def _draw(directory: Path, inputs: Inputs, synthetic: tuple[Any, ...], task: BaseTask) -> None:
-    real, test = inputs.manifest.split("train")[0], inputs.manifest.split("test")[0]
-    pairs = [("real", real), *([("synthetic", synthetic[0])] if synthetic else [])]
+def _draw(directory: Path, data: SmearDataModule, task: BaseTask) -> None:
+    test = data.manifest.split("test")[0]
+    pairs = [(kind, pool[0]) for kind, pool in data.train_set.pools.items() if pool]
     sample = SmearDataset([test])[0]
     with torch.inference_mode():
         probability = task.eval().predict_step({"image": sample["image"][None]})[0].float().numpy()

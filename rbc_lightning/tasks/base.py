@@ -49,6 +49,8 @@ class BaseTask(pl.LightningModule):
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
         self.schedule = schedule
+        # Filled by a test: one row per image, `sample_id` and the image's scores.
+        self.per_image: list[dict[str, float | str]] = []
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """AdamW over the trainable parameters, and the schedule stepped once per optimiser step.

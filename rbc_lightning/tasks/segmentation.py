@@ -54,7 +54,6 @@ class SegmentationTask(BaseTask):
         if not 0 < threshold < 1:
             raise ValueError(f"threshold must lie strictly between 0 and 1, got {threshold}.")
         self.threshold = threshold
-        self.per_image: list[dict[str, float | str]] = []
         self._val_scores = OverlapScores()
         self._test_scores = OverlapScores()
 

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 from torch import Tensor, nn
 
+from rbc_lightning.errors import InputError
+
 Seed = int | np.random.SeedSequence
 
 BACKGROUND, CELL = 0, 1
@@ -212,7 +214,7 @@ class StyleBank:
             encoder_hash: of the encoder in use; None skips the check.
 
         Raises:
-            ValueError: not a style file, or one made by another encoder.
+            InputError: not a style file, or one made by another encoder.
         """
         with np.load(path, allow_pickle=False) as file:
             names = {name: file[name] for name in file.files}
@@ -220,9 +222,9 @@ class StyleBank:
             source_ids = tuple(map(str, names.pop("source_ids")))
             bank = cls(**names | {"source_ids": source_ids, "encoder_hash": str(names["encoder_hash"])})
         except (KeyError, TypeError) as error:
-            raise ValueError(f"{path} is no style file: {error}; write it again with stage=translator") from error
+            raise InputError(f"{path} is no style file: {error}; write it again with stage=translator") from error
         if encoder_hash is not None and bank.encoder_hash != encoder_hash:
-            raise ValueError(
+            raise InputError(
                 f"{path} holds styles of another encoder ({bank.encoder_hash[:12]}, in use {encoder_hash[:12]}): "
                 "gather the styles again with the encoder in use"
             )

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from rbc_lightning.errors import InputError
 from rbc_lightning.nets.style_networks import PaintingSettings
 from rbc_lightning.ops.labels import paint_table, semantic_condition
 from rbc_lightning.tasks.conditioning import generator_input, reflect_pad
@@ -78,13 +79,12 @@ class Translator:
         """Read what `save` wrote.
 
         Raises:
-            FileNotFoundError: no translator there.
-            ValueError: the styles belong to another encoder.
+            InputError: no translator there, or its styles belong to another encoder.
         """
         folder = Path(directory)
         for name in (WEIGHTS_FILE, STYLES_FILE):
             if not (folder / name).is_file():
-                raise FileNotFoundError(f"{folder} holds no {name}: train a translator first with stage=translator")
+                raise InputError(f"{folder} holds no {name}: train a translator first with stage=translator")
         content = torch.load(folder / WEIGHTS_FILE, map_location=device, weights_only=True)
         settings = PaintingSettings(**content["settings"])
         generator, encoder = settings.build_generator().to(device), settings.build_encoder().to(device)

@@ -1,5 +1,6 @@
 """Augmentations: each one's effect by hand, ids kept, image and label map together, drawn from the seed alone."""
 
+import pickle
 import warnings
 from pathlib import Path
 
@@ -178,7 +179,7 @@ def test_separating_leaves_specks_and_connected_cells_alone():
 
 
 def test_the_seed_alone_decides(image, label_map):
-    paper = build_augmentation(PAPER)
+    paper = pickle.loads(pickle.dumps(build_augmentation(PAPER)))  # as a worker process gets it
     first = [paper(image, label_map, seed) for seed in range(8)]
     backwards = [build_augmentation(PAPER)(image, label_map, seed) for seed in reversed(range(8))][::-1]
     for (image_a, labels_a), (image_b, labels_b) in zip(first, backwards, strict=True):
@@ -237,6 +238,7 @@ def test_no_transforms_change_nothing(image, label_map):
         ({"contrast": {"range": [1, 2]}}, "'contrast' has no parameter range; it has factor, p"),
         ({"gaussian_noise": {"var_limit": 5}}, "'gaussian_noise' has no parameter var_limit; it has std_range"),
         ({"affine": {"border_mode": 0}}, "'affine' has no parameter border_mode"),
+        ({"contrast": 0.5}, r"'contrast' takes a mapping such as \{p: 0.5\}, got 0.5"),
         ({"contrast": {"p": 1.5}}, r"probability p must lie in \[0, 1\], got 1.5"),
         ({"contrast": {"p": "often"}}, "probability p must lie in .*'often'"),
         ({"contrast": {"factor": [2, 1]}}, r"'contrast' refuses its parameters .*range \[smallest, largest\]"),

@@ -32,6 +32,14 @@ def test_batch_norm_replaces_each_bias_by_scale_and_shift():
     assert sum(isinstance(layer, nn.BatchNorm2d) for layer in normed.modules()) == 15
 
 
+def test_quarter_width():
+    with torch.device("meta"):
+        trunk = FCN8s(width=0.25).trunk
+        assert trunk.out_channels == (64, 128, 256)
+        assert FCN8s(width=0.25, fc_channels=1024).trunk.out_channels == (64, 128, 1024)
+    assert count(trunk) == 2_594_032
+
+
 @pytest.mark.parametrize("padding", ["same", "caffe"])
 @pytest.mark.parametrize("size", [(64, 96), (33, 70), (1, 1), (100, 31)])
 def test_logits_have_the_size_of_the_image(padding, size):

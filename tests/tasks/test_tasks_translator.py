@@ -1,0 +1,117 @@
+import numpy as np
+import pytest
+import torch
+
+from rbc_lightning.nets.style_networks import PaintingSettings
+from rbc_lightning.tasks.conditioning import reflect_pad
+from rbc_lightning.tasks.styles import ImageStyles, StyleBank, weights_hash
+from rbc_lightning.tasks.translator import Translator
+
+SIZES = {"base_channels": 4, "n_downsample": 2, "n_blocks": 1, "encoder_channels": 4, "encoder_downsample": 3}
+
+
+def make_translator(style="modulated"):
+    torch.manual_seed(0)
+    settings = PaintingSettings(style=style, **SIZES)
+    generator, encoder = settings.build_generator(), settings.build_encoder()
+    rng = np.random.default_rng(0)
+    images = [
+        ImageStyles(f"s{k}", rng.uniform(-1, 1, (5, settings.style_channels)).astype(np.float32), np.full(5, 100))
+        for k in range(4)
+    ]
+    return Translator(settings, generator, encoder, StyleBank.cluster(images, weights_hash(encoder)))
+
+
+@pytest.fixture(scope="module", params=["modulated", "concat"])
+def translator(request):
+    return make_translator(request.param)
+
+
+@pytest.fixture
+def label_map():
+    ids = np.zeros((37, 51), dtype=np.int32)  # no multiple of anything
+    ids[4:15, 6:19], ids[4:15, 19:30], ids[25:37, 40:51] = 1, 2, 3
+    return ids
+
+
+def test_images_have_the_label_maps_size(translator, label_map):
+    image = translator.paint(label_map, seed=0)
+    assert (image.shape, image.dtype) == ((37, 51, 3), np.uint8)
+    assert image.std() > 0
+
+
+def test_same_seed_same_image_other_seed_other_image(translator, label_map):
+    first = translator.paint(label_map, seed=0)
+    assert np.array_equal(first, translator.paint(label_map, seed=0))
+    assert not np.array_equal(first, translator.paint(label_map, seed=1))
+    sequence = np.random.SeedSequence(5)
+    once = translator.paint(label_map, sequence)
+    # The caller's object is left as it was, so a second call sees the same seed.
+    assert np.array_equal(once, translator.paint(label_map, sequence))
+    assert sequence.n_children_spawned == 0
+
+
+def test_a_batch_equals_its_images_one_by_one(translator, label_map):
+    other = np.ascontiguousarray(label_map[::-1])
+    other[other > 0] += 5  # another largest id
+    batch = translator.paint_batch(torch.from_numpy(np.stack([label_map, other])).long(), [3, 4])
+    assert batch.shape == (2, 3, 37, 51)
+    for image, ids, seed in zip(batch, (label_map, other), (3, 4), strict=True):
+        single = translator.paint_batch(torch.from_numpy(ids)[None].long(), [seed])[0]
+        if ids is label_map:
+            continue  # styles are drawn for as many ids as the batch holds
+        torch.testing.assert_close(image, single, rtol=1e-4, atol=1e-4)
+
+
+def test_round_trip_on_disk(translator, label_map, tmp_path):
+    translator.save(tmp_path / "made")
+    loaded = Translator.load(tmp_path / "made")
+    assert sorted(path.name for path in (tmp_path / "made").iterdir()) == ["generator.pt", "styles.npz"]
+    assert loaded.settings == translator.settings
+    for mode in ("per_image", "per_cell", "cluster:0"):
+        assert np.array_equal(loaded.paint(label_map, 7, mode), translator.paint(label_map, 7, mode))
+
+
+def test_style_modes_differ(translator, label_map):
+    images = [translator.paint(label_map, 7, mode) for mode in ("per_image", "per_cell", "cluster:0", "cluster:1")]
+    assert len({image.tobytes() for image in images}) == 4
+
+
+def test_painting_leaves_the_global_random_state_alone(translator, label_map):
+    before = torch.get_rng_state()
+    translator.paint(label_map, 0)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_another_encoder_and_missing_files_are_refused(tmp_path):
+    first = make_translator()
+    other = first.settings.build_encoder()
+    with pytest.raises(ValueError, match="another encoder: gather the styles again"):
+        Translator(first.settings, first.generator, other, first.style_bank)
+    with pytest.raises(ValueError, match=r"holds no generator\.pt: train a translator first"):
+        Translator.load(tmp_path)
+    first.save(tmp_path)
+    StyleBank.cluster(
+        [ImageStyles("a", np.zeros((2, 6), np.float32), np.array([9, 9]))], weights_hash(other)
+    ).save(tmp_path / "styles.npz")
+    with pytest.raises(ValueError, match="styles of another encoder"):
+        Translator.load(tmp_path)
+
+
+def test_bad_label_maps_are_refused(label_map):
+    translator = make_translator()
+    with pytest.raises(TypeError, match="expected an integer label map, got dtype float64"):
+        translator.paint(label_map.astype(np.float64), 0)
+    with pytest.raises(ValueError, match=r"expected a label map \(H, W\), got shape \(1, 37, 51\)"):
+        translator.paint(label_map[None], 0)
+    with pytest.raises(ValueError, match="expected one seed per label map, got 2 for 1"):
+        translator.paint_batch(torch.from_numpy(label_map)[None].long(), [0, 1])
+
+
+def test_reflect_pad_by_hand_for_ids_and_beyond_the_image():
+    ids = torch.tensor([[1, 2, 3]])
+    assert reflect_pad(ids, 8).tolist() == [[1, 2, 3, 2, 1, 2, 3, 2]] * 8
+    image = torch.arange(12.0).reshape(1, 3, 4)
+    assert reflect_pad(image, 1) is image
+    expected = torch.nn.functional.pad(image[None], (0, 1, 0, 2), mode="reflect")[0]
+    assert torch.equal(reflect_pad(image, 5), expected)
