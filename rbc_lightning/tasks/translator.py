@@ -136,13 +136,18 @@ class Translator:
         device = next(self.generator.parameters()).device
         ids = reflect_pad(label_maps, self.settings.multiple).to(device)
         streams = [_as_sequence(seed).spawn(2) for seed in seeds]
-        n_ids = int(ids.max()) + 1
-        mode = style_mode or self.style_mode
-        table = np.stack([self.style_bank.sample(n_ids, style, mode) for style, _ in streams])
+        style = paint_table(self._style_table(ids, [style for style, _ in streams], style_mode), ids)
         noise = self._noise([noise for _, noise in streams], ids)
-        style = paint_table(torch.from_numpy(table).to(device), ids)
         image: Tensor = self.generator(generator_input(semantic_condition(ids), style, noise))
         return ((image.float() + 1) / 2).clamp(0, 1)[..., :height, :width]
+
+    def _style_table(self, ids: Tensor, seeds: Sequence[Seed], mode: str | None) -> Tensor:
+        """Draw styles (B, N, C): as many per image as it has ids, so that an image depends on its own seed only."""
+        counts = (ids.flatten(1).amax(dim=1) + 1).tolist()
+        table = np.zeros((len(ids), max(counts), self.settings.style_channels), dtype=np.float32)
+        for row, count, seed in zip(table, counts, seeds, strict=True):
+            row[:count] = self.style_bank.sample(count, seed, mode or self.style_mode)
+        return torch.from_numpy(table).to(ids.device)
 
     def _noise(self, seeds: Sequence[np.random.SeedSequence], ids: Tensor) -> Tensor | None:
         """White noise from NumPy, which draws the same numbers on every device."""
