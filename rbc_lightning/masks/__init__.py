@@ -1,8 +1,24 @@
-"""Cell shapes, layouts and the mask sampler of S3 section 4.1: NumPy and Numba only."""
+"""Cell shapes, layouts and the mask sampler of S3 section 4.1: NumPy, Numba and SciPy only."""
 
 from rbc_lightning.masks.adhesion import adhesion_map
-from rbc_lightning.masks.layout import LayoutStatistics
+from rbc_lightning.masks.card import LayoutCard, layout_card
+from rbc_lightning.masks.density import CountModel, SizeModel
+from rbc_lightning.masks.fit import FittedSampler, fit_sampler
+from rbc_lightning.masks.layout import ImageLayout, LayoutStatistics
 from rbc_lightning.masks.sampler import MaskSampler, SampledMask
 from rbc_lightning.masks.shapes import ShapeBank
 
-__all__ = ["LayoutStatistics", "MaskSampler", "SampledMask", "ShapeBank", "adhesion_map"]
+__all__ = [
+    "CountModel",
+    "FittedSampler",
+    "ImageLayout",
+    "LayoutCard",
+    "LayoutStatistics",
+    "MaskSampler",
+    "SampledMask",
+    "ShapeBank",
+    "SizeModel",
+    "adhesion_map",
+    "fit_sampler",
+    "layout_card",
+]

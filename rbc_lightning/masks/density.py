@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-CountFamily = Literal["normal", "gamma", "negative_binomial", "empirical"]
+CountFamily = Literal["normal", "gamma", "empirical"]
 
 
 @dataclass(frozen=True)
@@ -17,7 +16,7 @@ class CountModel:
     Args:
         mean: mean number of cells, above 0.
         std: standard deviation.
-        family: "normal" is S3's; "gamma" and "negative_binomial" have that mean and deviation; "empirical" draws one of
+        family: "normal" is S3's; "gamma" has that mean and deviation and no weight below 0; "empirical" draws one of
             ``observed``.
         observed: numbers of cells seen, for "empirical"; they need not be whole.
 
@@ -35,17 +34,10 @@ class CountModel:
             raise ValueError(f"count_mean must be a finite number > 0, got {self.mean}")
         if not (math.isfinite(self.std) and self.std >= 0):
             raise ValueError(f"count_std must be a finite number >= 0, got {self.std}")
-        if self.family not in ("normal", "gamma", "negative_binomial", "empirical"):
-            raise ValueError(
-                f"expected the count family normal, gamma, negative_binomial or empirical, got {self.family!r}"
-            )
+        if self.family not in ("normal", "gamma", "empirical"):
+            raise ValueError(f"expected the count family normal, gamma or empirical, got {self.family!r}")
         if self.family == "empirical" and not (self.observed and all(0 <= n < math.inf for n in self.observed)):
             raise ValueError(f"the empirical count family needs observed counts, finite and >= 0, got {self.observed}")
-        if self.family == "negative_binomial" and self.std**2 <= self.mean:
-            raise ValueError(
-                f"a negative binomial needs a variance above its mean {self.mean}, got {self.std**2}; "
-                "use the normal or gamma family"
-            )
 
     def draw(self, rng: np.random.Generator) -> int:
         """Draw a number of cells, rounded, at least 1."""
@@ -55,8 +47,6 @@ class CountModel:
             value = self.mean
         elif self.family == "gamma":
             value = rng.gamma((self.mean / self.std) ** 2, self.std**2 / self.mean)
-        elif self.family == "negative_binomial":
-            value = rng.poisson(rng.gamma(self.mean**2 / (self.std**2 - self.mean), self.std**2 / self.mean - 1))
         else:
             value = rng.normal(self.mean, self.std)
         return max(1, round(float(value)))
@@ -90,9 +80,3 @@ class SizeModel:
         """Draw the mean diameter in pixels of an image with ``count`` cells; at most 2.5 deviations off."""
         deviation = min(max(float(rng.normal()), -2.5), 2.5)
         return self.diameter * math.exp(self.slope * math.log(max(count, 1) / self.count) + self.spread * deviation)
-
-    def scales(
-        self, rng: np.random.Generator, count: int, image_diameters: NDArray[np.float32]
-    ) -> NDArray[np.float64]:
-        """Draw one image's diameter; return the factor that takes each shape from its image's size to it."""
-        return self.draw(rng, count) / image_diameters.astype(np.float64)

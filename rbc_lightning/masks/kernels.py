@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rbc_lightning.masks.adhesion import OffsetTable
-from rbc_lightning.masks.canvas import FALLBACK, PLACED, PLACES_TRIED, SHAPES_TRIED, Canvas, Recipe
+from rbc_lightning.masks.canvas import CELLS, FALLBACK, LABELS, PLACES_TRIED, SHAPES_TRIED, Canvas, Recipe
 from rbc_lightning.masks.jit import kernel
 from rbc_lightning.masks.occupancy import (
     can_cover,
@@ -14,7 +14,7 @@ from rbc_lightning.masks.occupancy import (
     uncovered_area,
     visible_area,
 )
-from rbc_lightning.masks.propose import draw_offset, draw_parent, draw_pose
+from rbc_lightning.masks.propose import draw_place, draw_pose
 from rbc_lightning.masks.raster import AREA, LEFT, ROWS, RUNS, TOP, WORDS, Brush, pack, rasterise, shifted
 
 
@@ -31,30 +31,32 @@ def place_cells(
     rest: Brush,
     canvas: Canvas,
 ) -> None:
-    """Place up to ``count`` cells; those that find no place are left out and show in the report.
+    """Place cells until ``count`` show in the image; those that find no place are left out and show in the report.
 
     ``sizes`` (n_shapes,) multiplies the scale of each shape; ``brush`` and ``rest`` are working memory.
     """
     pose = np.empty((2, 2))
-    for _ in range(count):
+    failures, report = 0, canvas.report
+    while report[LABELS] + failures < count and report[CELLS] < len(canvas.centers):
         done, ready, shape = False, False, 0
         for _ in range(recipe.shapes_per_cell):
             drawn = int(rng.random() * len(sizes))
-            canvas.report[SHAPES_TRIED] += 1
+            report[SHAPES_TRIED] += 1
             draw_pose(rng, recipe, sizes[drawn], pose)
             if not rasterise(vertices, starts[drawn], starts[drawn + 1], pose, brush):
                 ready = False
                 continue
             pack(brush)
             ready, shape = True, drawn
-            uniform = not recipe.adhesion or canvas.report[PLACED] < recipe.n_init
+            uniform = not recipe.adhesion or report[CELLS] < recipe.n_init
             done = try_places(rng, recipe.tries_per_shape, uniform, shape, table, recipe, brush, rest, canvas)
             if done:
                 break
         if ready and not done:
             # The shape on the brush gets a last chance anywhere.
             done = try_places(rng, recipe.uniform_tries, True, shape, table, recipe, brush, rest, canvas)
-            canvas.report[FALLBACK] += done
+            report[FALLBACK] += done
+        failures += not done
 
 
 @kernel
@@ -70,25 +72,25 @@ def try_places(
     canvas: Canvas,
 ) -> bool:
     """Draw places for the shape on the brush until one takes it; every draw is a fresh one from P(i)."""
+    margin = recipe.margin
     height, width = canvas.label_map.shape
+    bottom, right = height + margin, width + margin
     # Fields are taken out of the tuples here: inside the loop each access would count references.
-    centers, occupied, box, placed = canvas.centers, canvas.occupied, brush.box, canvas.report[PLACED]
+    centers, occupied, box, placed = canvas.centers, canvas.occupied, brush.box, canvas.report[CELLS]
     keep, alias, side, n_init, exact_mean = table.keep, table.alias, table.side, recipe.n_init, recipe.exact_mean
     lined = recipe.line_share > 0 and rng.random() < recipe.line_share
     bits, rows, words = brush.halo if lined else brush.bits, box[ROWS] + 2 * lined, box[WORDS]
-    up, left = box[TOP] + canvas.margin[0] - lined, box[LEFT] + canvas.margin[1]
-    limit = int(recipe.max_overlap * box[AREA])
+    up, left = box[TOP] + canvas.origin[0] - lined, box[LEFT] + canvas.origin[1]
+    allowance = recipe.max_overlap
+    if allowance > 0 and recipe.overlap_power > 0:
+        allowance *= rng.random() ** recipe.overlap_power
+    limit = int(allowance * box[AREA])
     for attempt in range(tries):
         if uniform or (recipe.uniform_share > 0 and rng.random() < recipe.uniform_share):
-            row, column = int(rng.random() * height), int(rng.random() * width)
+            row = int(rng.random() * (bottom + margin)) - margin
+            column = int(rng.random() * (right + margin)) - margin
         else:
-            parent = draw_parent(rng, placed, n_init, exact_mean)
-            row, column = -1, -1
-            # The parent is kept while the offset leaves the image: each z is cut at the border and scaled to sum 1.
-            while row < 0 or row >= height or column < 0 or column >= width:
-                row, column = draw_offset(rng, keep, alias, side)
-                row += centers[parent, 0]
-                column += centers[parent, 1]
+            row, column = draw_place(rng, centers, placed, keep, alias, side, n_init, exact_mean, -margin, bottom, right)
         if limit == 0:
             hits = 0
             if not is_free(bits, rows, words, occupied, row + up, column + left):
@@ -118,38 +120,65 @@ def settle(
     """Make the remaining tests at a place that is free enough and, if all pass, write the cell."""
     height, width = canvas.label_map.shape
     area = visible_area(row, column, brush, height, width)
-    if area == 0 or hits > recipe.max_overlap * area:
+    # Without a margin every cell must show.
+    if area < 0 or (area == 0 and recipe.margin == 0):
         return False
     find_taken_colors(row, column, brush, canvas)
     if not canvas.taken[0] and recipe.lone_acceptance < 1 and rng.random() >= recipe.lone_acceptance:
         return False
-    color = choose_color(rng, canvas.taken)
-    if color == 0:
-        return False
-    label = canvas.report[PLACED] + 1
-    canvas.height[label - 1] = label
-    visible = area
-    if hits > 0 and (lined or rng.random() < 0.5):
-        if not can_cover(row, column, lined, brush, rest, canvas, recipe.max_overlap):
+    label = 0
+    if area > 0:
+        color = choose_color(rng, canvas.taken)
+        label = canvas.report[LABELS] + 1
+        if color == 0 or not draw_cell(rng, row, column, hits, area, lined, label, color, recipe, brush, rest, canvas):
             return False
-        for slot in range(len(canvas.hidden)):
-            if canvas.hidden[slot, 0] > 0:
-                canvas.areas[canvas.hidden[slot, 0] - 1, 1] -= canvas.hidden[slot, 1]
-        if lined:
-            clear_halo(row, column, brush, canvas)
-    elif hits > 0:
-        visible = uncovered_area(row, column, brush, rest, canvas)
-        if visible == 0:
+        canvas.report[LABELS] = label
+    write_bits(row, column, recipe.margin, brush, canvas)
+    cell = canvas.report[CELLS]
+    canvas.centers[cell, 0], canvas.centers[cell, 1] = row, column
+    canvas.labels[cell], canvas.shape_index[cell] = label, shape
+    canvas.report[CELLS] = cell + 1
+    return True
+
+
+@kernel
+def draw_cell(
+    rng: np.random.Generator,
+    row: int,
+    column: int,
+    hits: int,
+    area: int,
+    lined: bool,
+    label: int,
+    color: int,
+    recipe: Recipe,
+    brush: Brush,
+    rest: Brush,
+    canvas: Canvas,
+) -> bool:
+    """Write what shows of a cell above or below the cells it meets, unless that hides too much or tears one apart."""
+    visible, above = area, True
+    if hits > 0:
+        if hits > recipe.max_overlap * area:
             return False
-        canvas.height[label - 1] = -label
+        above = lined or rng.random() < 0.5
+        if above:
+            if not can_cover(row, column, lined, brush, rest, canvas, recipe.max_overlap):
+                return False
+            for slot in range(len(canvas.hidden)):
+                if canvas.hidden[slot, 0] > 0:
+                    canvas.areas[canvas.hidden[slot, 0] - 1, 1] -= canvas.hidden[slot, 1]
+            if lined:
+                clear_halo(row, column, brush, canvas)
+        else:
+            visible = uncovered_area(row, column, brush, rest, canvas)
+            if visible == 0:
+                return False
     # A cell that goes below is written by the runs that stay visible.
-    source = rest if canvas.height[label - 1] < 0 else brush
+    source = brush if above else rest
     write_runs(row, column, label, color, source.runs, source.box[RUNS], canvas)
-    write_bits(row, column, brush, canvas)
+    canvas.height[label - 1] = label if above else -label
     canvas.areas[label - 1, 0], canvas.areas[label - 1, 1] = area, visible
-    canvas.centers[label - 1, 0], canvas.centers[label - 1, 1] = row, column
-    canvas.shape_index[label - 1] = shape
-    canvas.report[PLACED] = label
     return True
 
 
@@ -169,9 +198,7 @@ def choose_color(rng: np.random.Generator, taken: NDArray[np.bool_]) -> int:
 
 
 @kernel
-def write_runs(
-    row: int, column: int, label: int, color: int, runs: NDArray[np.int32], n_runs: int, canvas: Canvas
-) -> None:
+def write_runs(row: int, column: int, label: int, color: int, runs: NDArray[np.int32], n_runs: int, canvas: Canvas) -> None:
     """Write runs into the label map and the colours, cut at the image border, and note the cell's box."""
     label_map, colors = canvas.label_map, canvas.colors
     height, width = label_map.shape
@@ -188,16 +215,15 @@ def write_runs(
 
 
 @kernel
-def write_bits(row: int, column: int, brush: Brush, canvas: Canvas) -> None:
-    """Add the shape to the plane of the foreground, cut at the image border."""
+def write_bits(row: int, column: int, margin: int, brush: Brush, canvas: Canvas) -> None:
+    """Add the shape to the plane of the foreground, cut at the border of image and margin."""
     occupied, frame, bits = canvas.occupied, canvas.frame, brush.bits
     words, top = brush.box[WORDS], row + brush.box[TOP]
-    bit = column + brush.box[LEFT] + canvas.margin[1]
+    bit = column + brush.box[LEFT] + canvas.origin[1]
     word, shift = bit >> 6, np.uint64(bit & 63)
-    for line in range(max(0, -top), min(brush.box[ROWS], canvas.label_map.shape[0] - top)):
+    for line in range(max(0, -margin - top), min(brush.box[ROWS], canvas.label_map.shape[0] + margin - top)):
         for k in range(words + 1):
-            value = shifted(bits[line], k, words, shift) & frame[word + k]
-            occupied[top + line + canvas.margin[0], word + k] |= value
+            occupied[top + line + canvas.origin[0], word + k] |= shifted(bits[line], k, words, shift) & frame[word + k]
 
 
 @kernel
@@ -207,11 +233,13 @@ def clear_halo(row: int, column: int, brush: Brush, canvas: Canvas) -> None:
     height, width = label_map.shape
     top, left = row + brush.box[TOP] - 1, column + brush.box[LEFT]
     words = brush.box[WORDS]
-    bit = left + canvas.margin[1]
+    bit = left + canvas.origin[1]
     word, shift = bit >> 6, np.uint64(bit & 63)
-    for line in range(max(0, -top), min(brush.box[ROWS] + 2, height - top)):
+    for line in range(brush.box[ROWS] + 2):
         for k in range(words + 1):
-            occupied[top + line + canvas.margin[0], word + k] &= ~shifted(halo[line], k, words, shift)
+            occupied[top + line + canvas.origin[0], word + k] &= ~shifted(halo[line], k, words, shift)
+        if top + line < 0 or top + line >= height:
+            continue
         for x in range(max(left, 0), min(left + 64 * words, width)):
             if (halo[line, (x - left) >> 6] >> np.uint64((x - left) & 63)) & np.uint64(1):
                 label_map[top + line, x] = 0

@@ -29,6 +29,7 @@ class ImageLayout:
         orientation: float64 (m,), angle of the major axis against the column axis, [0, pi).
         neighbor_distance: float64 (n,), centre to nearest other centre in diameters; empty where n < 2.
         touching: bool (n,), whether another cell is at most ``contact_gap`` background pixels away.
+        abutting: bool (n,), whether another cell is in the 8-neighbourhood.
         cluster_sizes: int64, cells in each group held together by contacts; a lone cell is a group of 1.
         pairs: float64 (bins,), translation-corrected pair sums of g(r), see `pair_correlation`.
         pairs_expected: float64 (bins,), the same under complete randomness.
@@ -42,6 +43,7 @@ class ImageLayout:
     orientation: NDArray[np.float64]
     neighbor_distance: NDArray[np.float64]
     touching: NDArray[np.bool_]
+    abutting: NDArray[np.bool_]
     cluster_sizes: NDArray[np.int64]
     pairs: NDArray[np.float64]
     pairs_expected: NDArray[np.float64]
@@ -62,6 +64,7 @@ class ImageLayout:
         sized = area[whole] if whole.any() else area
         diameter = float(np.sqrt(4 * sized / np.pi).mean()) if len(area) else float("nan")
         touching, cluster_sizes = _contacts(labels, present, contact_gap)
+        abutting, _ = _contacts(labels, present, 0)
         pairs, expected = pair_correlation.pair_sums(centers, height, width, diameter)
         return cls(
             (height, width),
@@ -72,6 +75,7 @@ class ImageLayout:
             orientation,
             _neighbor_distance(centers) / diameter,
             touching,
+            abutting,
             cluster_sizes,
             pairs,
             expected,
@@ -96,9 +100,7 @@ class LayoutStatistics:
             raise ValueError("layout statistics need at least one label map, got none")
 
     @classmethod
-    def from_label_maps(
-        cls, label_maps: Iterable[NDArray[np.integer]], contact_gap: int = CONTACT_GAP
-    ) -> "LayoutStatistics":
+    def from_label_maps(cls, label_maps: Iterable[NDArray[np.integer]], contact_gap: int = CONTACT_GAP) -> "LayoutStatistics":
         """Measure label maps.
 
         Args:
@@ -132,7 +134,8 @@ class LayoutStatistics:
     @cached_property
     def densities(self) -> NDArray[np.float64]:
         """Cells per megapixel of each image, float64 (n_images,)."""
-        return self.counts * 1e6 / np.array([image.shape[0] * image.shape[1] for image in self.images])
+        areas = np.array([image.shape[0] * image.shape[1] for image in self.images], np.float64)
+        return np.asarray(self.counts * 1e6 / areas)
 
     @cached_property
     def area(self) -> NDArray[np.float64]:
@@ -159,6 +162,17 @@ class LayoutStatistics:
         """Share of all cells that touch another one; NaN without cells."""
         touching = np.concatenate([image.touching for image in self.images])
         return float(touching.mean()) if len(touching) else float("nan")
+
+    @cached_property
+    def abutting_share(self) -> float:
+        """Share of all cells with another one in their 8-neighbourhood; NaN without cells."""
+        abutting = np.concatenate([image.abutting for image in self.images])
+        return float(abutting.mean()) if len(abutting) else float("nan")
+
+    @cached_property
+    def diameters(self) -> NDArray[np.float64]:
+        """Mean cell diameter of each image in pixels, float64 (n_images,); NaN where there is no cell."""
+        return np.array([image.diameter for image in self.images])
 
     @cached_property
     def cluster_sizes(self) -> NDArray[np.int64]:
@@ -190,12 +204,11 @@ def _neighbor_distance(centers: NDArray[np.float64]) -> NDArray[np.float64]:
     """Distance in pixels from every centre to the nearest other one."""
     if len(centers) < 2:
         return np.empty(0)
-    return np.asarray(KDTree(centers).query(centers, k=2)[0][:, 1], np.float64)
+    nearest: NDArray[np.float64] = np.asarray(KDTree(centers).query(centers, k=2)[0])[:, 1]
+    return nearest
 
 
-def _contacts(
-    labels: NDArray[np.int32], present: NDArray[np.int64], gap: int
-) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+def _contacts(labels: NDArray[np.int32], present: NDArray[np.int64], gap: int) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
     """Which cells touch another one, and the sizes of the clusters that contacts form."""
     n = len(present)
     if n == 0:

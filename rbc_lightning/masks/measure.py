@@ -93,7 +93,8 @@ def largest_filled_component(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     kept = part == largest
     part[:] = 0
     flood(part, stack, 0, 0, -1, kept, False)
-    return part != -1
+    filled: NDArray[np.bool_] = part != -1
+    return filled
 
 
 @kernel
@@ -143,7 +144,7 @@ def contact_pairs(label_map: NDArray[np.int32], gap: int) -> NDArray[np.int32]:
     for row in range(height):
         for column in range(width):
             label = label_map[row, column]
-            if label == 0:
+            if label == 0 or is_interior(label_map, row, column):
                 continue
             # Half of the neighbourhood is enough: the other half sees the pair from the other cell.
             for next_row in range(row, min(row + gap + 2, height)):
@@ -161,3 +162,13 @@ def contact_pairs(label_map: NDArray[np.int32], gap: int) -> NDArray[np.int32]:
                     found[n, 0], found[n, 1] = low, high
                     n += 1
     return found[:n]
+
+
+@kernel
+def is_interior(label_map: NDArray[np.int32], row: int, column: int) -> bool:
+    """Tell whether the four neighbours of a pixel have its label; the closest pixels of two cells never do."""
+    label, height, width = label_map[row, column], label_map.shape[0], label_map.shape[1]
+    same: bool = row == 0 or label_map[row - 1, column] == label
+    same = same and (row == height - 1 or label_map[row + 1, column] == label)
+    same = same and (column == 0 or label_map[row, column - 1] == label)
+    return same and (column == width - 1 or label_map[row, column + 1] == label)

@@ -26,9 +26,7 @@ PROBES = (0, 4, 2, 6, 1, 3, 5, 7)
 
 
 @kernel
-def is_free(
-    bits: NDArray[np.uint64], rows: int, words: int, occupied: NDArray[np.uint64], top: int, left: int
-) -> bool:
+def is_free(bits: NDArray[np.uint64], rows: int, words: int, occupied: NDArray[np.uint64], top: int, left: int) -> bool:
     """Tell whether bit rows meet no foreground in the plane at (top, left)."""
     word, shift = left >> 6, np.uint64(left & 63)
     back = LAST_BIT - shift
@@ -69,13 +67,13 @@ def count_hits(
 
 @kernel
 def visible_area(row: int, column: int, brush: Brush, height: int, width: int) -> int:
-    """Pixels of the shape inside the image, or 0 if the image border leaves it in several pieces."""
+    """Pixels of the shape inside the image; -1 if the image border leaves it in several pieces."""
     box = brush.box
     top, left = row + box[TOP], column + box[LEFT]
     if top >= 0 and left >= -1 and top + box[ROWS] <= height and left + 64 * box[WORDS] <= width:
         return int(box[AREA])
-    if count_parts(brush, -row, height - row, -column, width - column) != 1:
-        return 0
+    if count_parts(brush, -row, height - row, -column, width - column) > 1:
+        return -1
     area = 0
     for run in range(box[RUNS]):
         if 0 <= row + brush.runs[run, 0] < height:
@@ -84,26 +82,28 @@ def visible_area(row: int, column: int, brush: Brush, height: int, width: int) -
 
 
 @kernel
-def can_cover(
-    row: int, column: int, lined: bool, brush: Brush, rest: Brush, canvas: Canvas, max_overlap: float
-) -> bool:
+def can_cover(row: int, column: int, lined: bool, brush: Brush, rest: Brush, canvas: Canvas, max_overlap: float) -> bool:
     """Tell whether every cell under the shape keeps enough, in one piece; notes in ``canvas.hidden`` what each loses.
 
     A lined shape also takes the pixels next to it.
     """
     hidden, label_map, areas = canvas.hidden, canvas.label_map, canvas.areas
+    height, width = label_map.shape
     hidden[:] = 0
     cover = brush.halo if lined else brush.bits
     rows, words = brush.box[ROWS] + 2 * lined, brush.box[WORDS]
     top, left = row + brush.box[TOP] - lined, column + brush.box[LEFT]
-    word, shift = (left + canvas.margin[1]) >> 6, np.uint64((left + canvas.margin[1]) & 63)
+    word, shift = (left + canvas.origin[1]) >> 6, np.uint64((left + canvas.origin[1]) & 63)
     for line in range(rows):
         for k in range(words + 1):
-            hits = shifted(cover[line], k, words, shift) & canvas.occupied[top + line + canvas.margin[0], word + k]
+            hits = shifted(cover[line], k, words, shift) & canvas.occupied[top + line + canvas.origin[0], word + k]
             while hits:
                 lowest = hits & (~hits + ONE)
                 hits ^= lowest
-                label = label_map[top + line, ((word + k) << 6) + popcount(lowest - ONE) - canvas.margin[1]]
+                x = ((word + k) << 6) + popcount(lowest - ONE) - canvas.origin[1]
+                if top + line < 0 or top + line >= height or x < 0 or x >= width:
+                    continue
+                label = label_map[top + line, x]
                 slot = 0
                 while slot < len(hidden) and hidden[slot, 0] != label and hidden[slot, 0] != 0:
                     slot += 1
@@ -118,7 +118,7 @@ def can_cover(
         if areas[label - 1, 1] - hidden[slot, 1] < (1 - max_overlap) * areas[label - 1, 0]:
             return False
         uncovered_runs(label, top, left, rows, words, cover, rest, canvas)
-        if rest.box[RUNS] == 0 or count_parts(rest, 0, label_map.shape[0], 0, label_map.shape[1]) != 1:
+        if rest.box[RUNS] == 0 or count_parts(rest, 0, height, 0, width) != 1:
             return False
     return True
 
@@ -183,15 +183,18 @@ def find_taken_colors(row: int, column: int, brush: Brush, canvas: Canvas) -> No
     """Note the colours in the 8-neighbourhood of the shape in ``canvas.taken``, in entry 0 whether there are any."""
     taken, occupied, colors = canvas.taken, canvas.occupied, canvas.colors
     taken[:] = False
+    height, width = colors.shape
     rows, words = brush.box[ROWS] + 2, brush.box[WORDS]
     top = row + brush.box[TOP] - 1
-    bit = column + brush.box[LEFT] + canvas.margin[1]
+    bit = column + brush.box[LEFT] + canvas.origin[1]
     word, shift = bit >> 6, np.uint64(bit & 63)
     for line in range(rows):
         for k in range(words + 1):
-            hits = shifted(brush.halo[line], k, words, shift) & occupied[top + line + canvas.margin[0], word + k]
+            hits = shifted(brush.halo[line], k, words, shift) & occupied[top + line + canvas.origin[0], word + k]
             while hits:
                 lowest = hits & (~hits + ONE)
-                taken[colors[top + line, ((word + k) << 6) + popcount(lowest - ONE) - canvas.margin[1]]] = True
+                x = ((word + k) << 6) + popcount(lowest - ONE) - canvas.origin[1]
+                if 0 <= top + line < height and 0 <= x < width:
+                    taken[colors[top + line, x]] = True
                 taken[0] = True
                 hits ^= lowest

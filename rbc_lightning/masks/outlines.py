@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 
 from rbc_lightning.masks.jit import kernel
 
+
 def outline(shape: NDArray[np.bool_]) -> NDArray[np.int16]:
     """Polygon around a 4-connected shape without holes.
 
@@ -32,7 +33,7 @@ def outline(shape: NDArray[np.bool_]) -> NDArray[np.int16]:
 @kernel
 def trace(shape: NDArray[np.bool_], midpoints: NDArray[np.int64]) -> NDArray[np.int64]:
     """Walk clockwise along the pixel edges of a shape; return their midpoints, doubled."""
-    height, width = shape.shape
+    width = shape.shape[1]
     row, column = 0, 0
     while not shape[row, column]:
         row, column = (row, column + 1) if column + 1 < width else (row + 1, 0)

@@ -39,9 +39,7 @@ def draw_parent(rng: np.random.Generator, placed: int, n_init: int, exact_mean: 
 
 
 @kernel
-def draw_offset(
-    rng: np.random.Generator, keep: NDArray[np.float64], alias: NDArray[np.int32], side: int
-) -> tuple[int, int]:
+def draw_offset(rng: np.random.Generator, keep: NDArray[np.float64], alias: NDArray[np.int32], side: int) -> tuple[int, int]:
     """Draw a lattice offset: an entry of the quadrant by the alias method, and two signs."""
     # One number serves for signs, entry and the choice between entry and alias: of its 53 bits 2, then 16 or so.
     where = rng.random() * (4 * len(keep))
@@ -51,3 +49,31 @@ def draw_offset(
         entry = alias[entry]
     row, column = entry // side, entry % side
     return (-row if signs & 1 else row), (-column if signs & 2 else column)
+
+
+@kernel
+def draw_place(
+    rng: np.random.Generator,
+    centers: NDArray[np.int64],
+    placed: int,
+    keep: NDArray[np.float64],
+    alias: NDArray[np.int32],
+    side: int,
+    n_init: int,
+    exact_mean: bool,
+    low: int,
+    bottom: int,
+    right: int,
+) -> tuple[int, int]:
+    """Draw from P(i) within rows low..bottom-1 and columns low..right-1, without the map.
+
+    The parent is kept while the offset leaves the image: so each z is cut at the border and scaled to sum 1, as in
+    `adhesion.adhesion_map`. Drawing both again would weigh the parents by how much of their z lies inside.
+    """
+    parent = draw_parent(rng, placed, n_init, exact_mean)
+    while True:
+        row, column = draw_offset(rng, keep, alias, side)
+        row += centers[parent, 0]
+        column += centers[parent, 1]
+        if low <= row < bottom and low <= column < right:
+            return row, column

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rbc_lightning.masks import adhesion, kernels, raster
-from rbc_lightning.masks.canvas import FALLBACK, PLACED, PLACES_TRIED, Canvas, Recipe, new_canvas
+from rbc_lightning.masks.canvas import CELLS, FALLBACK, PLACES_TRIED, Canvas, Recipe, new_canvas
 from rbc_lightning.masks.density import CountFamily, CountModel, SizeModel
 from rbc_lightning.masks.shapes import ShapeBank
 
@@ -81,10 +81,13 @@ class MaskSampler:
         count_observed: numbers of cells to draw from, for "empirical".
         size_model: draws each image's mean cell size; None takes the shapes as they are.
         scale_mean: mean of the scale.
+        overlap_power: each cell's allowance is max_overlap u^overlap_power, u uniform in [0, 1]; 0 allows all the same.
         kernel_tail: stretch of z beyond ``cell_size``, (0, 1], see `adhesion.excitation`.
         uniform_share: share of places drawn uniformly instead of from P(i).
         lone_acceptance: probability of accepting a place where the cell touches no other.
         line_share: share of cells drawn on top with a line of background one pixel wide around them, as annotators do.
+        margin: pixels around the image in which cells may be centred, so that some show only in part as in a real field
+            of view; P(i) then spans image and margin, and the count is of the cells that show.
         tries_per_shape: places drawn before the shape is changed.
         shapes_per_cell: shapes drawn before the uniform last resort.
         uniform_tries: places drawn uniformly before a cell is given up.
@@ -115,10 +118,12 @@ class MaskSampler:
         count_observed: tuple[float, ...] = (),
         size_model: SizeModel | None = None,
         scale_mean: float = 1.0,
+        overlap_power: float = 0.0,
         kernel_tail: float = 1.0,
         uniform_share: float = 0.0,
         lone_acceptance: float = 1.0,
         line_share: float = 0.0,
+        margin: int = 0,
         tries_per_shape: int = 1000,
         shapes_per_cell: int = 3,
         uniform_tries: int = 1000,
@@ -128,9 +133,10 @@ class MaskSampler:
         _check_range(1, 255, n_colors=n_colors)
         _check_range(1, math.inf, height=height, width=width, n_init=n_init)
         _check_range(1, math.inf, tries_per_shape=tries_per_shape, shapes_per_cell=shapes_per_cell)
-        _check_range(0, math.inf, scale_std=scale_std, uniform_tries=uniform_tries)
+        _check_range(0, math.inf, scale_std=scale_std, uniform_tries=uniform_tries, margin=margin)
         _check_range(0, 1, uniform_share=uniform_share, lone_acceptance=lone_acceptance, line_share=line_share)
         _check_range(0, 0.9, max_overlap=max_overlap)
+        _check_range(0, 20, overlap_power=overlap_power)
         _check_range(0.1, 10, smallest_scale=scale_range[0], largest_scale=scale_range[1])
         _check_range(scale_range[0], scale_range[1], scale_mean=scale_mean)
         _check_bank(bank, height, width)
@@ -144,6 +150,7 @@ class MaskSampler:
             adhesion=placement == "adhesion",
             exact_mean=exact_mean,
             max_overlap=float(max_overlap),
+            overlap_power=float(overlap_power),
             rotate=rotate,
             flip=flip,
             scale_mean=float(scale_mean),
@@ -156,30 +163,36 @@ class MaskSampler:
             tries_per_shape=tries_per_shape,
             shapes_per_cell=shapes_per_cell,
             uniform_tries=uniform_tries,
+            margin=margin,
         )
 
-    def sample(self, seed: int | np.random.SeedSequence, count: int | None = None) -> SampledMask:
-        """Draw one mask, a function of the seed (and count) alone.
+    def sample(
+        self, seed: int | np.random.SeedSequence, count: int | None = None, diameter: float | None = None
+    ) -> SampledMask:
+        """Draw one mask, a function of the arguments alone.
 
         Args:
             seed: any integer >= 0, or a seed sequence.
             count: number of cells; drawn from the count distribution if None. 0 gives an empty mask.
+            diameter: mean cell diameter in pixels; by the size model, or the shapes as they are, if None.
 
         Returns:
             The mask, with a report of what could not be placed.
 
         Raises:
-            ValueError: a negative seed or count.
+            ValueError: a negative seed or count, or a diameter that is not positive.
         """
+        if diameter is not None and not 0 < diameter < math.inf:
+            raise ValueError(f"diameter must be a finite number of pixels > 0, got {diameter}")
         if count is not None and count < 0:
             raise ValueError(f"count must be at least 0, got {count}")
         rng = np.random.default_rng(seed)
         asked = self.count_model.draw(rng) if count is None else int(count)
-        sizes = np.ones(len(self.bank))
-        if self.size_model is not None:
-            sizes = self.size_model.scales(rng, asked, self.bank.image_diameters)
+        if diameter is None and self.size_model is not None:
+            diameter = self.size_model.draw(rng, asked)
+        sizes = np.ones(len(self.bank)) if diameter is None else diameter / self.bank.image_diameters.astype(np.float64)
         reach = math.ceil(float((self._radii * sizes).max()) * self._recipe.scale_max) + 1
-        canvas = new_canvas(self.height, self.width, asked, self.n_colors, reach)
+        canvas = new_canvas(self.height, self.width, asked, self.n_colors, reach, self._recipe.margin)
         kernels.place_cells(
             rng,
             asked,
@@ -197,15 +210,17 @@ class MaskSampler:
 
 def _finish(canvas: Canvas, asked: int) -> SampledMask:
     """Cut the arrays of the canvas to the cells that were placed."""
-    placed = int(canvas.report[PLACED])
+    cells = int(canvas.report[CELLS])
+    shown = canvas.labels[:cells] > 0
+    placed = int(shown.sum())
     z_order = np.empty(placed, np.int64)
     z_order[np.argsort(canvas.height[:placed])] = np.arange(placed)
     return SampledMask(
         canvas.label_map,
         canvas.colors,
-        canvas.centers[:placed].copy(),
+        canvas.centers[:cells][shown],
         z_order,
-        canvas.shape_index[:placed].copy(),
+        canvas.shape_index[:cells][shown],
         asked,
         int(canvas.report[FALLBACK]),
         int(canvas.report[PLACES_TRIED]),

@@ -40,8 +40,10 @@ class ShapeBank:
     image_diameters: NDArray[np.float32]
 
     def __post_init__(self) -> None:
-        if self.vertices.ndim != 2 or self.vertices.shape[1] != 2 or not (
-            len(self.starts) - 1 == len(self.areas) == len(self.image_diameters)
+        if (
+            self.vertices.ndim != 2
+            or self.vertices.shape[1] != 2
+            or not (len(self.starts) - 1 == len(self.areas) == len(self.image_diameters))
         ):
             raise ValueError(
                 f"vertices must be (n, 2) with one start per shape and one end, got {self.vertices.shape}, "
@@ -178,9 +180,7 @@ def _whole_cells(label_map: NDArray[np.integer]) -> list[NDArray[np.bool_]]:
     return cells
 
 
-def _join(
-    polygons: list[NDArray[np.int16]], areas: NDArray[np.number], image_diameters: NDArray[np.number]
-) -> ShapeBank:
+def _join(polygons: list[NDArray[np.int16]], areas: NDArray[np.number], image_diameters: NDArray[np.number]) -> ShapeBank:
     """Lay polygons end to end."""
     starts = np.cumsum([0] + [len(polygon) for polygon in polygons]).astype(np.int64)
     vertices = np.concatenate(polygons) if polygons else np.empty((0, 2), np.int16)

@@ -126,9 +126,7 @@ class InstanceEncoder(nn.Module):
         n_downsample: halvings, each undone on the way up.
     """
 
-    def __init__(
-        self, in_channels: int = 3, feature_channels: int = 3, base_channels: int = 16, n_downsample: int = 4
-    ) -> None:
+    def __init__(self, in_channels: int = 3, feature_channels: int = 3, base_channels: int = 16, n_downsample: int = 4) -> None:
         super().__init__()
         _check_sizes(base_channels=base_channels, n_downsample=n_downsample, feature_channels=feature_channels)
         self.multiple = 2**n_downsample

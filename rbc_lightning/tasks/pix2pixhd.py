@@ -90,9 +90,7 @@ class Pix2PixHDTask(pl.LightningModule):
         self.generator = init_conv_weights(self.settings.build_generator())
         self.encoder = init_conv_weights(self.settings.build_encoder())
         self.discriminator = init_conv_weights(
-            MultiscaleDiscriminator(
-                CONDITION_CHANNELS + 3, discriminator_channels, discriminator_layers, discriminator_scales
-            )
+            MultiscaleDiscriminator(CONDITION_CHANNELS + 3, discriminator_channels, discriminator_layers, discriminator_scales)
         )
         self.average = _running_mean(self.generator, self.encoder, ema_decay) if ema_decay else None
         self.guard = CollapseGuard()

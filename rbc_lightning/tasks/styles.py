@@ -2,60 +2,29 @@
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from sklearn.cluster import KMeans
-from torch import Tensor, nn
 
 from rbc_lightning.errors import InputError
+from rbc_lightning.tasks.instance_styles import (
+    BACKGROUND,
+    CELL,
+    CLASS_NAMES,
+    ImageStyles,
+    StyleEncoder,
+    encode_samples,
+    gather_rows,
+    weights_hash,
+)
 
 Seed = int | np.random.SeedSequence
-
-BACKGROUND, CELL = 0, 1
-_CLASS_NAMES = {BACKGROUND: "background", CELL: "cell"}
-
-
-def weights_hash(module: nn.Module) -> str:
-    """Fingerprint of a network: SHA-256 over names, shapes and values of its tensors."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(module.state_dict().items()):
-        array = tensor.detach().cpu().contiguous().numpy()
-        digest.update(f"{name}{array.dtype}{array.shape}".encode())
-        digest.update(array.tobytes())
-    return digest.hexdigest()
-
-
-@dataclass(frozen=True)
-class ImageStyles:
-    """What the encoder says about one training image.
-
-    Attributes:
-        sample_id: of the image.
-        vectors: float32 (N, C); row i is the style of id i, row 0 the background.
-        areas: int (N,), pixels of each id; 0 = absent.
-    """
-
-    sample_id: str
-    vectors: NDArray[np.float32]
-    areas: NDArray[np.int64]
-
-
-class StyleEncoder(Protocol):
-    """A task whose encoder makes styles."""
-
-    def encode_instances(self, image: Tensor, label_map: Tensor) -> Tensor:
-        """(3, H, W) in [0, 1] and (H, W) to one style vector per id."""
-
-    def painting_networks(self) -> tuple[nn.Module, nn.Module]:
-        """Generator and encoder."""
 
 
 @dataclass(frozen=True)
@@ -103,14 +72,7 @@ class StyleBank:
         Returns:
             The bank, tied to the task's encoder.
         """
-        encoded = [
-            ImageStyles(
-                str(sample["sample_id"]),
-                task.encode_instances(sample["image"], sample["label_map"]).numpy(),
-                torch.bincount(sample["label_map"].reshape(-1)).numpy(),
-            )
-            for sample in samples
-        ]
+        encoded = encode_samples(task, samples)
         encoder = task.painting_networks()[1]
         return cls.cluster(encoded, weights_hash(encoder), n_clusters, min_area_fraction, seed)
 
@@ -145,16 +107,16 @@ class StyleBank:
             raise ValueError(f"n_clusters must be at least 1, got {n_clusters}")
         if not 0 <= min_area_fraction <= 1:
             raise ValueError(f"min_area_fraction must be in [0, 1], got {min_area_fraction}")
-        vectors, classes, sources = _gather(images, min_area_fraction)
+        vectors, classes, sources = gather_rows(images, min_area_fraction)
         clusters = np.zeros(len(vectors), dtype=np.int64)
         centers: list[NDArray[np.float32]] = []
-        for kind in _CLASS_NAMES:
+        for kind in CLASS_NAMES:
             members = np.flatnonzero(classes == kind)
             distinct = len(np.unique(vectors[members], axis=0))
             means = KMeans(min(distinct, n_clusters), random_state=seed, n_init=3).fit(vectors[members])
             clusters[members] = means.labels_ + sum(map(len, centers))
             centers.append(means.cluster_centers_.astype(np.float32))
-        center_classes = np.repeat(list(_CLASS_NAMES), [len(c) for c in centers])
+        center_classes = np.repeat(list(CLASS_NAMES), [len(c) for c in centers])
         names = tuple(image.sample_id for image in images)
         return cls(vectors, classes, sources, clusters, np.concatenate(centers), center_classes, names, encoder_hash)
 
@@ -251,28 +213,6 @@ class StyleBank:
         table = np.repeat(self.centers[center][None], n_ids, axis=0)
         table[0] = background
         return table
-
-
-def _gather(
-    images: Sequence[ImageStyles], min_area_fraction: float
-) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]]:
-    """Rows of all instances that are large enough for their class: vectors, classes, sources."""
-    if not images:
-        raise ValueError("no training image: styles are gathered from at least one")
-    areas = np.concatenate([image.areas for image in images])
-    vectors = np.concatenate([image.vectors for image in images])
-    classes = np.concatenate([np.minimum(np.arange(len(image.areas)), 1) for image in images])
-    sources = np.repeat(np.arange(len(images)), [len(image.areas) for image in images])
-    keep = areas > 0
-    for kind, name in _CLASS_NAMES.items():
-        present = (classes == kind) & (areas > 0)
-        if not present.any():
-            raise ValueError(f"the {len(images)} training images hold no {name} pixel: no {name} style can be drawn")
-        keep &= (classes != kind) | (areas >= min_area_fraction * np.median(areas[present]))
-    paired = np.intersect1d(sources[keep & (classes == BACKGROUND)], sources[keep & (classes == CELL)])
-    if not len(paired):
-        raise ValueError("no training image holds both background and a cell: their styles cannot be drawn together")
-    return vectors[keep].astype(np.float32), classes[keep].astype(np.int64), sources[keep].astype(np.int64)
 
 
 def _cluster_number(mode: str, n_clusters: int) -> int:

@@ -16,8 +16,9 @@ from rbc_lightning.errors import InputError
 from rbc_lightning.nets.style_networks import PaintingSettings
 from rbc_lightning.ops.labels import paint_table, semantic_condition
 from rbc_lightning.tasks.conditioning import generator_input, reflect_pad
+from rbc_lightning.tasks.instance_styles import weights_hash
 from rbc_lightning.tasks.pix2pixhd import Pix2PixHDTask
-from rbc_lightning.tasks.styles import Seed, StyleBank, weights_hash
+from rbc_lightning.tasks.styles import Seed, StyleBank
 
 WEIGHTS_FILE = "generator.pt"
 STYLES_FILE = "styles.npz"

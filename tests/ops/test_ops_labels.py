@@ -3,6 +3,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from oracles.instance_mean_loop import instance_mean_loop
 
 from rbc_lightning.nets.instance_pooling import pool_instances
 from rbc_lightning.ops.labels import (
@@ -15,7 +16,6 @@ from rbc_lightning.ops.labels import (
     paint_table,
     semantic_condition,
 )
-from oracles.instance_mean_loop import instance_mean_loop
 
 
 def test_edges_along_two_touching_ids_are_two_pixels_wide():

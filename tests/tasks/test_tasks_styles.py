@@ -3,7 +3,8 @@ import pytest
 import torch
 from torch import nn
 
-from rbc_lightning.tasks.styles import BACKGROUND, CELL, ImageStyles, StyleBank, weights_hash
+from rbc_lightning.tasks.instance_styles import BACKGROUND, CELL, ImageStyles, weights_hash
+from rbc_lightning.tasks.styles import StyleBank
 
 
 def make_images(n_images=3, n_cells=6, blob=20):
@@ -84,7 +85,7 @@ def test_round_trip_and_another_encoder(tmp_path):
     assert loaded.source_ids == ("s0", "s1", "s2")
     assert np.array_equal(loaded.sample(20, 0), bank.sample(20, 0))
     assert [path.name for path in tmp_path.iterdir()] == ["styles.npz"]
-    with pytest.raises(ValueError, match="styles of another encoder .*gather the styles again"):
+    with pytest.raises(ValueError, match=r"styles of another encoder .*gather the styles again"):
         StyleBank.load(tmp_path / "styles.npz", weights_hash(second))
 
 

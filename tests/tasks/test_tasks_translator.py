@@ -4,7 +4,8 @@ import torch
 
 from rbc_lightning.nets.style_networks import PaintingSettings
 from rbc_lightning.tasks.conditioning import reflect_pad
-from rbc_lightning.tasks.styles import ImageStyles, StyleBank, weights_hash
+from rbc_lightning.tasks.instance_styles import ImageStyles, weights_hash
+from rbc_lightning.tasks.styles import StyleBank
 from rbc_lightning.tasks.translator import Translator
 
 SIZES = {"base_channels": 4, "n_downsample": 2, "n_blocks": 1, "encoder_channels": 4, "encoder_downsample": 3}
@@ -89,9 +90,9 @@ def test_another_encoder_and_missing_files_are_refused(tmp_path):
     with pytest.raises(ValueError, match=r"holds no generator\.pt: train a translator first"):
         Translator.load(tmp_path)
     first.save(tmp_path)
-    StyleBank.cluster(
-        [ImageStyles("a", np.zeros((2, 6), np.float32), np.array([9, 9]))], weights_hash(other)
-    ).save(tmp_path / "styles.npz")
+    StyleBank.cluster([ImageStyles("a", np.zeros((2, 6), np.float32), np.array([9, 9]))], weights_hash(other)).save(
+        tmp_path / "styles.npz"
+    )
     with pytest.raises(ValueError, match="styles of another encoder"):
         Translator.load(tmp_path)
 

@@ -1,0 +1,300 @@
+"""Fit the sampler's free values to real label maps, so that its layouts match theirs."""
+
+import math
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from rbc_lightning.masks.compare import STATISTICS, distances, half_distances
+from rbc_lightning.masks.density import CountFamily, SizeModel
+from rbc_lightning.masks.layout import ImageLayout, LayoutStatistics
+from rbc_lightning.masks.sampler import MaskSampler, Placement
+from rbc_lightning.masks.shapes import ShapeBank
+
+# What the search matches; number and size of the cells are set directly.
+MATCHED = (
+    "area (px)",
+    "axis ratio",
+    "nearest neighbour (diameters)",
+    "touching share",
+    "abutting share",
+    "cluster size",
+    "g(r)",
+)
+
+# Free values of the search with their range; cell_size in mean cell diameters.
+RANGES = {
+    "cell_size": (0.6, 1.6),
+    "n_init": (1.0, 20.0),
+    "kernel_tail": (0.1, 1.0),
+    "uniform_share": (0.0, 1.0),
+    "max_overlap": (0.0, 0.85),
+    "overlap_power": (0.0, 6.0),
+    "lone_acceptance": (0.05, 1.0),
+    "line_share": (0.0, 1.0),
+    "scale_mean": (0.95, 1.2),
+    "scale_std": (0.0, 0.08),
+}
+
+# Under 1 in 20, the normal and the gamma distribution count as refuted by the images' cell counts.
+REFUTED = 0.05
+
+
+@dataclass(frozen=True)
+class FittedSampler:
+    """The sampler's values as fitted to a set of label maps; arguments of `MaskSampler` unless said otherwise.
+
+    Attributes:
+        image_area: pixels of the image that the counts refer to.
+        mismatch: root mean square of distance / half-to-half distance over the matched statistics, at the end.
+    """
+
+    image_area: float
+    count_mean: float
+    count_std: float
+    count_family: CountFamily
+    count_observed: tuple[float, ...]
+    size_model: SizeModel
+    cell_size: float
+    n_init: int
+    kernel_tail: float
+    uniform_share: float
+    max_overlap: float
+    overlap_power: float
+    lone_acceptance: float
+    line_share: float
+    scale_mean: float
+    scale_std: float
+    margin: int
+    mismatch: float = math.nan
+
+    def build(
+        self, bank: ShapeBank, height: int, width: int, placement: Placement = "adhesion", n_colors: int = 8
+    ) -> MaskSampler:
+        """Make the sampler for masks of some size; the number of cells goes with the area.
+
+        Args:
+            bank: cell shapes.
+            height: mask height in pixels.
+            width: mask width in pixels.
+            placement: "uniform" keeps shapes, counts and overlaps, and drops everything that draws cells together.
+            n_colors: palette size.
+
+        Returns:
+            The sampler.
+
+        Raises:
+            ValueError: see `MaskSampler`.
+        """
+        share = height * width / self.image_area
+        values = asdict(replace(self, lone_acceptance=1.0 if placement == "uniform" else self.lone_acceptance))
+        for name in ("image_area", "mismatch", "size_model", "count_mean", "count_std", "count_observed"):
+            del values[name]
+        return MaskSampler(
+            bank,
+            height,
+            width,
+            self.count_mean * share,
+            self.count_std * share,
+            n_colors=n_colors,
+            placement=placement,
+            count_observed=tuple(n * share for n in self.count_observed),
+            size_model=self.size_model,
+            **values,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON or YAML."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "FittedSampler":
+        """Read what `to_dict` gave, also after a round trip through JSON or YAML."""
+        rest = {**values, "size_model": SizeModel(**values["size_model"])}
+        return cls(**{**rest, "count_observed": tuple(values["count_observed"])})
+
+
+def fit_sampler(
+    label_maps: Sequence[NDArray[np.integer]],
+    generations: int = 10,
+    population: int = 24,
+    seed: int = 0,
+    workers: int = 1,
+) -> FittedSampler:
+    """Choose the sampler's values by simulation, such that sampled layouts differ from the real as little as can be.
+
+    The number of cells per image and their mean size follow from the images directly. For the rest, the cross-entropy
+    method draws candidates, lets each sample one mask for every real image, with that image's number and size of cells,
+    and measures the mean square of distance / half-to-half distance over `MATCHED`; the best quarter of a generation
+    gives the mean and spread of the next. A generation shares its seeds, which leaves little noise between candidates.
+
+    Args:
+        label_maps: integer (H, W) arrays of the train split, at least 2 with cells.
+        generations: rounds of the search; 0 keeps its starting point.
+        population: candidates per round, at least 4.
+        seed: seed of the search.
+        workers: threads; the result does not depend on their number.
+
+    Returns:
+        The fitted values.
+
+    Raises:
+        ValueError: fewer than 2 images with cells, no whole cell, or a population below 4.
+    """
+    if population < 4:
+        raise ValueError(f"population must be at least 4, got {population}")
+    measured = LayoutStatistics.from_label_maps(label_maps)
+    real = measured.subset(np.flatnonzero(measured.counts > 0)) if measured.counts.any() else measured
+    if len(real) < 2 or not real.counts.any():
+        raise ValueError(f"fitting needs at least 2 images with cells, got {int((measured.counts > 0).sum())}")
+    bank = ShapeBank.from_label_maps(label_maps)
+    search = _Search(real, bank, starting_point(measured, bank), _units(real), seed, workers)
+    low, high = np.array(list(RANGES.values())).T
+    # The start is a mild version of what real smears show; the spread covers a quarter of every range.
+    mean, spread = np.array([1.0, 5, 0.7, 0.5, 0.5, 3, 0.6, 0.6, 1.02, 0.02]), (high - low) / 4
+    rng = np.random.default_rng(np.random.SeedSequence([seed, 0]))
+    elite = population // 4
+    weights = np.log(elite + 1) - np.log(np.arange(1, elite + 1))
+    weights /= weights.sum()
+    for generation in range(generations):
+        candidates = np.clip(mean + spread * rng.standard_normal((population, len(mean))), low, high)
+        candidates[0] = mean
+        scores = [search.mismatch(search.candidate(values), generation) for values in candidates]
+        best = candidates[np.argsort(scores)[:elite]]
+        mean = weights @ best
+        # A part of the old spread is kept, against settling too early on lucky candidates.
+        spread = 0.3 * spread + 0.7 * np.sqrt(weights @ (best - mean) ** 2)
+    fitted = search.candidate(mean)
+    return replace(fitted, mismatch=math.sqrt(search.mismatch(fitted, generations)))
+
+
+def starting_point(real: LayoutStatistics, bank: ShapeBank) -> FittedSampler:
+    """Set what the images tell without a search: number and size of the cells, and the margin.
+
+    Args:
+        real: the layouts.
+        bank: their cell shapes, not empty.
+
+    Returns:
+        S3's values otherwise, but cells of their image's size.
+
+    Raises:
+        ValueError: the bank is empty.
+    """
+    if len(bank) == 0:
+        raise ValueError("no cell lies wholly inside its image: there is no shape to sample")
+    image_area = float(np.median([image.shape[0] * image.shape[1] for image in real.images]))
+    counts = real.densities * image_area / 1e6
+    family, observed = choose_family(counts)
+    size_model = fit_sizes(real)
+    return FittedSampler(
+        image_area=image_area,
+        count_mean=float(counts.mean()),
+        count_std=float(counts.std(ddof=1)) if len(counts) > 1 else 0.0,
+        count_family=family,
+        count_observed=observed,
+        size_model=size_model,
+        cell_size=size_model.diameter,
+        n_init=20,
+        kernel_tail=1.0,
+        uniform_share=0.0,
+        max_overlap=0.0,
+        overlap_power=0.0,
+        lone_acceptance=1.0,
+        line_share=0.0,
+        scale_mean=1.0,
+        scale_std=0.0,
+        margin=math.ceil(float(bank.radii().max())),
+    )
+
+
+def choose_family(counts: NDArray[np.float64]) -> tuple[CountFamily, tuple[float, ...]]:
+    """Choose the distribution of the number of cells: the likelier of normal and gamma, or the counts themselves.
+
+    Args:
+        counts: float64 (n,), cells per image.
+
+    Returns:
+        The family, and the observed counts if it is "empirical": that is, if a Kolmogorov-Smirnov test refutes both.
+    """
+    mean, std = float(counts.mean()), float(counts.std())
+    if len(counts) < 3 or std == 0:
+        return "normal", ()
+    # A count of 0 has no gamma density; half a cell stands in for it.
+    positive = np.maximum(counts, 0.5)
+    families: dict[CountFamily, Any] = {
+        "normal": stats.norm(mean, std),
+        "gamma": stats.gamma((mean / std) ** 2, scale=std**2 / mean),
+    }
+    if all(stats.kstest(positive, model.cdf).pvalue < REFUTED for model in families.values()):
+        return "empirical", tuple(float(n) for n in counts)
+    return max(families, key=lambda name: float(families[name].logpdf(positive).sum())), ()
+
+
+def fit_sizes(real: LayoutStatistics) -> SizeModel:
+    """Regress the log of the images' mean cell diameter on the log of their number of cells per area.
+
+    Args:
+        real: the layouts; images without cells are left out.
+
+    Returns:
+        The model; with fewer than 8 images the slope is 0.
+    """
+    counts = real.densities * np.median([image.shape[0] * image.shape[1] for image in real.images]) / 1e6
+    used = counts > 0
+    diameter, count = np.log(real.diameters[used]), np.log(counts[used])
+    slope = 0.0
+    if used.sum() >= 8 and count.std() > 0:
+        slope = float(np.polyfit(count, diameter, 1)[0])
+    rest = diameter - slope * (count - count.mean())
+    return SizeModel(math.exp(diameter.mean()), math.exp(count.mean()), slope, float(rest.std()))
+
+
+@dataclass(frozen=True)
+class _Search:
+    """What every candidate of the search is measured with."""
+
+    real: LayoutStatistics
+    bank: ShapeBank
+    start: FittedSampler
+    units: dict[str, float]
+    seed: int
+    workers: int
+
+    def candidate(self, values: NDArray[np.float64]) -> FittedSampler:
+        """Name the values of a point of the search space."""
+        named: dict[str, Any] = dict(zip(RANGES, (float(value) for value in values), strict=True))
+        named["cell_size"] *= self.start.size_model.diameter
+        named["n_init"] = round(named["n_init"])
+        return replace(self.start, **named)
+
+    def sample(self, fitted: FittedSampler, generation: int) -> LayoutStatistics:
+        """Sample and measure one mask per real image, with its number and size of cells."""
+        samplers = {shape: fitted.build(self.bank, *shape) for shape in {image.shape for image in self.real.images}}
+
+        def draw(index: int) -> ImageLayout:
+            image = self.real.images[index]
+            seed = np.random.SeedSequence([self.seed, generation + 1, index])
+            mask = samplers[image.shape].sample(seed, len(image.centers), image.diameter)
+            return ImageLayout.from_label_map(mask.label_map)
+
+        with ThreadPoolExecutor(self.workers) as pool:
+            return LayoutStatistics(tuple(pool.map(draw, range(len(self.real)))))
+
+    def mismatch(self, fitted: FittedSampler, generation: int) -> float:
+        """Mean square of distance / half-to-half distance over the matched statistics."""
+        apart = distances(self.sample(fitted, generation), self.real)
+        ratios = [apart[name] / self.units[name] for name in MATCHED if math.isfinite(apart[name])]
+        return float(np.mean(np.square(ratios)))
+
+
+def _units(real: LayoutStatistics) -> dict[str, float]:
+    """Half-to-half distances, kept off zero for tiny sets whose halves happen to agree."""
+    halves = half_distances(real, n_splits=50)
+    sizes = {name: abs(summary(real)) for name, (summary, _) in STATISTICS.items()}
+    return {name: max(half, 0.01 * sizes[name], 1e-3) for name, half in halves.items()}

@@ -1,0 +1,104 @@
+"""Style vectors of single training images, before they are clustered."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+BACKGROUND, CELL = 0, 1
+CLASS_NAMES = {BACKGROUND: "background", CELL: "cell"}
+
+
+def weights_hash(module: nn.Module) -> str:
+    """Fingerprint of a network: SHA-256 over names, shapes and values of its tensors."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(module.state_dict().items()):
+        array = tensor.detach().cpu().contiguous().numpy()
+        digest.update(f"{name}{array.dtype}{array.shape}".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class ImageStyles:
+    """What the encoder says about one training image.
+
+    Attributes:
+        sample_id: of the image.
+        vectors: float32 (N, C); row i is the style of id i, row 0 the background.
+        areas: int (N,), pixels of each id; 0 = absent.
+    """
+
+    sample_id: str
+    vectors: NDArray[np.float32]
+    areas: NDArray[np.int64]
+
+
+class StyleEncoder(Protocol):
+    """A task whose encoder makes styles."""
+
+    def encode_instances(self, image: Tensor, label_map: Tensor) -> Tensor:
+        """(3, H, W) in [0, 1] and (H, W) to one style vector per id."""
+
+    def painting_networks(self) -> tuple[nn.Module, nn.Module]:
+        """Generator and encoder."""
+
+
+def encode_samples(task: StyleEncoder, samples: Iterable[Mapping[str, Any]]) -> list[ImageStyles]:
+    """Run the encoder over whole samples.
+
+    Args:
+        task: a trained task.
+        samples: `image` float32 (3, H, W) in [0, 1], `label_map` (H, W), `sample_id`.
+
+    Returns:
+        One entry per sample, in order.
+    """
+    return [
+        ImageStyles(
+            str(sample["sample_id"]),
+            task.encode_instances(sample["image"], sample["label_map"]).numpy(),
+            torch.bincount(sample["label_map"].reshape(-1)).numpy(),
+        )
+        for sample in samples
+    ]
+
+
+def gather_rows(
+    images: Sequence[ImageStyles], min_area_fraction: float
+) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]]:
+    """Line up all instances that are large enough for their class.
+
+    Args:
+        images: one entry per training image.
+        min_area_fraction: instances below this share of their class's median area are left out.
+
+    Returns:
+        vectors float32 (R, C), classes int64 (R,), sources int64 (R,): index of the image.
+
+    Raises:
+        ValueError: no image, a class without pixels, or no image with both classes.
+    """
+    if not images:
+        raise ValueError("no training image: styles are gathered from at least one")
+    areas = np.concatenate([image.areas for image in images])
+    vectors = np.concatenate([image.vectors for image in images])
+    classes = np.concatenate([np.minimum(np.arange(len(image.areas)), 1) for image in images])
+    sources = np.repeat(np.arange(len(images)), [len(image.areas) for image in images])
+    keep = areas > 0
+    for kind, name in CLASS_NAMES.items():
+        present = (classes == kind) & (areas > 0)
+        if not present.any():
+            raise ValueError(f"the {len(images)} training images hold no {name} pixel: no {name} style can be drawn")
+        keep &= (classes != kind) | (areas >= min_area_fraction * np.median(areas[present]))
+    paired = np.intersect1d(sources[keep & (classes == BACKGROUND)], sources[keep & (classes == CELL)])
+    if not len(paired):
+        raise ValueError("no training image holds both background and a cell: their styles cannot be drawn together")
+    return vectors[keep].astype(np.float32), classes[keep].astype(np.int64), sources[keep].astype(np.int64)
