@@ -99,10 +99,11 @@ def _closest(key: str) -> str:
 def _keys(cfg: DictConfig, prefix: str = "") -> list[str]:
     keys: list[str] = []
     for key in cfg:
-        keys.append(f"{prefix}{key}")
+        name = f"{prefix}{key!s}"
+        keys.append(name)
         node = cfg._get_node(key)
         if isinstance(node, DictConfig):
-            keys += _keys(node, f"{prefix}{key}.")
+            keys += _keys(node, f"{name}.")
     return keys
 
 

@@ -46,6 +46,7 @@ class ArtifactStore:
     def __init__(self, root: Path, announce: Callable[[str], None] = print) -> None:
         self.root = root.resolve()
         self.announce = announce
+        self._announced: set[Path] = set()
 
     def get(
         self, kind: str, settings: Mapping[str, Any] | DictConfig, inputs: Sequence[str], build: Callable[[Path], None]
@@ -110,8 +111,11 @@ class ArtifactStore:
                 # Another process may have finished it while this one waited for the lock.
                 if not done():
                     build()
+                    self._announced.add(final)
                     return Artifact(kind, final, final.name, reused=False)
-        self.announce(f"Reused {kind} {final.name}")
+        if final not in self._announced:
+            self._announced.add(final)
+            self.announce(f"Reused {kind} {final.name}")
         return Artifact(kind, final, final.name, reused=True)
 
     @contextmanager

@@ -182,8 +182,8 @@ class LayoutStatistics:
     @cached_property
     def pair_correlation(self) -> NDArray[np.float64]:
         """g(r) at `pair_correlation.CENTRES` (in diameters), pooled over the images as a ratio of sums."""
-        pairs = np.sum([image.pairs for image in self.images], axis=0)
-        expected = np.sum([image.pairs_expected for image in self.images], axis=0)
+        pairs: NDArray[np.float64] = np.sum([image.pairs for image in self.images], axis=0)
+        expected: NDArray[np.float64] = np.sum([image.pairs_expected for image in self.images], axis=0)
         return np.divide(pairs, expected, out=np.full_like(pairs, np.nan), where=expected > 0)
 
 

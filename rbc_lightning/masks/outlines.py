@@ -5,12 +5,15 @@ from numpy.typing import NDArray
 
 from rbc_lightning.masks.jit import kernel
 
+# Pixels that one straight side of the polygon may cut off or add.
+AREA_TOLERANCE = 0.6
+
 
 def outline(shape: NDArray[np.bool_]) -> NDArray[np.int16]:
     """Polygon around a 4-connected shape without holes.
 
-    Its corners are midpoints of pixel edges, relative to the rounded centroid floor(centroid + 1/2), as few as leave
-    every pixel centre on its side: filling it at pixel centres gives the shape back exactly.
+    Its corners are midpoints of pixel edges, relative to the rounded centroid floor(centroid + 1/2), few, but such
+    that every pixel centre is on its side: filling it at pixel centres gives the shape back exactly.
 
     Args:
         shape: bool (h, w) with a background margin of one pixel.
@@ -73,10 +76,14 @@ def thin_out(points: NDArray[np.int64]) -> NDArray[np.int64]:
 
 @kernel
 def _separates(points: NDArray[np.int64], start: int, stop: int) -> bool:
-    """Tell whether the segment from one point to another (``stop`` may wrap to 0) parts the pixels as the points do."""
+    """Tell whether the segment from one point to another (``stop`` may wrap to 0) parts the pixels as the points do.
+
+    It must also cut off next to nothing: chords of a round shape all lie inside it.
+    """
     n = len(points)
     row, column = points[start]
     step_row, step_column = points[stop % n, 0] - row, points[stop % n, 1] - column
+    last_row, last_column, doubled_area = 0, 0, 0
     for between in range(start + 1, stop):
         here_row, here_column = points[between, 0] - row, points[between, 1] - column
         # Forward only, or a chord could close over a thin arm of the shape.
@@ -88,4 +95,8 @@ def _separates(points: NDArray[np.int64], start: int, stop: int) -> bool:
         reach = abs(apart_row * step_column - apart_column * step_row)
         if abs(side) >= reach:
             return False
-    return True
+        doubled_area += last_row * here_column - last_column * here_row
+        last_row, last_column = here_row, here_column
+    doubled_area += last_row * step_column - last_column * step_row
+    # Coordinates are doubled too, which makes an area of 1 a number of 8.
+    return bool(abs(doubled_area) <= 8 * AREA_TOLERANCE)

@@ -1,8 +1,9 @@
 """Generator and encoder of `style="modulated"`: styles that survive normalisation.
 
 pix2pixHD concatenates style and condition at the input and removes their level again by instance norm, in the generator
-and in the encoder. Here condition and style set scale and shift after every normalisation instead (SPADE; Park et al.
-2019), and an instance's mean colour stands beside what the encoder learns.
+and in the encoder. Here condition and style set scale and shift after every normalisation (SPADE; Park et al. 2019), the
+normalisation is that of each pixel's own feature vector (Karras et al. 2018), and an instance's mean colour stands beside
+what the encoder learns. Nothing averages over the image: a pixel depends on its surroundings only, whatever the size.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from rbc_lightning.nets.instance_pooling import pool_instances
 
 
 class Modulation(nn.Module):
-    """Normalise, then scale and shift every pixel by a 3x3 convolution of the resized input.
+    """Normalise every pixel's feature vector, then scale and shift it by a 3x3 convolution of the resized input.
 
     Args:
         channels: of the features.
@@ -32,7 +33,9 @@ class Modulation(nn.Module):
     def forward(self, x: Tensor, maps: Tensor) -> Tensor:
         """Modulate `x` (B, channels, H, W) by `maps` (B, map_channels, H, W)."""
         scale, shift = self.scale_shift(maps).chunk(2, dim=1)
-        return cast(Tensor, F.instance_norm(x) * (1 + scale) + shift)
+        # In single precision: squares of bf16 features lose the small ones.
+        length = x.float().square().mean(dim=1, keepdim=True)
+        return cast(Tensor, x * torch.rsqrt(length + 1e-6).to(x.dtype) * (1 + scale) + shift)
 
 
 class ModulatedBlock(nn.Module):

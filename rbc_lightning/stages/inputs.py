@@ -18,7 +18,7 @@ from rbc_lightning.stages.progress import count_progress
 console = Console(highlight=False)
 
 # Names of independent random streams under one base seed.
-_STREAMS = {"split": 1, "translator": 2, "synthetic": 3, "training": 4, "preview": 5}
+_STREAMS = {"split": 1, "translator": 2, "synthetic": 3, "training": 4, "preview": 5, "layout": 6}
 
 
 @dataclass(frozen=True)

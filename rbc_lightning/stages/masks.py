@@ -1,117 +1,152 @@
-"""`stage=masks`: the shape bank and layout of the train split, and label maps sampled from them."""
+"""`stage=masks`: the shape bank of the train split, label maps sampled from it, and how well their layouts match."""
 
-import json
-from collections import Counter
-from dataclasses import asdict, dataclass
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from omegaconf import DictConfig
 
-from rbc_lightning.artifacts import Artifact
-from rbc_lightning.data.formats import read_label_map, write_label_map
-from rbc_lightning.errors import InputError
-from rbc_lightning.masks import MaskSampler, ShapeBank
+from rbc_lightning.data.coco import write_coco
+from rbc_lightning.data.formats import read_label_map, write_atomically, write_label_map
+from rbc_lightning.masks import LayoutStatistics, MaskSampler, SampledMask, ShapeBank, adhesion_map
+from rbc_lightning.masks.card import layout_card
 from rbc_lightning.report.figures import save_mask_sheet
-from rbc_lightning.stages.inputs import Inputs, console, derive_seed, load_inputs
+from rbc_lightning.report.layout_figures import save_placement_panel
+from rbc_lightning.stages.inputs import Inputs, console, load_inputs
+from rbc_lightning.stages.progress import count_progress
+from rbc_lightning.stages.sampling import build_sampler, mask_seed, sampler_settings, sampler_values, shape_bank
 
-# S3 5.1 starts 20 of 669 cells uniformly; smaller fields keep the share.
-_PAPER_INIT_SHARE = 20 / 669
-
-
-@dataclass(frozen=True)
-class TrainLayout:
-    """What the sampler needs to know of the train split: field size, counts and cell size in pixels."""
-
-    height: int
-    width: int
-    count_mean: float
-    count_std: float
-    cell_size: float
+_SHOWN = 6
+_CARD_MASKS = 60
+_STEPS = (0.05, 0.25, 0.5, 1.0)
+# The fit is drawn with the seeds of this stream, the card with fresh ones.
+_CARD_STREAM = 1_000_000
 
 
 @dataclass(frozen=True)
 class MasksResult:
-    """Where the shape bank and the sampled label maps are."""
+    """Where the shape bank and the sampled label maps are, and the pictures and card that were made."""
 
     bank: Path
-    masks: Path
+    labels: Path
     n_shapes: int
     figure: Path
+    written: tuple[Path, ...]
 
     def summary(self) -> str:
         """One line for the end of the run."""
-        return f"{self.n_shapes} shapes in {self.bank}; label maps in {self.masks}; look at {self.figure}"
+        also = "".join(f", {path}" for path in self.written)
+        return f"{self.n_shapes} shapes in {self.bank}; label maps in {self.labels}; look at {self.figure}{also}"
 
 
 def run(cfg: DictConfig) -> MasksResult:
-    """Build the shape bank, sample `synthetic.count` label maps, draw a sheet of them."""
+    """Sample `synthetic.count` label maps and draw a sheet; `fit=true` fits and prints the layout card."""
     inputs = load_inputs(cfg)
-    artifact = shape_bank(inputs)
-    sampler = build_sampler(cfg, artifact)
-    settings = {"sampler": cfg.sampler, "seed": cfg.seed, "count": cfg.synthetic.count}
+    bank = shape_bank(inputs)
+    sampler = build_sampler(cfg, inputs)
+    count = cfg.synthetic.count
+    settings = {**sampler_settings(cfg), "seed": cfg.seed}
+    masks = inputs.store.extend(
+        "masks",
+        settings,
+        [bank.key],
+        lambda directory: all(_path(directory, index).is_file() for index in range(count)),
+        lambda directory: _sample(directory, sampler, cfg.seed, count),
+    )
+    figure = masks.path / "masks.png"
+    save_mask_sheet(figure, [sampler.sample(mask_seed(cfg.seed, index)) for index in range(min(_SHOWN, count))])
+    written = []
+    if cfg.fit:
+        written.append(_card(cfg, inputs, sampler, masks.path))
+    if cfg.figure:
+        written.append(_panel(cfg, inputs, sampler, masks.path))
+    if cfg.synthetic.coco:
+        coco = masks.path / "coco.json"
+        write_coco(coco, ((p.name, read_label_map(p)) for p in (_path(masks.path, index) for index in range(count))))
+        written.append(coco)
+    n_shapes = len(ShapeBank.load(bank.path / "bank.npz"))
+    return MasksResult(bank.path / "bank.npz", masks.path / "labels", n_shapes, figure, tuple(written))
 
-    def build(directory: Path) -> None:
-        sampled = [sampler.sample(mask_seed(cfg.seed, index)) for index in range(cfg.synthetic.count)]
-        for index, mask in enumerate(sampled):
-            write_label_map(directory / "labels" / f"mask_{index:05d}.png", mask.label_map)
-        save_mask_sheet(directory / "masks.png", sampled[:6])
 
-    masks = inputs.store.get("masks", settings, [artifact.key], build)
-    bank = ShapeBank.load(artifact.path / "bank.npz")
-    return MasksResult(artifact.path / "bank.npz", masks.path / "labels", len(bank), masks.path / "masks.png")
+def _sample(directory: Path, sampler: MaskSampler, seed: int, count: int) -> None:
+    """Write the label maps that are not there yet, on all cores; say how many cells found no place."""
+    missing = [index for index in range(count) if not _path(directory, index).is_file()]
 
+    def write(index: int) -> tuple[int, int]:
+        mask = sampler.sample(mask_seed(seed, index))
+        write_label_map(_path(directory, index), mask.label_map)
+        return mask.not_placed, mask.asked
 
-def shape_bank(inputs: Inputs) -> Artifact:
-    """The shape bank and layout numbers of the train split, from the store."""
-    records = inputs.manifest.split("train")
-
-    def build(directory: Path) -> None:
-        label_maps = [read_label_map(record.label_path) for record in records]
-        bank = ShapeBank.from_label_maps(label_maps)
-        bank.save(directory / "bank.npz")
-        layout = measure_layout(label_maps)
-        (directory / "layout.json").write_text(json.dumps(asdict(layout), indent=2))
+    # Sampler and PNG compression release the interpreter's lock: threads use every core.
+    with ThreadPoolExecutor(os.cpu_count()) as pool, count_progress("Sampling masks", len(missing)) as advance:
+        lost = wanted = 0
+        for done, (not_placed, asked) in enumerate(pool.map(write, missing), start=1):
+            lost, wanted = lost + not_placed, wanted + asked
+            advance(done, len(missing))
+    if lost:
         console.print(
-            f"Shape bank: {len(bank)} shapes; {layout.count_mean:.0f} +- {layout.count_std:.0f} cells of "
-            f"{layout.cell_size:.1f} px in {layout.height} x {layout.width}"
+            f"{lost} of {wanted} cells found no place; sampler.max_overlap or a smaller sampler.count_mean makes room"
         )
 
-    return inputs.store.get("shape_bank", {"format": 1}, [inputs.train_fingerprint], build)
 
-
-def measure_layout(label_maps: list[np.ndarray]) -> TrainLayout:
-    """Counts, commonest size and mean equivalent diameter (2 sqrt(area / pi), cells off the border), in pixels."""
-    counts = np.array([int(label_map.max()) for label_map in label_maps], dtype=np.float64)
-    height, width = Counter(label_map.shape for label_map in label_maps).most_common(1)[0][0]
-    diameters: list[float] = []
-    for label_map in label_maps:
-        areas = np.bincount(label_map.ravel())
-        border = np.unique(np.concatenate([label_map[0], label_map[-1], label_map[:, 0], label_map[:, -1]]))
-        inside = np.setdiff1d(np.arange(1, len(areas)), border)
-        diameters += list(2.0 * np.sqrt(areas[inside] / np.pi))
-    if not diameters:
-        raise InputError("the train split's label maps hold no cell off the border; expected some: check labels/")
-    return TrainLayout(height, width, float(counts.mean()), float(counts.std()), float(np.mean(diameters)))
-
-
-def build_sampler(cfg: DictConfig, bank: Artifact) -> MaskSampler:
-    """The mask sampler: settings from the config, what is null there from the train split."""
-    measured = json.loads((bank.path / "layout.json").read_text())
-    chosen = {key: cfg.sampler[key] if cfg.sampler[key] is not None else measured[key] for key in measured}
-    n_init = cfg.sampler.n_init
-    if n_init is None:
-        n_init = max(1, round(_PAPER_INIT_SHARE * chosen["count_mean"]))
-    return MaskSampler(
-        ShapeBank.load(bank.path / "bank.npz"),
-        **chosen,
-        n_init=n_init,
-        n_colors=cfg.sampler.n_colors,
-        placement=cfg.sampler.placement,
-        max_overlap=cfg.sampler.max_overlap,
+def _card(cfg: DictConfig, inputs: Inputs, sampler: MaskSampler, directory: Path) -> Path:
+    """Compare sampled layouts, and uniform placement, with those of the test split; print and keep the card."""
+    uniform = build_sampler(cfg, inputs, placement="uniform")
+    train, test = (_layouts(_label_maps(inputs, split)) for split in ("train", "test"))
+    card = layout_card(
+        test,
+        _layouts([mask.label_map for mask in _fresh(sampler, cfg.seed)]),
+        halves_of=train,
+        others={"uniform": _layouts([mask.label_map for mask in _fresh(uniform, cfg.seed)]), "train": train},
+        title=f"Layouts of {_CARD_MASKS} sampled masks against the test split of {cfg.data.name}",
     )
+    text = card.to_text()
+    console.print(text, soft_wrap=True)
+    path = directory / "layout_card.txt"
+    write_atomically(path, lambda part: part.write_text(text + "\n"))
+    return path
 
 
-def mask_seed(seed: int, index: int) -> np.random.SeedSequence:
-    """Seed of the label map number `index`; the style drawn for it hangs on the same seed."""
-    return np.random.SeedSequence([derive_seed(seed, "synthetic"), index])
+def _panel(cfg: DictConfig, inputs: Inputs, sampler: MaskSampler, directory: Path) -> Path:
+    """S3 Fig. 4: a mask in the making with P(i), uniform against adhesive placement, and real layouts beside them."""
+    path = directory / "placement.png"
+    values = sampler_values(cfg, shape_bank(inputs))
+    plain = build_sampler(cfg, inputs, placement="adhesion", fitted=False)
+    mask = plain.sample(mask_seed(cfg.seed, 0))
+    steps = []
+    for share in _STEPS:
+        placed = max(values["n_init"] + 1, round(mask.placed * share))
+        # Ids follow the order of placing: the first of them are the mask as it stood then.
+        earlier = np.where(mask.label_map <= placed, mask.label_map, 0)
+        probability = adhesion_map(
+            mask.centers[:placed], values["height"], values["width"], values["cell_size"], values["n_init"]
+        )
+        steps.append((f"after {placed} cells", earlier, probability))
+    uniform = build_sampler(cfg, inputs, placement="uniform", fitted=False).sample(mask_seed(cfg.seed, 0), mask.placed)
+    finished = [("uniform placement", uniform.label_map, uniform.colors), ("adhesion (S3)", mask.label_map, mask.colors)]
+    if cfg.fit or cfg.sampler.fitted:
+        fitted = sampler.sample(mask_seed(cfg.seed, 0))
+        finished.append(("fitted to the train split", fitted.label_map, fitted.colors))
+    real = _label_maps(inputs, "train")[: len(_STEPS) - len(finished)]
+    save_placement_panel(path, steps, [*finished, *((f"real ({cfg.data.name})", label_map, None) for label_map in real)])
+    return path
+
+
+def _fresh(sampler: MaskSampler, seed: int) -> list[SampledMask]:
+    return [sampler.sample(mask_seed(seed, _CARD_STREAM + index)) for index in range(_CARD_MASKS)]
+
+
+def _layouts(label_maps: Sequence[NDArray[np.int32]]) -> LayoutStatistics:
+    return LayoutStatistics.from_label_maps(label_maps)
+
+
+def _label_maps(inputs: Inputs, split: str) -> list[NDArray[np.int32]]:
+    return [read_label_map(record.label_path) for record in inputs.manifest.records if record.split == split]
+
+
+def _path(directory: Path, index: int) -> Path:
+    return directory / "labels" / f"mask_{index:05d}.png"

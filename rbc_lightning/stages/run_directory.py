@@ -19,7 +19,7 @@ from rbc_lightning.data.formats import write_atomically
 METRICS = "metrics.json"
 
 # What decides neither the training data nor the weights: a run keeps its directory when one of these changes.
-_NOT_IDENTITY = ("stage", "rerun", "artifacts_dir", "runs_dir", "logger", "predict")
+_NOT_IDENTITY = ("stage", "rerun", "artifacts_dir", "runs_dir", "logger", "predict", "figure")
 
 
 def resolved(cfg: DictConfig) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 from torch import Tensor
 
 from rbc_lightning.artifacts import content_hash, to_plain
+from rbc_lightning.data.coco import write_coco
 from rbc_lightning.data.datamodule import Paint
 from rbc_lightning.data.dataset import DrawLabelMap
 from rbc_lightning.data.formats import file_sha256, read_image, read_label_map, write_image, write_label_map
@@ -20,8 +21,8 @@ from rbc_lightning.errors import InputError
 from rbc_lightning.masks import MaskSampler
 from rbc_lightning.report.figures import save_pair_sheet
 from rbc_lightning.stages.inputs import Inputs, console, load_inputs
-from rbc_lightning.stages.masks import build_sampler, mask_seed, shape_bank
 from rbc_lightning.stages.progress import count_progress
+from rbc_lightning.stages.sampling import build_sampler, mask_seed, sampler_settings, shape_bank
 from rbc_lightning.stages.translator import device_of, get_translator
 
 
@@ -45,6 +46,8 @@ def run(cfg: DictConfig) -> SynthesizeResult:
     shown = records[:6]
     figure = directory / "sheet.png"
     images = [read_image(record.image_path) for record in shown]
+    if cfg.synthetic.coco:
+        write_coco(directory / "coco.json", ((r.image_path.name, read_label_map(r.label_path)) for r in records))
     save_pair_sheet(figure, [r.sample_id for r in shown], [read_label_map(r.label_path) for r in shown], images)
     return SynthesizeResult(directory / "manifest.csv", len(records), figure)
 
@@ -61,11 +64,11 @@ def get_synthetic(cfg: DictConfig, inputs: Inputs, count: int) -> tuple[Record, 
     bank = shape_bank(inputs)
     trained = get_translator(cfg, inputs)
     refuse_held_out_sources(inputs.manifest, f"the translator in {trained.directory}", trained.trained_on)
-    settings = {"sampler": cfg.sampler, "style": cfg.synthetic.style, "seed": cfg.seed, "format": 1}
+    settings = {**sampler_settings(cfg), "style": cfg.synthetic.style, "seed": cfg.seed}
     sources = [bank.key, trained.weights_hash]
 
     def build(directory: Path) -> None:
-        sampler, translator = build_sampler(cfg, bank), trained.load(device_of(cfg))
+        sampler, translator = build_sampler(cfg, inputs), trained.load(device_of(cfg))
 
         def draw(index: int) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
             mask_draw, style_draw = mask_seed(cfg.seed, index).spawn(2)
@@ -91,7 +94,6 @@ def get_synthetic(cfg: DictConfig, inputs: Inputs, count: int) -> tuple[Record, 
 
 def online_synthetic(cfg: DictConfig, inputs: Inputs) -> tuple[DrawLabelMap, Paint]:
     """The two halves of pairs made on the fly: draw a label map (in loader processes), paint it (on the training device)."""
-    bank = shape_bank(inputs)
     trained = get_translator(cfg, inputs)
     refuse_held_out_sources(inputs.manifest, f"the translator in {trained.directory}", trained.trained_on)
     translator = trained.load(device_of(cfg))
@@ -100,7 +102,7 @@ def online_synthetic(cfg: DictConfig, inputs: Inputs) -> tuple[DrawLabelMap, Pai
         with torch.autocast(device_of(cfg), dtype=torch.bfloat16, enabled=device_of(cfg) == "cuda"):
             return translator.paint_batch(label_maps, seeds, cfg.synthetic.style)
 
-    return partial(_draw_label_map, build_sampler(cfg, bank)), paint
+    return partial(_draw_label_map, build_sampler(cfg, inputs)), paint
 
 
 def _draw_label_map(sampler: MaskSampler, seed: np.random.SeedSequence) -> NDArray[np.int32]:

@@ -74,7 +74,7 @@ class FullMapSampler:
             elif i > self.n_init + 1:
                 probability = (1 - 1 / i) * probability + self._z(*centers[-1]) / i
             cumulative = np.cumsum(probability)
-            while len(centers) < i:
+            for _ in range(50):
                 shape = self._draw_shape(rng)
                 for _ in range(self.max_tries):
                     self.tried += 1
@@ -83,6 +83,10 @@ class FullMapSampler:
                     if self._place(rng, shape, row, column, i, labels, colors):
                         centers.append((row, column))
                         break
+                if len(centers) == i:
+                    break
+            else:
+                raise RuntimeError(f"no place for cell {i} of {count}")
         return labels, colors, np.array(centers, np.int64).reshape(-1, 2)
 
     def _z(self, row: int, column: int) -> NDArray[np.float64]:
