@@ -3,7 +3,8 @@
 from rbc_lightning.masks.adhesion import adhesion_map
 from rbc_lightning.masks.card import LayoutCard, layout_card
 from rbc_lightning.masks.density import CountModel, SizeModel
-from rbc_lightning.masks.fit import FittedSampler, fit_sampler
+from rbc_lightning.masks.fit import fit_sampler
+from rbc_lightning.masks.fitted import FittedSampler
 from rbc_lightning.masks.layout import ImageLayout, LayoutStatistics
 from rbc_lightning.masks.sampler import MaskSampler, SampledMask
 from rbc_lightning.masks.shapes import ShapeBank

@@ -3,17 +3,16 @@
 import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from rbc_lightning.masks.compare import STATISTICS, distances, half_distances
-from rbc_lightning.masks.density import CountFamily, SizeModel
+from rbc_lightning.masks.fit_density import choose_family, fit_sizes
+from rbc_lightning.masks.fitted import FittedSampler
 from rbc_lightning.masks.layout import ImageLayout, LayoutStatistics
-from rbc_lightning.masks.sampler import MaskSampler, Placement
 from rbc_lightning.masks.shapes import ShapeBank
 
 # What the search matches; number and size of the cells are set directly.
@@ -40,83 +39,6 @@ RANGES = {
     "scale_mean": (0.95, 1.2),
     "scale_std": (0.0, 0.08),
 }
-
-# Under 1 in 20, the normal and the gamma distribution count as refuted by the images' cell counts.
-REFUTED = 0.05
-
-
-@dataclass(frozen=True)
-class FittedSampler:
-    """The sampler's values as fitted to a set of label maps; arguments of `MaskSampler` unless said otherwise.
-
-    Attributes:
-        image_area: pixels of the image that the counts refer to.
-        mismatch: root mean square of distance / half-to-half distance over the matched statistics, at the end.
-    """
-
-    image_area: float
-    count_mean: float
-    count_std: float
-    count_family: CountFamily
-    count_observed: tuple[float, ...]
-    size_model: SizeModel
-    cell_size: float
-    n_init: int
-    kernel_tail: float
-    uniform_share: float
-    max_overlap: float
-    overlap_power: float
-    lone_acceptance: float
-    line_share: float
-    scale_mean: float
-    scale_std: float
-    margin: int
-    mismatch: float = math.nan
-
-    def build(
-        self, bank: ShapeBank, height: int, width: int, placement: Placement = "adhesion", n_colors: int = 8
-    ) -> MaskSampler:
-        """Make the sampler for masks of some size; the number of cells goes with the area.
-
-        Args:
-            bank: cell shapes.
-            height: mask height in pixels.
-            width: mask width in pixels.
-            placement: "uniform" keeps shapes, counts and overlaps, and drops everything that draws cells together.
-            n_colors: palette size.
-
-        Returns:
-            The sampler.
-
-        Raises:
-            ValueError: see `MaskSampler`.
-        """
-        share = height * width / self.image_area
-        values = asdict(replace(self, lone_acceptance=1.0 if placement == "uniform" else self.lone_acceptance))
-        for name in ("image_area", "mismatch", "size_model", "count_mean", "count_std", "count_observed"):
-            del values[name]
-        return MaskSampler(
-            bank,
-            height,
-            width,
-            self.count_mean * share,
-            self.count_std * share,
-            n_colors=n_colors,
-            placement=placement,
-            count_observed=tuple(n * share for n in self.count_observed),
-            size_model=self.size_model,
-            **values,
-        )
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON or YAML."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> "FittedSampler":
-        """Read what `to_dict` gave, also after a round trip through JSON or YAML."""
-        rest = {**values, "size_model": SizeModel(**values["size_model"])}
-        return cls(**{**rest, "count_observed": tuple(values["count_observed"])})
 
 
 def fit_sampler(
@@ -211,48 +133,6 @@ def starting_point(real: LayoutStatistics, bank: ShapeBank) -> FittedSampler:
         scale_std=0.0,
         margin=math.ceil(float(bank.radii().max())),
     )
-
-
-def choose_family(counts: NDArray[np.float64]) -> tuple[CountFamily, tuple[float, ...]]:
-    """Choose the distribution of the number of cells: the likelier of normal and gamma, or the counts themselves.
-
-    Args:
-        counts: float64 (n,), cells per image.
-
-    Returns:
-        The family, and the observed counts if it is "empirical": that is, if a Kolmogorov-Smirnov test refutes both.
-    """
-    mean, std = float(counts.mean()), float(counts.std())
-    if len(counts) < 3 or std == 0:
-        return "normal", ()
-    # A count of 0 has no gamma density; half a cell stands in for it.
-    positive = np.maximum(counts, 0.5)
-    families: dict[CountFamily, Any] = {
-        "normal": stats.norm(mean, std),
-        "gamma": stats.gamma((mean / std) ** 2, scale=std**2 / mean),
-    }
-    if all(stats.kstest(positive, model.cdf).pvalue < REFUTED for model in families.values()):
-        return "empirical", tuple(float(n) for n in counts)
-    return max(families, key=lambda name: float(families[name].logpdf(positive).sum())), ()
-
-
-def fit_sizes(real: LayoutStatistics) -> SizeModel:
-    """Regress the log of the images' mean cell diameter on the log of their number of cells per area.
-
-    Args:
-        real: the layouts; images without cells are left out.
-
-    Returns:
-        The model; with fewer than 8 images the slope is 0.
-    """
-    counts = real.densities * np.median([image.shape[0] * image.shape[1] for image in real.images]) / 1e6
-    used = counts > 0
-    diameter, count = np.log(real.diameters[used]), np.log(counts[used])
-    slope = 0.0
-    if used.sum() >= 8 and count.std() > 0:
-        slope = float(np.polyfit(count, diameter, 1)[0])
-    rest = diameter - slope * (count - count.mean())
-    return SizeModel(math.exp(diameter.mean()), math.exp(count.mean()), slope, float(rest.std()))
 
 
 @dataclass(frozen=True)

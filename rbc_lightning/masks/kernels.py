@@ -218,12 +218,12 @@ def write_runs(row: int, column: int, label: int, color: int, runs: NDArray[np.i
 def write_bits(row: int, column: int, margin: int, brush: Brush, canvas: Canvas) -> None:
     """Add the shape to the plane of the foreground, cut at the border of image and margin."""
     occupied, frame, bits = canvas.occupied, canvas.frame, brush.bits
-    words, top = brush.box[WORDS], row + brush.box[TOP]
+    words, top, origin_row = brush.box[WORDS], row + brush.box[TOP], canvas.origin[0]
     bit = column + brush.box[LEFT] + canvas.origin[1]
     word, shift = bit >> 6, np.uint64(bit & 63)
     for line in range(max(0, -margin - top), min(brush.box[ROWS], canvas.label_map.shape[0] + margin - top)):
         for k in range(words + 1):
-            occupied[top + line + canvas.origin[0], word + k] |= shifted(bits[line], k, words, shift) & frame[word + k]
+            occupied[top + line + origin_row, word + k] |= shifted(bits, line, k, words, shift) & frame[word + k]
 
 
 @kernel
@@ -237,7 +237,7 @@ def clear_halo(row: int, column: int, brush: Brush, canvas: Canvas) -> None:
     word, shift = bit >> 6, np.uint64(bit & 63)
     for line in range(brush.box[ROWS] + 2):
         for k in range(words + 1):
-            occupied[top + line + canvas.origin[0], word + k] &= ~shifted(halo[line], k, words, shift)
+            occupied[top + line + canvas.origin[0], word + k] &= ~shifted(halo, line, k, words, shift)
         if top + line < 0 or top + line >= height:
             continue
         for x in range(max(left, 0), min(left + 64 * words, width)):

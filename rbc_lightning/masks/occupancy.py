@@ -96,7 +96,7 @@ def can_cover(row: int, column: int, lined: bool, brush: Brush, rest: Brush, can
     word, shift = (left + canvas.origin[1]) >> 6, np.uint64((left + canvas.origin[1]) & 63)
     for line in range(rows):
         for k in range(words + 1):
-            hits = shifted(cover[line], k, words, shift) & canvas.occupied[top + line + canvas.origin[0], word + k]
+            hits = shifted(cover, line, k, words, shift) & canvas.occupied[top + line + canvas.origin[0], word + k]
             while hits:
                 lowest = hits & (~hits + ONE)
                 hits ^= lowest
@@ -181,19 +181,20 @@ def uncovered_area(row: int, column: int, brush: Brush, rest: Brush, canvas: Can
 @kernel
 def find_taken_colors(row: int, column: int, brush: Brush, canvas: Canvas) -> None:
     """Note the colours in the 8-neighbourhood of the shape in ``canvas.taken``, in entry 0 whether there are any."""
-    taken, occupied, colors = canvas.taken, canvas.occupied, canvas.colors
+    taken, occupied, colors, halo = canvas.taken, canvas.occupied, canvas.colors, brush.halo
+    origin_row, origin_bit = canvas.origin
     taken[:] = False
     height, width = colors.shape
     rows, words = brush.box[ROWS] + 2, brush.box[WORDS]
     top = row + brush.box[TOP] - 1
-    bit = column + brush.box[LEFT] + canvas.origin[1]
+    bit = column + brush.box[LEFT] + origin_bit
     word, shift = bit >> 6, np.uint64(bit & 63)
     for line in range(rows):
         for k in range(words + 1):
-            hits = shifted(brush.halo[line], k, words, shift) & occupied[top + line + canvas.origin[0], word + k]
+            hits = shifted(halo, line, k, words, shift) & occupied[top + line + origin_row, word + k]
             while hits:
                 lowest = hits & (~hits + ONE)
-                x = ((word + k) << 6) + popcount(lowest - ONE) - canvas.origin[1]
+                x = ((word + k) << 6) + popcount(lowest - ONE) - origin_bit
                 if 0 <= top + line < height and 0 <= x < width:
                     taken[colors[top + line, x]] = True
                 taken[0] = True

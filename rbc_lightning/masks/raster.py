@@ -201,12 +201,12 @@ def pack(brush: Brush) -> None:
 
 
 @kernel
-def shifted(line: NDArray[np.uint64], word: int, words: int, shift: np.uint64) -> np.uint64:
-    """Word ``word`` of a bit row moved up by 0..63 bits; the row grows by one word."""
-    value = line[word] << shift if word < words else ZERO
+def shifted(rows: NDArray[np.uint64], line: int, word: int, words: int, shift: np.uint64) -> np.uint64:
+    """Word ``word`` of bit row ``line`` moved up by 0..63 bits; the row grows by one word."""
+    value = rows[line, word] << shift if word < words else ZERO
     if word > 0:
         # Two steps, because a shift by 64 bits is not defined.
-        value |= (line[word - 1] >> ONE) >> (LAST_BIT - shift)
+        value |= (rows[line, word - 1] >> ONE) >> (LAST_BIT - shift)
     return value
 
 

@@ -10,12 +10,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracles.mask_layouts import EIGHT, blob_map, disc_map, read_back, same_cells, touching_pairs
+from oracles.mask_checks import BANK, DISC, check, sampler
+from oracles.mask_layouts import read_back, same_cells, touching_pairs
 
 from rbc_lightning.masks import MaskSampler, ShapeBank, SizeModel
-
-BANK = ShapeBank.from_label_maps([blob_map(seed) for seed in range(6)])
-DISC = ShapeBank.from_label_maps([disc_map([(20, 20)], 9, 40, 40)])
 
 CENTERS_OF_SEED_0 = [[2, 1], [43, 43], [51, 2], [32, 23], [15, 17], [58, 21]]
 
@@ -28,32 +26,6 @@ RECIPES = [
     {"margin": 20, "uniform_share": 0.5, "kernel_tail": 0.4, "exact_mean": True},
     {"size_model": SizeModel(18.0, 20.0, -0.1, 0.1), "count_family": "gamma", "max_overlap": 0.2},
 ]
-
-
-def sampler(bank=BANK, height=120, width=150, count_mean=30, count_std=12, cell_size=19, **values):
-    return MaskSampler(bank, height, width, count_mean, count_std, cell_size, **{"n_init": 4, **values})
-
-
-def check(mask):
-    """Everything a sampled mask promises, whatever the recipe."""
-    n = mask.placed
-    labels, colors = mask.label_map, mask.colors
-    assert labels.dtype == np.int32
-    assert colors.dtype == np.uint8
-    assert np.issubdtype(mask.centers.dtype, np.integer)
-    assert mask.centers.shape == (n, 2)
-    assert mask.shape_index.shape == (n,)
-    assert sorted(mask.z_order) == list(range(n))
-    assert set(np.unique(labels)) - {0} == set(range(1, n + 1))
-    assert mask.placed + mask.not_placed == mask.asked
-    np.testing.assert_array_equal(colors > 0, labels > 0)
-    palette = np.zeros(n + 1, np.uint8)
-    palette[labels] = colors
-    np.testing.assert_array_equal(palette[labels], colors)
-    assert all(palette[first] != palette[second] for first, second in touching_pairs(labels))
-    # Each cell is 4-connected and no two of a colour are 8-neighbours: either way of reading back gives the cells.
-    assert same_cells(read_back(colors), labels)
-    assert same_cells(read_back(colors, EIGHT), labels)
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
@@ -250,73 +222,3 @@ def test_counts_follow_their_distribution():
     assert drawn.mean() == pytest.approx(12, abs=0.7)
     assert drawn.std() == pytest.approx(4, abs=0.5)
     assert sampler(DISC, 300, 400, 1, 5).sample(3).asked >= 1
-
-
-def test_a_count_of_0_is_an_empty_mask():
-    mask = sampler().sample(0, 0)
-    assert mask.placed == mask.not_placed == 0
-    assert not mask.label_map.any()
-    assert not mask.colors.any()
-    assert mask.centers.shape == (0, 2)
-
-
-def test_what_does_not_fit_is_reported():
-    mask = sampler(DISC, 60, 60, tries_per_shape=50, uniform_tries=50).sample(0, 500)
-    check(mask)
-    assert mask.asked == 500
-    assert 0 < mask.placed < 20
-    assert mask.not_placed == 500 - mask.placed
-    assert mask.places_tried < 500 * (3 * 50 + 50) + 500
-
-
-def test_a_margin_that_cannot_be_filled_ends_too():
-    mask = sampler(DISC, 60, 60, tries_per_shape=30, uniform_tries=30, margin=10).sample(0, 200)
-    check(mask)
-    assert mask.not_placed > 150
-
-
-@pytest.mark.parametrize(
-    ("values", "message"),
-    [
-        ({"bank": BANK.select(np.array([], int))}, "shape bank is empty"),
-        ({"height": 10}, "larger than the 10 x 150 mask"),
-        ({"width": 12}, "larger than the 120 x 12 mask"),
-        ({"count_mean": float("nan")}, "count_mean must be a finite number > 0, got nan"),
-        ({"count_mean": -3}, "count_mean must be a finite number > 0, got -3"),
-        ({"count_mean": 0}, "count_mean must be a finite number > 0, got 0"),
-        ({"count_std": -1}, "count_std must be a finite number >= 0, got -1"),
-        ({"count_std": float("inf")}, "count_std"),
-        ({"cell_size": float("nan")}, "cell_size must be a finite number of pixels >= 1, got nan"),
-        ({"cell_size": -46}, "cell_size"),
-        ({"n_init": 0}, r"n_init must be in \[1, inf\], got 0"),
-        ({"n_colors": 0}, r"n_colors must be in \[1, 255\], got 0"),
-        ({"n_colors": 256}, "n_colors"),
-        ({"placement": "grid"}, "placement adhesion or uniform, got 'grid'"),
-        ({"max_overlap": 1.0}, "max_overlap"),
-        ({"max_overlap": float("nan")}, "max_overlap"),
-        ({"scale_std": -0.1}, "scale_std"),
-        ({"scale_range": (1.1, 1.2)}, r"scale_mean must be in \[1.1, 1.2\], got 1"),
-        ({"scale_range": (0.0, 1.2)}, "smallest_scale"),
-        ({"uniform_share": 1.5}, "uniform_share"),
-        ({"lone_acceptance": -0.1}, "lone_acceptance"),
-        ({"line_share": 2}, "line_share"),
-        ({"overlap_power": -1}, "overlap_power"),
-        ({"margin": -1}, "margin"),
-        ({"kernel_tail": 0.0}, "tail"),
-        ({"tries_per_shape": 0}, "tries_per_shape"),
-        ({"count_family": "poisson"}, "count family"),
-        ({"count_family": "empirical"}, "needs observed counts"),
-    ],
-)
-def test_bad_arguments_are_refused(values, message):
-    with pytest.raises(ValueError, match=message):
-        sampler(**values)
-
-
-def test_bad_draws_are_refused():
-    with pytest.raises(ValueError, match="count must be at least 0, got -1"):
-        sampler().sample(0, -1)
-    with pytest.raises(ValueError, match="diameter must be a finite number"):
-        sampler().sample(0, 3, float("nan"))
-    with pytest.raises(ValueError, match="non-negative"):
-        sampler().sample(-1)

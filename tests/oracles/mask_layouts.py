@@ -42,10 +42,9 @@ def read_back(colors: NDArray[np.uint8], structure: NDArray[np.bool_] | None = N
 
 def same_cells(first: NDArray[np.integer], second: NDArray[np.integer]) -> bool:
     """Tell whether two label maps hold the same cells, whatever their ids."""
-    pairs = np.unique(np.stack([first.ravel(), second.ravel()], axis=1), axis=0)
-    zero = (pairs[:, 0] == 0) == (pairs[:, 1] == 0)
-    unique = len(np.unique(pairs[:, 0])) == len(np.unique(pairs[:, 1])) == len(pairs)
-    return bool(zero.all()) and unique
+    codes = np.unique(first.ravel().astype(np.int64) << 32 | second.ravel().astype(np.int64))
+    low, high = codes >> 32, codes & 0xFFFFFFFF
+    return bool(((low == 0) == (high == 0)).all()) and len(set(low)) == len(set(high)) == len(codes)
 
 
 def touching_pairs(labels: NDArray[np.integer]) -> set[tuple[int, int]]:
