@@ -15,6 +15,8 @@ from rbc_lightning.masks.fitted import FittedSampler
 from rbc_lightning.masks.layout import ImageLayout, LayoutStatistics
 from rbc_lightning.masks.shapes import ShapeBank
 
+__all__ = ["MATCHED", "RANGES", "FittedSampler", "fit_sampler", "starting_point"]
+
 # What the search matches; number and size of the cells are set directly.
 MATCHED = (
     "area (px)",

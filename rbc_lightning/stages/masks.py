@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 from rbc_lightning.data.coco import write_coco
 from rbc_lightning.data.formats import read_label_map, write_atomically, write_label_map
 from rbc_lightning.masks import LayoutStatistics, MaskSampler, SampledMask, ShapeBank, adhesion_map
-from rbc_lightning.masks.card import layout_card
+from rbc_lightning.masks.card import LayoutCard, layout_card
 from rbc_lightning.report.figures import save_mask_sheet
 from rbc_lightning.report.layout_figures import save_placement_panel
 from rbc_lightning.stages.inputs import Inputs, console, load_inputs
@@ -22,6 +22,7 @@ from rbc_lightning.stages.sampling import build_sampler, mask_seed, sampler_sett
 
 _SHOWN = 6
 _CARD_MASKS = 60
+_FAR = 1.5
 _STEPS = (0.05, 0.25, 0.5, 1.0)
 # The fit is drawn with the seeds of this stream, the card with fresh ones.
 _CARD_STREAM = 1_000_000
@@ -104,11 +105,25 @@ def _card(cfg: DictConfig, inputs: Inputs, sampler: MaskSampler, directory: Path
         others={"uniform": _layouts([mask.label_map for mask in _fresh(uniform, cfg.seed)]), "train": train},
         title=f"Layouts of {_CARD_MASKS} sampled masks against the test split of {cfg.data.name}",
     )
-    text = card.to_text()
+    text = "\n".join([card.to_text(), *_misses(card)])
     console.print(text, soft_wrap=True)
     path = directory / "layout_card.txt"
     write_atomically(path, lambda part: part.write_text(text + "\n"))
     return path
+
+
+def _misses(card: LayoutCard) -> list[str]:
+    """One line for each statistic that is further from the test layouts than half again the distance of chance."""
+    lines = []
+    for row in card.rows:
+        if row.ratio > _FAR:
+            train = row.others["train"] / row.half_distance
+            why = "no further than" if row.ratio <= 1.1 * train else "further than"
+            lines.append(
+                f"{row.statistic}: {row.ratio:.2f} times the distance between halves, {why} the real train split itself "
+                f"({train:.2f})"
+            )
+    return lines
 
 
 def _panel(cfg: DictConfig, inputs: Inputs, sampler: MaskSampler, directory: Path) -> Path:

@@ -1,0 +1,60 @@
+import io
+import json
+
+import pytest
+from rich.console import Console
+
+from rbc_lightning.report.tables import COLUMNS, outcome_table, siblings
+
+BASE = {"data": "phantom", "data_hash": "d1", "model": "fcn8s", "seed": 0, "steps": 600}
+
+
+def write_run(root, name, **metrics):
+    (root / name).mkdir()
+    (root / name / "metrics.json").write_text(json.dumps({**BASE, **metrics}))
+
+
+def text_of(table):
+    console = Console(width=160, record=True, file=io.StringIO())
+    console.print(table)
+    return console.export_text()
+
+
+def test_only_runs_that_differ_in_the_column_alone_stand_beside(tmp_path):
+    write_run(tmp_path, "a", column="rd", **{"test/dice": 0.9})
+    write_run(tmp_path, "b", column="sd", seed=1, **{"test/dice": 0.1})
+    write_run(tmp_path, "c", column="sd", data_hash="other", **{"test/dice": 0.2})
+    write_run(tmp_path, "d", column="sd", steps=4, **{"test/dice": 0.3})
+    write_run(tmp_path, "e", column="sd", model="unet", **{"test/dice": 0.4})
+    assert {column: run["test/dice"] for column, run in siblings(BASE, tmp_path).items()} == {"rd": 0.9}
+
+
+def test_the_table_shows_this_run_its_siblings_and_the_paper_as_another_data_set(tmp_path):
+    write_run(tmp_path, "a", column="rd", **{"test/dice": 0.91234})
+    text = text_of(outcome_table({**BASE, "column": "rd_sd_aug", "test/dice": 0.9876}, tmp_path))
+    for title in COLUMNS.values():
+        assert title in text
+    assert "0.912" in text
+    assert "0.988" in text
+    assert "another data set: not comparable" in text
+    for figure in ("0.961", "0.848", "0.962", "0.948", "0.964"):
+        assert figure in text
+
+
+def test_a_mix_outside_the_five_columns_is_told_apart(tmp_path):
+    text = text_of(outcome_table({**BASE, "column": "other", "test/dice": 0.5}, tmp_path))
+    assert "0.5000, on a mix that is none of the five columns" in text
+
+
+def test_a_model_the_paper_does_not_have_gets_no_row_of_its_figures(tmp_path):
+    text = text_of(outcome_table({**BASE, "model": "unet", "column": "rd", "test/dice": 0.5}, tmp_path))
+    assert "S3" not in text
+    assert "0.500" in text
+
+
+@pytest.mark.parametrize("column", COLUMNS)
+def test_the_column_of_this_run_wins_over_an_older_sibling(tmp_path, column):
+    write_run(tmp_path, "a", column=column, **{"test/dice": 0.111})
+    text = text_of(outcome_table({**BASE, "column": column, "test/dice": 0.777}, tmp_path))
+    assert "0.777" in text
+    assert "0.111" not in text

@@ -1,0 +1,114 @@
+"""An interrupted run, translator or synthesis goes on where it stopped and ends as an undisturbed one."""
+
+import functools
+
+import pytest
+import torch
+
+from rbc_lightning.app import run
+from rbc_lightning.callbacks import LossGuard, SeedEachEpoch
+from rbc_lightning.stages import synthesize
+from rbc_lightning.tasks.pix2pixhd import Pix2PixHDTask
+from rbc_lightning.tasks.segmentation import SegmentationTask
+
+
+class Killed(Exception):
+    pass
+
+
+def die_at(cls, monkeypatch, step):
+    """Make the training step of a task fail once, at its `step`-th call."""
+    original, calls = cls.training_step, []
+
+    # `wraps`: Lightning looks at the signature to know what to pass.
+    @functools.wraps(original)
+    def training_step(self, batch, *rest):
+        calls.append(None)
+        if len(calls) == step:
+            raise Killed
+        return original(self, batch, *rest)
+
+    monkeypatch.setattr(cls, "training_step", training_step)
+
+
+def weights(path):
+    content = torch.load(path, weights_only=True)
+    return content.get("state_dict") or {**content["generator"], **content["encoder"]}
+
+
+def assert_equal_weights(first, second):
+    ours, theirs = weights(first), weights(second)
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(value, theirs[name]) for name, value in ours.items())
+
+
+@pytest.mark.parametrize("step", [4, 5])
+def test_a_segmenter_stopped_in_its_second_epoch_ends_as_an_undisturbed_one(tmp_path, compose_tiny, monkeypatch, step):
+    overrides = ("+experiment=rd_aug", "training.steps=6")
+    undisturbed = run(compose_tiny(tmp_path / "a", *overrides))
+    with monkeypatch.context() as patch:
+        die_at(SegmentationTask, patch, step)
+        with pytest.raises(Killed):
+            run(compose_tiny(tmp_path / "b", *overrides))
+    assert not list((tmp_path / "b").rglob("metrics.json"))
+    resumed = run(compose_tiny(tmp_path / "b", *overrides))
+    for name in ("last.ckpt", "best.ckpt"):
+        assert_equal_weights(*(result.directory / "checkpoints" / name for result in (undisturbed, resumed)))
+    assert resumed.metrics["test/dice"] == undisturbed.metrics["test/dice"]
+
+
+def test_a_translator_stopped_in_its_second_epoch_ends_as_an_undisturbed_one(tmp_path, compose_tiny, monkeypatch):
+    undisturbed = run(compose_tiny(tmp_path / "a", "stage=translator"))
+    with monkeypatch.context() as patch:
+        die_at(Pix2PixHDTask, patch, 6)
+        with pytest.raises(Killed):
+            run(compose_tiny(tmp_path / "b", "stage=translator"))
+    resumed = run(compose_tiny(tmp_path / "b", "stage=translator"))
+    assert_equal_weights(*(result.directory / "generator.pt" for result in (undisturbed, resumed)))
+
+
+def test_a_killed_synthesis_goes_on_and_ends_byte_for_byte_the_same(tmp_path, compose_tiny, monkeypatch):
+    def files(result):
+        root = result.manifest.parent
+        return {str(p.relative_to(root)): p.read_bytes() for p in root.rglob("*.png") if p.parent != root}
+
+    undisturbed = run(compose_tiny(tmp_path / "a", "stage=synthesize"))
+    written, original = [], synthesize.write_image
+
+    def write_image(path, image):
+        written.append(path.name)
+        if len(written) == 2:
+            raise Killed
+        original(path, image)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(synthesize, "write_image", write_image)
+        with pytest.raises(Killed):
+            run(compose_tiny(tmp_path / "b", "stage=synthesize"))
+    assert not list((tmp_path / "b").rglob("manifest.csv"))
+    resumed = run(compose_tiny(tmp_path / "b", "stage=synthesize"))
+    assert files(resumed) == files(undisturbed)
+    assert len(files(resumed)) == 6
+
+
+def test_epochs_start_from_seed_and_number():
+    class Trainer:
+        current_epoch = 3
+
+    def draw(seed, epoch):
+        trainer = Trainer()
+        trainer.current_epoch = epoch
+        SeedEachEpoch(seed).on_train_epoch_start(trainer, None)
+        return float(torch.rand(1))
+
+    assert draw(0, 3) == draw(0, 3)
+    assert len({draw(seed, epoch) for seed in (0, 1) for epoch in (0, 1, 2)}) == 6
+
+
+def test_a_loss_that_is_not_finite_names_the_batch():
+    class Trainer:
+        global_step = 17
+
+    with pytest.raises(FloatingPointError, match=r"loss is nan at step 17 on samples a, b; expected a finite number"):
+        LossGuard().on_train_batch_end(Trainer(), None, torch.tensor(float("nan")), {"sample_id": ["a", "b"]}, 0)
+    LossGuard().on_train_batch_end(Trainer(), None, torch.tensor(0.5), {"sample_id": ["a"]}, 0)
