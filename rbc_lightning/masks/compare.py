@@ -53,7 +53,13 @@ def half_distances(statistics: LayoutStatistics, n_splits: int = 200, seed: int 
     for _ in range(n_splits):
         order = rng.permutation(n)
         rows.append(distances(statistics.subset(order[: n // 2]), statistics.subset(order[n // 2 :])))
-    return {name: float(np.nanmedian([row[name] for row in rows])) for name in STATISTICS}
+    return {name: _of_finite(np.median, np.array([row[name] for row in rows])) for name in STATISTICS}
+
+
+def _of_finite(reduce: Callable[[NDArray[np.float64]], float], values: NDArray[np.float64]) -> float:
+    """Reduce what is not NaN; NaN where nothing is, as for too few cells to have a nearest neighbour."""
+    known = values[~np.isnan(values)]
+    return float(reduce(known)) if known.size else float("nan")
 
 
 def _wasserstein(first: NDArray[Number], second: NDArray[Number]) -> float:
@@ -105,5 +111,5 @@ STATISTICS: dict[str, tuple[Summary, Distance]] = {
     "touching share": (lambda s: s.touching_share, lambda a, b: abs(a.touching_share - b.touching_share)),
     "abutting share": (lambda s: s.abutting_share, lambda a, b: abs(a.abutting_share - b.abutting_share)),
     "cluster size": (lambda s: _mean(s.cluster_sizes), lambda a, b: _wasserstein(a.cluster_sizes, b.cluster_sizes)),
-    "g(r)": (lambda s: float(np.nanmax(s.pair_correlation)), _pair_correlation),
+    "g(r)": (lambda s: _of_finite(np.max, s.pair_correlation), _pair_correlation),
 }

@@ -21,7 +21,6 @@ from rbc_lightning.stages.progress import count_progress
 from rbc_lightning.stages.sampling import build_sampler, mask_seed, sampler_settings, sampler_values, shape_bank
 
 _SHOWN = 6
-_CARD_MASKS = 60
 _FAR = 1.5
 _STEPS = (0.05, 0.25, 0.5, 1.0)
 # The fit is drawn with the seeds of this stream, the card with fresh ones.
@@ -100,10 +99,10 @@ def _card(cfg: DictConfig, inputs: Inputs, sampler: MaskSampler, directory: Path
     train, test = (_layouts(_label_maps(inputs, split)) for split in ("train", "test"))
     card = layout_card(
         test,
-        _layouts([mask.label_map for mask in _fresh(sampler, cfg.seed)]),
+        _layouts([mask.label_map for mask in _fresh(sampler, cfg)]),
         halves_of=train,
-        others={"uniform": _layouts([mask.label_map for mask in _fresh(uniform, cfg.seed)]), "train": train},
-        title=f"Layouts of {_CARD_MASKS} sampled masks against the test split of {cfg.data.name}",
+        others={"uniform": _layouts([mask.label_map for mask in _fresh(uniform, cfg)]), "train": train},
+        title=f"Layouts of {cfg.scale.card_masks} sampled masks against the test split of {cfg.data.name}",
     )
     text = "\n".join([card.to_text(), *_misses(card)])
     console.print(text, soft_wrap=True)
@@ -116,7 +115,7 @@ def _misses(card: LayoutCard) -> list[str]:
     """One line for each statistic that is further from the test layouts than half again the distance of chance."""
     lines = []
     for row in card.rows:
-        if row.ratio > _FAR:
+        if _FAR < row.ratio < np.inf:
             train = row.others["train"] / row.half_distance
             why = "no further than" if row.ratio <= 1.1 * train else "further than"
             lines.append(
@@ -151,8 +150,8 @@ def _panel(cfg: DictConfig, inputs: Inputs, sampler: MaskSampler, directory: Pat
     return path
 
 
-def _fresh(sampler: MaskSampler, seed: int) -> list[SampledMask]:
-    return [sampler.sample(mask_seed(seed, _CARD_STREAM + index)) for index in range(_CARD_MASKS)]
+def _fresh(sampler: MaskSampler, cfg: DictConfig) -> list[SampledMask]:
+    return [sampler.sample(mask_seed(cfg.seed, _CARD_STREAM + index)) for index in range(cfg.scale.card_masks)]
 
 
 def _layouts(label_maps: Sequence[NDArray[np.int32]]) -> LayoutStatistics:
