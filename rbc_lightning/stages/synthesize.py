@@ -65,7 +65,7 @@ def get_synthetic(cfg: DictConfig, inputs: Inputs, count: int) -> tuple[Record, 
     trained = get_translator(cfg, inputs)
     refuse_held_out_sources(inputs.manifest, f"the translator in {trained.directory}", trained.trained_on)
     settings = {**sampler_settings(cfg), "style": cfg.synthetic.style, "seed": cfg.seed}
-    sources = [bank.key, trained.weights_hash]
+    sources = [bank.key, trained.key]
 
     def build(directory: Path) -> None:
         sampler, translator = build_sampler(cfg, inputs), trained.load(device_of(cfg))
@@ -81,7 +81,7 @@ def get_synthetic(cfg: DictConfig, inputs: Inputs, count: int) -> tuple[Record, 
         records: list[Record] = []
         with count_progress("Synthesising", count) as advance:
             for index in range(count):
-                lineage = Lineage(f"{cfg.seed}/{index}", config_hash, trained.weights_hash, trained_on)
+                lineage = Lineage(f"{cfg.seed}/{index}", config_hash, trained.key, trained_on)
                 records.append(_make_pair(directory, f"synthetic_{index:05d}", partial(draw, index), lineage))
                 advance(index + 1, count)
         Manifest(tuple(records)).save(directory / "manifest.csv")

@@ -8,6 +8,7 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
+from rbc_lightning.artifacts import content_hash
 from rbc_lightning.data.augment import build_augmentation
 from rbc_lightning.data.datamodule import SmearDataModule
 from rbc_lightning.data.dataset import SmearDataset
@@ -18,7 +19,8 @@ from rbc_lightning.report.figures import save_pair_sheet
 from rbc_lightning.stages.inputs import Inputs, console, derive_seed, load_inputs
 from rbc_lightning.stages.training import build_loggers, build_trainer, last_checkpoint
 from rbc_lightning.tasks.styles import StyleBank
-from rbc_lightning.tasks.translator import WEIGHTS_FILE, Translator
+from rbc_lightning.tasks.surfaces import SurfaceBank
+from rbc_lightning.tasks.translator import STYLES_FILE, SURFACES_FILE, WEIGHTS_FILE, Translator
 
 _SOURCES = "trained_on.json"
 
@@ -28,10 +30,10 @@ _FLIPS = {"horizontal_flip": {"p": 0.5}, "vertical_flip": {"p": 0.5}}
 
 @dataclass(frozen=True)
 class TrainedTranslator:
-    """A translator on disk: its directory, the hash of its weights, and the sample_ids it was trained on."""
+    """A translator on disk: its directory, the hash of its files, and the sample_ids it was trained on."""
 
     directory: Path
-    weights_hash: str
+    key: str
     trained_on: tuple[str, ...]
 
     def load(self, device: str) -> Translator:
@@ -72,7 +74,7 @@ def get_translator(cfg: DictConfig, inputs: Inputs) -> TrainedTranslator:
     """The translator that the config describes: a given directory, or one from the store, trained if need be."""
     if cfg.translator.path is not None:
         return _open(Path(cfg.translator.path))
-    settings = {"translator": cfg.translator, "seed": cfg.seed, "format": 1}
+    settings = {"translator": cfg.translator, "seed": cfg.seed, "format": 2}
     artifact = inputs.store.get("translator", settings, [inputs.train_fingerprint], lambda d: _train(cfg, inputs, d))
     return _open(artifact.path)
 
@@ -85,13 +87,16 @@ def device_of(cfg: DictConfig) -> str:
 def _open(directory: Path) -> TrainedTranslator:
     try:
         trained_on = tuple(json.loads((directory / _SOURCES).read_text()))
-        weights_hash = file_sha256(directory / WEIGHTS_FILE)
+        # Whatever decides the painted images; a translator may go without surfaces.
+        files = [directory / name for name in (WEIGHTS_FILE, STYLES_FILE)]
+        files += [path for path in [directory / SURFACES_FILE] if path.is_file()]
+        key = content_hash([file_sha256(path) for path in files])
     except (OSError, json.JSONDecodeError) as error:
         raise InputError(
             f"{directory}: not a translator ({error}); expected a directory written by stage=translator with {_SOURCES} and "
             f"{WEIGHTS_FILE}: check translator.path, or delete the directory to have it made again"
         ) from error
-    return TrainedTranslator(directory, weights_hash, trained_on)
+    return TrainedTranslator(directory, key, trained_on)
 
 
 def _train(cfg: DictConfig, inputs: Inputs, directory: Path) -> None:
@@ -126,5 +131,6 @@ def _train(cfg: DictConfig, inputs: Inputs, directory: Path) -> None:
     samples = SmearDataset(records)
     gathered = (samples[index] for index in range(len(samples)))
     bank = StyleBank.fit(task, gathered, n_clusters=cfg.translator.n_clusters, seed=seed)
-    Translator.from_task(task, bank).save(directory)
+    surfaces = SurfaceBank.fit(samples[index] for index in range(len(samples))) if cfg.translator.surface else None
+    Translator.from_task(task, bank, surfaces=surfaces).save(directory)
     (directory / _SOURCES).write_text(json.dumps([record.sample_id for record in records], indent=1))

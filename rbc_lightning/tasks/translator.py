@@ -19,9 +19,11 @@ from rbc_lightning.tasks.conditioning import generator_input, reflect_pad
 from rbc_lightning.tasks.instance_styles import weights_hash
 from rbc_lightning.tasks.pix2pixhd import Pix2PixHDTask
 from rbc_lightning.tasks.styles import Seed, StyleBank
+from rbc_lightning.tasks.surfaces import SurfaceBank
 
 WEIGHTS_FILE = "generator.pt"
 STYLES_FILE = "styles.npz"
+SURFACES_FILE = "surfaces.npz"
 
 
 class Translator:
@@ -33,6 +35,7 @@ class Translator:
         encoder: the one the style bank was made with; kept so that new images can be encoded.
         style_bank: styles to draw from.
         style_mode: default of `paint`; see `StyleBank.sample`.
+        surfaces: grain and illumination laid over every image; None leaves it as the generator made it.
 
     Raises:
         ValueError: the bank comes from another encoder.
@@ -45,6 +48,7 @@ class Translator:
         encoder: nn.Module,
         style_bank: StyleBank,
         style_mode: str = "per_image",
+        surfaces: SurfaceBank | None = None,
     ) -> None:
         if style_bank.encoder_hash != weights_hash(encoder):
             raise ValueError("the style bank was made with another encoder: gather the styles again")
@@ -53,15 +57,22 @@ class Translator:
         self.encoder = encoder.eval()
         self.style_bank = style_bank
         self.style_mode = style_mode
+        self.surfaces = surfaces
 
     @classmethod
-    def from_task(cls, task: Pix2PixHDTask, style_bank: StyleBank, style_mode: str = "per_image") -> Translator:
+    def from_task(
+        cls,
+        task: Pix2PixHDTask,
+        style_bank: StyleBank,
+        style_mode: str = "per_image",
+        surfaces: SurfaceBank | None = None,
+    ) -> Translator:
         """Take a trained task's networks, the running means where it keeps them."""
         generator, encoder = task.painting_networks()
-        return cls(task.settings, generator, encoder, style_bank, style_mode)
+        return cls(task.settings, generator, encoder, style_bank, style_mode, surfaces)
 
     def save(self, directory: str | Path) -> None:
-        """Write `generator.pt` and `styles.npz` into `directory`, each atomically."""
+        """Write `generator.pt`, `styles.npz` and, if there are any, `surfaces.npz` into `directory`, each atomically."""
         folder = Path(directory)
         folder.mkdir(parents=True, exist_ok=True)
         content = {
@@ -73,6 +84,8 @@ class Translator:
         with tempfile.NamedTemporaryFile(dir=folder, prefix=WEIGHTS_FILE, suffix=".tmp", delete=False) as file:
             torch.save(content, file)
         self.style_bank.save(folder / STYLES_FILE)
+        if self.surfaces is not None:
+            self.surfaces.save(folder / SURFACES_FILE)
         Path(file.name).replace(folder / WEIGHTS_FILE)
 
     @classmethod
@@ -92,7 +105,8 @@ class Translator:
         generator.load_state_dict(content["generator"])
         encoder.load_state_dict(content["encoder"])
         bank = StyleBank.load(folder / STYLES_FILE, weights_hash(encoder))
-        return cls(settings, generator, encoder, bank, content["style_mode"])
+        surfaces = SurfaceBank.load(folder / SURFACES_FILE) if (folder / SURFACES_FILE).is_file() else None
+        return cls(settings, generator, encoder, bank, content["style_mode"], surfaces)
 
     def paint(self, label_map: NDArray[np.integer], seed: Seed, style_mode: str | None = None) -> NDArray[np.uint8]:
         """Paint one label map.
@@ -136,11 +150,24 @@ class Translator:
         height, width = label_maps.shape[-2:]
         device = next(self.generator.parameters()).device
         ids = reflect_pad(label_maps, self.settings.multiple).to(device)
-        streams = [_as_sequence(seed).spawn(2) for seed in seeds]
-        style = paint_table(self._style_table(ids, [style for style, _ in streams], style_mode), ids)
-        noise = self._noise([noise for _, noise in streams], ids)
+        styles, noises, surfaces = zip(*(_as_sequence(seed).spawn(3) for seed in seeds), strict=True)
+        style = paint_table(self._style_table(ids, styles, style_mode), ids)
+        noise = self._noise(noises, ids)
         image: Tensor = self.generator(generator_input(semantic_condition(ids), style, noise))
-        return ((image.float() + 1) / 2).clamp(0, 1)[..., :height, :width]
+        image = ((image.float() + 1) / 2)[..., :height, :width]
+        return self._add_surface(image, ids[..., :height, :width] == 0, surfaces).clamp(0, 1)
+
+    def _add_surface(self, image: Tensor, ground: Tensor, seeds: Sequence[np.random.SeedSequence]) -> Tensor:
+        """Lay grain and illumination of a training image with a similar background over each image (B, 3, H, W)."""
+        if self.surfaces is None:
+            return image
+        height, width = image.shape[-2:]
+        added = []
+        for painted, pixels, seed in zip(image, ground, seeds, strict=True):
+            # Without a pixel of background the whole image stands for it.
+            background = painted[:, pixels if pixels.any() else torch.ones_like(pixels)].mean(dim=1)
+            added.append(self.surfaces.render(background.double().cpu().numpy(), height, width, seed))
+        return image + torch.from_numpy(np.stack(added)).to(image)
 
     def _style_table(self, ids: Tensor, seeds: Sequence[Seed], mode: str | None) -> Tensor:
         """Draw styles (B, N, C): as many per image as it has ids, so that an image depends on its own seed only."""
