@@ -41,12 +41,15 @@ class ArtifactStore:
     A builder writes into `<key>.partial` under a lock and the finished directory is renamed: whoever reads sees a whole
     artifact or none, and two processes that want the same one build it once. The partial directory of a killed
     builder stays, so that a builder able to resume finds its own work.
+
+    Attributes:
+        used: key by kind of everything asked for so far.
     """
 
     def __init__(self, root: Path, announce: Callable[[str], None] = print) -> None:
         self.root = root.resolve()
         self.announce = announce
-        self._announced: set[Path] = set()
+        self.used: dict[str, str] = {}
 
     def get(
         self, kind: str, settings: Mapping[str, Any] | DictConfig, inputs: Sequence[str], build: Callable[[Path], None]
@@ -111,10 +114,10 @@ class ArtifactStore:
                 # Another process may have finished it while this one waited for the lock.
                 if not done():
                     build()
-                    self._announced.add(final)
+                    self.used[kind] = final.name
                     return Artifact(kind, final, final.name, reused=False)
-        if final not in self._announced:
-            self._announced.add(final)
+        if self.used.get(kind) != final.name:
+            self.used[kind] = final.name
             self.announce(f"Reused {kind} {final.name}")
         return Artifact(kind, final, final.name, reused=True)
 

@@ -52,6 +52,10 @@ def run(cfg: DictConfig) -> TrainResult:
     if not reused:
         _train(cfg, inputs, mix, directory)
     metrics: dict[str, Any] = json.loads((directory / METRICS).read_text())
+    if reused:
+        for kind, key in metrics["artifacts"].items():
+            if kind not in inputs.store.used:
+                console.print(f"Reused {kind} {key}")
     console.print(outcome_table(metrics, Path(cfg.runs_dir)))
     return TrainResult(directory, metrics, reused)
 
@@ -128,6 +132,7 @@ def _train(cfg: DictConfig, inputs: Inputs, mix: Mix, directory: Path) -> None:
         "precision": precision(cfg.trainer.precision),
         "seconds": round(time.monotonic() - started, 1),
         "machine": machine(),
+        "artifacts": inputs.store.used,
     }
     # Written last: its presence says that the run is whole.
     write_json(directory / METRICS, record)

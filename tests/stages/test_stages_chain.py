@@ -57,10 +57,13 @@ def test_synthetic_pairs_carry_their_lineage(first, place):
         assert not set(record.lineage.trained_on) & {"smear_05", "smear_06"}
 
 
-def test_a_second_call_reuses_the_run_and_says_so(first, place, compose_tiny):
+def test_a_second_call_reuses_the_run_and_every_artifact_and_says_so(first, place, compose_tiny, capsys):
     again = run(compose_tiny(place, "+experiment=rd_sd_aug"))
     assert (again.reused, again.directory, again.metrics) == (True, first.directory, first.metrics)
     assert "finished earlier" in again.summary()
+    said = capsys.readouterr().out
+    for kind in ("shape_bank", "layout_fit", "translator", "synthetic"):
+        assert f"Reused {kind} {first.metrics['artifacts'][kind]}" in said
 
 
 def test_another_column_builds_no_translator_anew(first, place, compose_tiny, capsys):
