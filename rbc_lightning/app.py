@@ -85,7 +85,10 @@ def _one_line(error: Exception) -> str:
     """Hydra's several lines as one, with the remedy behind it."""
     unknown = re.search(r"Could not override '([^']+?)\.?'", str(error))
     if unknown:
-        return f"unknown key {unknown[1]!r}; {_closest(unknown[1])}"
+        key = unknown[1]
+        if key in ("experiment", "sweep"):
+            return f"{key} is added, not overridden: write +{key}=NAME; `python -m rbc_lightning --help` lists them"
+        return f"unknown key {key!r}; {_closest(key)}"
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     text = "; ".join(line for line in lines if not line.startswith(("Config search path", "provider=")))
     return text.replace(":; ", ": ") + "; `python -m rbc_lightning --help` lists stages, experiments and groups"
@@ -108,7 +111,7 @@ def _keys(cfg: DictConfig, prefix: str = "") -> list[str]:
 
 
 def _fail(message: str, status: int = 2) -> int:
-    print(f"error: {message}", file=sys.stderr)
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
     return status
 
 

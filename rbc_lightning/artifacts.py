@@ -69,7 +69,13 @@ class ArtifactStore:
             resumed = partial.is_dir()
             partial.mkdir(exist_ok=True)
             self.announce(f"{'Resuming' if resumed else 'Building'} {kind} {final.name}")
-            build(partial)
+            try:
+                build(partial)
+            except BaseException:
+                # An attempt that made nothing leaves nothing.
+                if not any(partial.iterdir()):
+                    partial.rmdir()
+                raise
             _write_lineage(partial, lineage)
             partial.rename(final)
 
@@ -95,8 +101,8 @@ class ArtifactStore:
         lineage, final = self._describe(kind, settings, inputs)
 
         def build_more() -> None:
-            if not final.is_dir():
-                final.mkdir()
+            final.mkdir(exist_ok=True)
+            if not (final / _LINEAGE).is_file():
                 _write_lineage(final, lineage)
             self.announce(f"Building {kind} {final.name}")
             build(final)

@@ -24,7 +24,7 @@ Would synthetic data help on my blood smears, and can I have it?
   python -m rbc_lightning +experiment=rd_sd_aug data=folder data.root=DIR   on your own smears
 """
 _TAIL = """\
-KEY=VALUE sets any value of the configuration: seed=1, translator.n_epochs=40, model.net.width=0.5.
+KEY=VALUE sets any value of the configuration: seed=1, translator.task.n_epochs=40, model.net.width=0.5.
 --cfg job prints the configuration, -m runs a sweep over comma-separated values, --hydra-help explains Hydra's own flags.
 """
 

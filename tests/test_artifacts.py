@@ -18,11 +18,22 @@ def test_an_artifact_is_built_once_and_then_reused(tmp_path):
     said: list[str] = []
     store = ArtifactStore(tmp_path, announce=said.append)
     first = store.get("thing", {"a": 1}, ["x"], write_number)
-    second = store.get("thing", {"a": 1}, ["x"], lambda directory: pytest.fail("built twice"))
+    later = ArtifactStore(tmp_path, announce=said.append)
+    second = later.get("thing", {"a": 1}, ["x"], lambda directory: pytest.fail("built twice"))
+    later.get("thing", {"a": 1}, ["x"], lambda directory: pytest.fail("built twice"))
     assert (first.reused, second.reused, first.path) == (False, True, second.path)
     assert said == [f"Building thing {first.key}", f"Reused thing {first.key}"]
     lineage = json.loads((first.path / "lineage.json").read_text())
     assert (lineage["settings"], lineage["inputs"], lineage["kind"]) == ({"a": 1}, ["x"], "thing")
+
+
+def test_an_attempt_that_made_nothing_leaves_nothing(tmp_path):
+    def fail(directory):
+        raise RuntimeError("bad setting")
+
+    with pytest.raises(RuntimeError, match="bad setting"):
+        ArtifactStore(tmp_path, announce=lambda text: None).get("thing", {}, [], fail)
+    assert not [path for path in (tmp_path / "thing").iterdir() if path.is_dir()]
 
 
 def test_settings_inputs_and_kind_decide_the_key(tmp_path):

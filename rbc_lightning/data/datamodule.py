@@ -68,6 +68,8 @@ class SmearDataModule(pl.LightningDataModule):
         """One epoch of the stream, shared out among the processes of a distributed run."""
         rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
         sampler = StreamSampler(self.batch_size * self.steps_per_epoch, rank, world_size)
+        # A resumed training may ask for its first samples before it calls `set_epoch`.
+        sampler.set_epoch(self.trainer.current_epoch if self.trainer else 0)
         return DataLoader(
             self.train_set,
             batch_size=self.batch_size // world_size,
@@ -88,7 +90,7 @@ class SmearDataModule(pl.LightningDataModule):
     def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:
         """Paint the samples that were drawn as label maps alone."""
         if self.paint is not None and "paint_seed" in batch:
-            rows = [i for i, name in enumerate(batch["sample_id"]) if name.startswith(ONLINE)]
+            rows = [i for i, origin in enumerate(batch["origin"]) if origin == "synthetic"]
             if rows:
                 seeds = [int(batch["paint_seed"][i]) for i in rows]
                 batch["image"][rows] = self.paint(batch["label_map"][rows], seeds).to(batch["image"])

@@ -5,10 +5,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import cast
 
+from scipy.ndimage import label as components
+
 from rbc_lightning.data.formats import IMAGE_SUFFIXES, LABEL_SUFFIXES, file_sha256, read_image, read_label_map
 from rbc_lightning.data.manifest import SPLITS, Manifest, Record, Split
 from rbc_lightning.errors import InputError
 
+# A true single cell may be torn by overlap, but not into this many.
+_MOST_PIECES = 3
 _ID_FORBIDDEN = set(";/\\")
 
 
@@ -89,6 +93,11 @@ def _record(sample_id: str, split: Split, group: str, image_path: Path, label_pa
         raise InputError(
             f"{label_path}: label map of {label_map.shape[0]} x {label_map.shape[1]} pixels for an image of "
             f"{image.shape[0]} x {image.shape[1]} ({image_path.name}); expected equal sizes (height x width): export it again"
+        )
+    if label_map.max(initial=0) == 1 and components(label_map)[1] > _MOST_PIECES:
+        raise InputError(
+            f"{label_path}: one cell in more than {_MOST_PIECES} pieces, a mask of foreground rather than of cells; expected "
+            "an id for each cell: number them, for instance with scipy.ndimage.label"
         )
     return Record(
         sample_id=sample_id,

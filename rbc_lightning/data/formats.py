@@ -15,6 +15,8 @@ from rbc_lightning.errors import InputError
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
 LABEL_SUFFIXES = (".png", ".tif", ".tiff")
 _TIFF_SUFFIXES = (".tif", ".tiff")
+# PIL would cut such values off at 255 without a word.
+_DEEP_MODES = ("I", "F", "I;16", "I;16B", "I;16L")
 _LABEL_MODES = ("1", "L", "I", "I;16", "I;16B", "I;16L")
 _PNG_MAX_ID = np.iinfo(np.uint16).max
 
@@ -30,7 +32,13 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     """
     try:
         with Image.open(path) as image:
+            if image.mode in _DEEP_MODES:
+                raise InputError(
+                    f"{path}: an image of more than 8 bits per channel ({image.mode}); expected 8-bit colour or grey: scale it"
+                )
             return np.array(image.convert("RGB"))
+    except InputError:
+        raise
     except (OSError, UnidentifiedImageError, SyntaxError, ValueError) as error:
         raise _unreadable(path, error) from error
 

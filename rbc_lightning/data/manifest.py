@@ -57,8 +57,8 @@ class Manifest:
     """A table of samples, checked when made.
 
     Raises:
-        InputError: no rows, a repeated sample_id, a group in two splits, a synthetic row outside train or without
-            lineage.
+        InputError: no rows, a repeated sample_id, a group or an image in two splits, a synthetic row outside train or
+            without lineage.
     """
 
     records: tuple[Record, ...]
@@ -68,6 +68,7 @@ class Manifest:
             raise InputError("manifest without a row; expected at least one image with its label map")
         seen: set[str] = set()
         split_of_group: dict[str, str] = {}
+        first_with: dict[str, Record] = {}
         for record in self.records:
             if record.sample_id in seen:
                 raise InputError(f"sample_id {record.sample_id!r} stands twice in the manifest; give each a name of its own")
@@ -78,6 +79,12 @@ class Manifest:
                     f"{', '.join(SPLITS)} and origin real or synthetic"
                 )
             _check_synthetic(record)
+            twin = first_with.setdefault(record.image_sha256, record)
+            if twin.split != record.split:
+                raise InputError(
+                    f"samples {twin.sample_id!r} ({twin.split}) and {record.sample_id!r} ({record.split}) are the same image; "
+                    "an image belongs to one split: drop one of them from splits.csv"
+                )
             if split_of_group.setdefault(record.group, record.split) != record.split:
                 raise InputError(
                     f"group {record.group!r} is in splits {split_of_group[record.group]!r} and {record.split!r} (sample "

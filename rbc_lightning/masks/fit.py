@@ -171,12 +171,13 @@ class _Search:
     def mismatch(self, fitted: FittedSampler, generation: int) -> float:
         """Mean square of distance / half-to-half distance over the matched statistics."""
         apart = distances(self.sample(fitted, generation), self.real)
-        ratios = [apart[name] / self.units[name] for name in MATCHED if math.isfinite(apart[name])]
-        return float(np.mean(np.square(ratios)))
+        ratios = [apart[name] / self.units[name] for name in MATCHED if name in self.units and math.isfinite(apart[name])]
+        return float(np.mean(np.square(ratios))) if ratios else math.inf
 
 
 def _units(real: LayoutStatistics) -> dict[str, float]:
     """Half-to-half distances, kept off zero for tiny sets whose halves happen to agree."""
     halves = half_distances(real, n_splits=50)
     sizes = {name: abs(summary(real)) for name, (summary, _) in STATISTICS.items()}
-    return {name: max(half, 0.01 * sizes[name], 1e-3) for name, half in halves.items()}
+    # NaN where the images are too sparse to have the statistic: it then takes no part in the fit.
+    return {name: max(half, 0.01 * sizes[name], 1e-3) for name, half in halves.items() if math.isfinite(half)}

@@ -15,7 +15,7 @@ PAPER = {
     "faster_rcnn": ("test/ap50", (0.781, 0.852, 0.985, 0.986, 0.993)),
     "dcan": ("test/ap50", (0.853, 0.749, 0.885, 0.848, 0.895)),
 }
-_SAME = ("data", "data_hash", "model", "seed", "steps")
+_SAME = ("data", "data_hash", "model", "seed")
 
 
 def outcome_table(metrics: Mapping[str, Any], runs_dir: Path) -> Table:
@@ -23,7 +23,7 @@ def outcome_table(metrics: Mapping[str, Any], runs_dir: Path) -> Table:
 
     Args:
         metrics: this run's metrics.json.
-        runs_dir: where finished siblings (same data, model, seed and steps, another column) are looked for.
+        runs_dir: where finished siblings (same data and settings, another column) are looked for.
     """
     metric, paper = PAPER.get(metrics["model"], ("test/dice", None))
     found = siblings(metrics, runs_dir) | {metrics["column"]: dict(metrics)}
@@ -45,10 +45,21 @@ def siblings(metrics: Mapping[str, Any], runs_dir: Path) -> dict[str, dict[str, 
     found: dict[str, dict[str, Any]] = {}
     paths = sorted(Path(runs_dir).glob("*/metrics.json"), key=lambda path: path.stat().st_mtime)
     for path in paths:
-        other = json.loads(path.read_text())
-        if all(other.get(key) == metrics.get(key) for key in _SAME):
+        try:
+            other = json.loads(path.read_text())
+        except (OSError, json.JSONDecodeError):
+            continue
+        if all(other.get(key) == metrics.get(key) for key in _SAME) and _comparable(other, metrics):
             found[other["column"]] = other
     return found
+
+
+def _comparable(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
+    """Whether two runs agree in all settings that both use."""
+    ours, theirs = first.get("protocol", {}), second.get("protocol", {})
+    return all(None in (ours.get(key), theirs.get(key)) or ours[key] == theirs[key] for key in ("augment", "synthetic")) and (
+        ours.get("base") == theirs.get("base")
+    )
 
 
 def _cell(metrics: Mapping[str, Any] | None, metric: str, *, bold: bool) -> str:

@@ -1,5 +1,6 @@
 """What every stage starts from: the artifact store, the real samples, and the seeds derived from the base seed."""
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +13,9 @@ from rbc_lightning.artifacts import ArtifactStore, content_hash
 from rbc_lightning.data.folder import read_folder
 from rbc_lightning.data.manifest import Manifest, Record, cut_validation
 from rbc_lightning.data.phantom import PhantomSpec, write_phantom
-from rbc_lightning.errors import InputError
+from rbc_lightning.errors import InputError, blaming
 from rbc_lightning.stages.progress import count_progress
+from rbc_lightning.stages.settings import check_settings
 
 console = Console(highlight=False)
 
@@ -36,6 +38,7 @@ class Inputs:
 
 def load_inputs(cfg: DictConfig) -> Inputs:
     """Read (or make) the data set that the configuration names, and cut validation from its train split."""
+    check_settings(cfg)
     store = ArtifactStore(Path(cfg.artifacts_dir), announce=console.print)
     if cfg.data.kind == "phantom":
         manifest = _phantom(cfg, store)
@@ -51,6 +54,12 @@ def fingerprint(records: Sequence[Record]) -> str:
     return content_hash([[record.sample_id, record.image_sha256, record.label_sha256] for record in records])
 
 
+def splits_fingerprint(manifest: Manifest) -> str:
+    """Hash of all samples together with what each is used for: another split is another experiment."""
+    rows = sorted((r.sample_id, r.split, r.group, r.image_sha256, r.label_sha256) for r in manifest.records)
+    return content_hash(rows)
+
+
 def derive_seed(seed: int, stream: str) -> int:
     """A seed for one named random stream; streams under one base seed are independent of each other."""
     return int(np.random.SeedSequence([seed, _STREAMS[stream]]).generate_state(1, np.uint32)[0])
@@ -58,12 +67,17 @@ def derive_seed(seed: int, stream: str) -> int:
 
 def _phantom(cfg: DictConfig, store: ArtifactStore) -> Manifest:
     data = cfg.data
-    spec = PhantomSpec(height=data.height, width=data.width)
+    with blaming("data"):
+        spec = PhantomSpec(height=data.height, width=data.width)
 
     def build(directory: Path) -> None:
+        # What a killed attempt left behind.
+        for leftover in directory.iterdir():
+            shutil.rmtree(leftover)
         with count_progress("Drawing the phantom", data.n_train + data.n_test) as advance:
             write_phantom(directory / "data", spec, data.n_train, data.n_test, data.phantom_seed, progress=advance)
 
-    settings = {key: value for key, value in data.items() if key not in ("validation_fraction", "name")}
+    kept = ("n_train", "n_test", "height", "width", "phantom_seed")
+    settings = {**{key: data[key] for key in kept}, "format": 1}
     artifact = store.get("phantom", settings, [], build)
     return read_folder(artifact.path / "data")

@@ -18,12 +18,22 @@ from rbc_lightning.report.figures import save_mask_sheet
 from rbc_lightning.report.layout_figures import save_placement_panel
 from rbc_lightning.stages.inputs import Inputs, console, load_inputs
 from rbc_lightning.stages.progress import count_progress
-from rbc_lightning.stages.sampling import build_sampler, mask_seed, sampler_settings, sampler_values, shape_bank
+from rbc_lightning.stages.sampling import (
+    CROWDED,
+    build_sampler,
+    is_fitted,
+    mask_seed,
+    sampler_settings,
+    sampler_values,
+    shape_bank,
+)
 
 _SHOWN = 6
+# Times the distance of chance beyond which a statistic of the card gets a line of its own.
 _FAR = 1.5
+# Shares of a mask's cells after which the panel shows it.
 _STEPS = (0.05, 0.25, 0.5, 1.0)
-# The fit is drawn with the seeds of this stream, the card with fresh ones.
+# The card's masks are numbered from here: none of them is one that training saw.
 _CARD_STREAM = 1_000_000
 
 
@@ -49,7 +59,7 @@ def run(cfg: DictConfig) -> MasksResult:
     bank = shape_bank(inputs)
     sampler = build_sampler(cfg, inputs)
     count = cfg.synthetic.count
-    settings = {**sampler_settings(cfg), "seed": cfg.seed}
+    settings = {**sampler_settings(cfg, inputs), "seed": cfg.seed}
     masks = inputs.store.extend(
         "masks",
         settings,
@@ -88,9 +98,7 @@ def _sample(directory: Path, sampler: MaskSampler, seed: int, count: int) -> Non
             lost, wanted = lost + not_placed, wanted + asked
             advance(done, len(missing))
     if lost:
-        console.print(
-            f"{lost} of {wanted} cells found no place; sampler.max_overlap or a smaller sampler.count_mean makes room"
-        )
+        console.print(f"{lost} of {wanted} cells found no place: {CROWDED}")
 
 
 def _card(cfg: DictConfig, inputs: Inputs, sampler: MaskSampler, directory: Path) -> Path:
@@ -142,7 +150,7 @@ def _panel(cfg: DictConfig, inputs: Inputs, sampler: MaskSampler, directory: Pat
         steps.append((f"after {placed} cells", earlier, probability))
     uniform = build_sampler(cfg, inputs, placement="uniform", fitted=False).sample(mask_seed(cfg.seed, 0), mask.placed)
     finished = [("uniform placement", uniform.label_map, uniform.colors), ("adhesion (S3)", mask.label_map, mask.colors)]
-    if cfg.fit or cfg.sampler.fitted:
+    if is_fitted(cfg):
         fitted = sampler.sample(mask_seed(cfg.seed, 0))
         finished.append(("fitted to the train split", fitted.label_map, fitted.colors))
     real = _label_maps(inputs, "train")[: len(_STEPS) - len(finished)]

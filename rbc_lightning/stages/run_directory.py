@@ -4,6 +4,7 @@ import csv
 import json
 import platform
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, cast
@@ -14,12 +15,11 @@ from omegaconf import DictConfig, OmegaConf
 
 from rbc_lightning import __version__
 from rbc_lightning.artifacts import content_hash
-from rbc_lightning.data.formats import write_atomically
+from rbc_lightning.data.formats import file_sha256, write_atomically
+from rbc_lightning.data.mix import Mix
+from rbc_lightning.stages.training import precision
 
 METRICS = "metrics.json"
-
-# What decides neither the training data nor the weights: a run keeps its directory when one of these changes.
-_NOT_IDENTITY = ("stage", "rerun", "artifacts_dir", "runs_dir", "logger", "predict", "figure")
 
 
 def resolved(cfg: DictConfig) -> dict[str, Any]:
@@ -27,18 +27,40 @@ def resolved(cfg: DictConfig) -> dict[str, Any]:
     return cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True))
 
 
-def run_directory(cfg: DictConfig, column: str, data_hash: str) -> Path:
+def protocol(cfg: DictConfig, mix: Mix) -> dict[str, str | None]:
+    """Hashes of what decides a run beside data and mix; two runs that agree in them differ in the column alone.
+
+    Keys: `base` (model, training, seed, numerics); `augment` and `synthetic` (translator, sampler, style), None for a mix
+    that uses no such samples.
+    """
+    settings = resolved(cfg)
+    numerics = {"precision": precision(cfg.trainer.precision), "accelerator": cfg.trainer.accelerator}
+    base = {key: settings[key] for key in ("model", "training", "seed")} | numerics
+    used = {key: settings["synthetic"][key] for key in ("mode", "style")}
+    synthetic = {"translator": settings["translator"], "sampler": settings["sampler"], "fit": settings["fit"], **used}
+    # Ready-made translators and pairs count by content: the same path may hold another one tomorrow.
+    synthetic["given"] = [
+        file_sha256(Path(path) / name)
+        for path, name in ((cfg.translator.path, "generator.pt"), (cfg.synthetic.path, "manifest.csv"))
+        if path is not None and (Path(path) / name).is_file()
+    ]
+    return {
+        "base": content_hash(base),
+        "augment": content_hash(settings["augment"]) if mix.augmented else None,
+        "synthetic": content_hash(synthetic) if mix.synthetic else None,
+    }
+
+
+def run_directory(cfg: DictConfig, mix: Mix, data_hash: str) -> Path:
     """The directory of the run that this configuration describes on this data.
 
     Args:
         cfg: the whole configuration.
-        column: the column of S3 Table 2 that the mix amounts to.
+        mix: the resolved mix.
         data_hash: fingerprint of the real samples and their splits.
     """
-    identity = {key: value for key, value in resolved(cfg).items() if key not in _NOT_IDENTITY}
-    identity["trainer"] = {key: identity["trainer"][key] for key in ("accelerator", "precision")}
-    name = f"{cfg.data.name}_{column}_{cfg.model.name}_seed{cfg.seed}_{content_hash([identity, data_hash])[:8]}"
-    return Path(cfg.runs_dir).resolve() / name
+    key = content_hash([protocol(cfg, mix), asdict(mix), data_hash])[:8]
+    return Path(cfg.runs_dir).resolve() / f"{cfg.data.name}_{mix.column}_{cfg.model.name}_seed{cfg.seed}_{key}"
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

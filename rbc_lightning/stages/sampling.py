@@ -12,13 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 from omegaconf import DictConfig
 
-from rbc_lightning.artifacts import Artifact, to_plain
+from rbc_lightning.artifacts import Artifact
 from rbc_lightning.data.formats import read_label_map
-from rbc_lightning.errors import InputError
+from rbc_lightning.errors import InputError, blaming
 from rbc_lightning.masks import MaskSampler, ShapeBank
 from rbc_lightning.masks.fit import FittedSampler, fit_sampler
 from rbc_lightning.stages.inputs import Inputs, console, derive_seed
 
+# The remedy that goes with a report of cells that could not be placed.
+CROWDED = "sampler=adhesion with a smaller sampler.count_mean, or a larger sampler.max_overlap, makes room"
+_BESIDE_THE_FIT = ("height", "width", "placement", "n_colors")
 # S3 5.1 starts 20 of 669 cells uniformly; smaller fields keep the share.
 _PAPER_INIT_SHARE = 20 / 669
 
@@ -66,10 +69,13 @@ def measure_layout(label_maps: Sequence[NDArray[np.int32]]) -> TrainLayout:
     return TrainLayout(height, width, float(counts.mean()), float(counts.std()), float(np.mean(diameters)))
 
 
-def sampler_settings(cfg: DictConfig) -> dict[str, Any]:
-    """What decides the sampled masks beside the shape bank, for the store's keys."""
-    # `fit=true` asks for the fitted sampler whatever the group says.
-    return {"sampler": to_plain(cfg.sampler), "fitted": _is_fitted(cfg), "format": 2}
+def sampler_settings(cfg: DictConfig, inputs: Inputs) -> dict[str, Any]:
+    """What decides the sampled masks beside the shape bank, for the store's keys: the values in use, however found."""
+    bank = shape_bank(inputs)
+    values = sampler_values(cfg, bank)
+    if is_fitted(cfg):
+        values = {key: values[key] for key in _BESIDE_THE_FIT} | fit_layout(cfg, inputs, bank).to_dict()
+    return {"sampler": values, "format": 3}
 
 
 def build_sampler(cfg: DictConfig, inputs: Inputs, *, placement: str | None = None, fitted: bool | None = None) -> MaskSampler:
@@ -84,17 +90,17 @@ def build_sampler(cfg: DictConfig, inputs: Inputs, *, placement: str | None = No
     artifact = shape_bank(inputs)
     bank = ShapeBank.load(artifact.path / "bank.npz")
     values = sampler_values(cfg, artifact) | ({"placement": placement} if placement else {})
-    if _is_fitted(cfg) if fitted is None else fitted:
-        model = fit_layout(cfg, inputs, artifact)
-        keep = {key: values[key] for key in ("height", "width", "placement", "n_colors")}
-        return model.build(bank, **keep)
-    return MaskSampler(bank, **values)
+    with blaming("sampler"):
+        if is_fitted(cfg) if fitted is None else fitted:
+            return fit_layout(cfg, inputs, artifact).build(bank, **{key: values[key] for key in _BESIDE_THE_FIT})
+        return MaskSampler(bank, **values)
 
 
 def sampler_values(cfg: DictConfig, bank: Artifact) -> dict[str, Any]:
     """The values of S3's sampler: the config's, and the train split's where the config has null."""
     measured = json.loads((bank.path / "layout.json").read_text())
-    values = {key: cfg.sampler[key] for key in ("placement", "n_init", "n_colors", "max_overlap")}
+    values = {key: cfg.sampler[key] for key in ("placement", "n_init", "n_colors")}
+    values["max_overlap"] = cfg.sampler.max_overlap or 0.0
     values |= {key: measured[key] if cfg.sampler[key] is None else cfg.sampler[key] for key in measured}
     if values["n_init"] is None:
         values["n_init"] = max(1, round(_PAPER_INIT_SHARE * values["count_mean"]))
@@ -108,19 +114,27 @@ def fit_layout(cfg: DictConfig, inputs: Inputs, bank: Artifact) -> FittedSampler
     def build(directory: Path) -> None:
         console.print(f"Fitting the sampler to the train split: {search['generations']} rounds of {search['population']}")
         seed = derive_seed(cfg.seed, "layout")
-        fitted = fit_sampler(_train_label_maps(inputs), seed=seed, workers=os.cpu_count() or 1, **search)
+        with blaming("sampler"):
+            fitted = fit_sampler(_train_label_maps(inputs), seed=seed, workers=os.cpu_count() or 1, **search)
         (directory / "fitted.json").write_text(json.dumps(fitted.to_dict(), indent=2))
 
     artifact = inputs.store.get("layout_fit", {**search, "seed": cfg.seed, "format": 1}, [bank.key], build)
     return FittedSampler.from_dict(json.loads((artifact.path / "fitted.json").read_text()))
 
 
+def pair_seeds(seed: int, index: int) -> tuple[np.random.SeedSequence, np.random.SeedSequence]:
+    """Seeds of label map and painting of the synthetic pair number `index`."""
+    mask, style = np.random.SeedSequence([derive_seed(seed, "synthetic"), index]).spawn(2)
+    return mask, style
+
+
 def mask_seed(seed: int, index: int) -> np.random.SeedSequence:
-    """Seed of the label map number `index`; the style drawn for it hangs on the same seed."""
-    return np.random.SeedSequence([derive_seed(seed, "synthetic"), index])
+    """Seed of the label map number `index`, of stage=masks and of the synthetic pair of that number alike."""
+    return pair_seeds(seed, index)[0]
 
 
-def _is_fitted(cfg: DictConfig) -> bool:
+def is_fitted(cfg: DictConfig) -> bool:
+    """Whether the sampler's values come from a fit; `fit=true` asks for it whatever the group says."""
     return bool(cfg.fit or cfg.sampler.fitted)
 
 

@@ -22,7 +22,7 @@ from rbc_lightning.masks import MaskSampler
 from rbc_lightning.report.figures import save_pair_sheet
 from rbc_lightning.stages.inputs import Inputs, console, load_inputs
 from rbc_lightning.stages.progress import count_progress
-from rbc_lightning.stages.sampling import build_sampler, mask_seed, sampler_settings, shape_bank
+from rbc_lightning.stages.sampling import CROWDED, build_sampler, pair_seeds, sampler_settings, shape_bank
 from rbc_lightning.stages.translator import device_of, get_translator
 
 
@@ -64,16 +64,19 @@ def get_synthetic(cfg: DictConfig, inputs: Inputs, count: int) -> tuple[Record, 
     bank = shape_bank(inputs)
     trained = get_translator(cfg, inputs)
     refuse_held_out_sources(inputs.manifest, f"the translator in {trained.directory}", trained.trained_on)
-    settings = {**sampler_settings(cfg), "style": cfg.synthetic.style, "seed": cfg.seed}
+    settings = {**sampler_settings(cfg, inputs), "style": cfg.synthetic.style, "seed": cfg.seed}
     sources = [bank.key, trained.key]
 
     def build(directory: Path) -> None:
         sampler, translator = build_sampler(cfg, inputs), trained.load(device_of(cfg))
 
+        lost: list[int] = []
+
         def draw(index: int) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
-            mask_draw, style_draw = mask_seed(cfg.seed, index).spawn(2)
-            label_map = sampler.sample(mask_draw).label_map
-            return label_map, translator.paint(label_map, style_draw, cfg.synthetic.style)
+            mask_draw, style_draw = pair_seeds(cfg.seed, index)
+            mask = sampler.sample(mask_draw)
+            lost.append(mask.not_placed)
+            return mask.label_map, translator.paint(mask.label_map, style_draw, cfg.synthetic.style)
 
         # The shape bank's sources are the train split; the translator's may differ when translator.path was given.
         trained_on = tuple(sorted({*inputs.manifest.ids("train"), *trained.trained_on}))
@@ -84,11 +87,11 @@ def get_synthetic(cfg: DictConfig, inputs: Inputs, count: int) -> tuple[Record, 
                 lineage = Lineage(f"{cfg.seed}/{index}", config_hash, trained.key, trained_on)
                 records.append(_make_pair(directory, f"synthetic_{index:05d}", partial(draw, index), lineage))
                 advance(index + 1, count)
+        if sum(lost):
+            console.print(f"{sum(lost)} cells in {len(lost)} pairs found no place: {CROWDED}")
         Manifest(tuple(records)).save(directory / "manifest.csv")
 
     artifact = inputs.store.extend("synthetic", settings, sources, lambda d: _count(d) >= count, build)
-    if artifact.reused:
-        console.print(f"Reused {count} synthetic pairs")
     return Manifest.load(artifact.path / "manifest.csv").records[:count]
 
 
@@ -141,6 +144,12 @@ def _count(directory: Path) -> int:
 
 def _given(path: Path, count: int) -> tuple[Record, ...]:
     records = Manifest.load(path / "manifest.csv").records
+    for record in records:
+        if record.origin != "synthetic" or record.lineage is None or not record.lineage.trained_on:
+            raise InputError(
+                f"{path / 'manifest.csv'}: sample {record.sample_id!r} is not a synthetic one that names what it was made "
+                "from; expected a set written by stage=synthesize"
+            )
     if len(records) < count:
         raise InputError(
             f"{path / 'manifest.csv'}: {len(records)} synthetic samples where the mix asks for {count}; lower mix.total, or "

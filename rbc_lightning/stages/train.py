@@ -1,6 +1,7 @@
 """`stage=train`: make whatever is missing upstream, train on the mix, test on real images, tell the outcome."""
 
 import json
+import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from filelock import FileLock
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import ModelCheckpoint
@@ -19,11 +21,11 @@ from rbc_lightning.data.dataset import DrawLabelMap, SmearDataset
 from rbc_lightning.data.formats import read_image, read_label_map, write_atomically
 from rbc_lightning.data.manifest import Record
 from rbc_lightning.data.mix import Mix
-from rbc_lightning.errors import InputError
+from rbc_lightning.errors import blaming
 from rbc_lightning.report.figures import save_run_figure
 from rbc_lightning.report.tables import COLUMNS, outcome_table
-from rbc_lightning.stages.inputs import Inputs, console, derive_seed, fingerprint, load_inputs
-from rbc_lightning.stages.run_directory import METRICS, machine, run_directory, write_csv, write_json, write_rows
+from rbc_lightning.stages.inputs import Inputs, console, derive_seed, load_inputs, splits_fingerprint
+from rbc_lightning.stages.run_directory import METRICS, machine, protocol, run_directory, write_csv, write_json, write_rows
 from rbc_lightning.stages.synthesize import get_synthetic, online_synthetic
 from rbc_lightning.stages.training import build_loggers, build_trainer, close_loggers, last_checkpoint, precision
 from rbc_lightning.tasks.base import BaseTask
@@ -47,15 +49,19 @@ def run(cfg: DictConfig) -> TrainResult:
     """Train and test one cell of the grid, or report it when this very run is finished."""
     inputs = load_inputs(cfg)
     mix = resolve_mix(cfg, inputs)
-    directory = run_directory(cfg, mix.column, fingerprint(inputs.manifest.records))
-    reused = (directory / METRICS).is_file() and not cfg.rerun
-    if not reused:
-        _train(cfg, inputs, mix, directory)
+    data_hash = splits_fingerprint(inputs.manifest)
+    directory = run_directory(cfg, mix, data_hash)
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    # A second process with the same run waits, and then finds it finished.
+    with FileLock(directory.with_name(f".{directory.name}.lock")):
+        if cfg.rerun and directory.is_dir():
+            shutil.rmtree(directory)
+        reused = (directory / METRICS).is_file()
+        if not reused:
+            _train(cfg, inputs, mix, directory, data_hash)
     metrics: dict[str, Any] = json.loads((directory / METRICS).read_text())
     if reused:
-        for kind, key in metrics["artifacts"].items():
-            if kind not in inputs.store.used:
-                console.print(f"Reused {kind} {key}")
+        _announce(metrics, inputs)
     console.print(outcome_table(metrics, Path(cfg.runs_dir)))
     return TrainResult(directory, metrics, reused)
 
@@ -80,37 +86,32 @@ def load_best(directory: Path, cfg: DictConfig) -> BaseTask:
     return task
 
 
-def _train(cfg: DictConfig, inputs: Inputs, mix: Mix, directory: Path) -> None:
+def _train(cfg: DictConfig, inputs: Inputs, mix: Mix, directory: Path, data_hash: str) -> None:
     started = time.monotonic()
-    transforms: Any = OmegaConf.to_container(cfg.augment.transforms, resolve=True)
-    augment = build_augmentation(transforms)
-    synthetic, paint = _synthetic(cfg, inputs, mix)
     seed = derive_seed(cfg.seed, "training")
-    data = SmearDataModule(
-        inputs.manifest, synthetic, mix, augment=augment, seed=seed, num_workers=cfg.trainer.num_workers, paint=paint,
-        crop=cfg.training.crop, batch_size=cfg.training.batch_size, steps_per_epoch=cfg.training.steps_per_epoch,
-    )  # fmt: skip
-    directory.mkdir(parents=True, exist_ok=True)
-    write_atomically(directory / "config.yaml", lambda part: part.write_text(OmegaConf.to_yaml(cfg, resolve=True)))
     torch.manual_seed(seed)
-    task = build_task(cfg)
+    with blaming("model"):
+        task = build_task(cfg)
+    data = _data(cfg, inputs, mix, seed)
     best = ModelCheckpoint(
-        dirpath=directory / "checkpoints", filename="best", monitor=task.monitor, mode=task.mode,
+        dirpath=directory / "checkpoints",
+        filename="best",
+        monitor=task.monitor,
+        mode=task.mode,
         enable_version_counter=False,
-    )  # fmt: skip
+    )
+    callbacks = [best, last_checkpoint(directory / "checkpoints"), LossGuard()]
     loggers = build_loggers(cfg, directory, job="train", tags=[mix.column, cfg.model.name])
-    trainer = build_trainer(
-        cfg, directory, seed=seed, callbacks=[best, last_checkpoint(directory / "checkpoints"), LossGuard()], loggers=loggers,
-        max_steps=cfg.training.steps, max_epochs=-1,
-    )  # fmt: skip
+    trainer = build_trainer(cfg, directory, seed=seed, callbacks=callbacks, loggers=loggers, max_steps=cfg.training.steps)
+    write_atomically(directory / "config.yaml", lambda part: part.write_text(OmegaConf.to_yaml(cfg, resolve=True)))
     last = directory / "checkpoints" / "last.ckpt"
-    resume = last.is_file() and not cfg.rerun
     console.print(
-        f"{'Resuming' if resume else 'Training'} {cfg.model.name} on {COLUMNS.get(mix.column, 'a mix')}: {mix.real} real, "
-        f"{mix.synthetic} synthetic, {mix.augmented} augmented samples; {cfg.training.steps} steps of {cfg.training.batch_size}"
+        f"{'Resuming' if last.is_file() else 'Training'} {cfg.model.name} on {COLUMNS.get(mix.column, 'a mix')}: "
+        f"{mix.real} real, {mix.synthetic} synthetic, {mix.augmented} augmented samples; {cfg.training.steps} steps of "
+        f"{cfg.training.batch_size}"
     )
     try:
-        trainer.fit(task, datamodule=data, ckpt_path=str(last) if resume else None, weights_only=True)
+        trainer.fit(task, datamodule=data, ckpt_path=str(last) if last.is_file() else None, weights_only=True)
         task = load_best(directory, cfg)
         scores = trainer.test(task, datamodule=data, verbose=False)[0]
     finally:
@@ -126,7 +127,8 @@ def _train(cfg: DictConfig, inputs: Inputs, mix: Mix, directory: Path) -> None:
         "mix": {"real": mix.real, "synthetic": mix.synthetic, "augmented": mix.augmented, "total": mix.total},
         "model": cfg.model.name,
         "data": cfg.data.name,
-        "data_hash": fingerprint(inputs.manifest.records),
+        "data_hash": data_hash,
+        "protocol": protocol(cfg, mix),
         "seed": cfg.seed,
         "steps": cfg.training.steps,
         "precision": precision(cfg.trainer.precision),
@@ -138,10 +140,34 @@ def _train(cfg: DictConfig, inputs: Inputs, mix: Mix, directory: Path) -> None:
     write_json(directory / METRICS, record)
 
 
+def _data(cfg: DictConfig, inputs: Inputs, mix: Mix, seed: int) -> SmearDataModule:
+    """The datamodule of the mix, its synthetic pairs made or found."""
+    transforms: Any = OmegaConf.to_container(cfg.augment.transforms, resolve=True)
+    augment = build_augmentation(transforms or {})
+    synthetic, paint = _synthetic(cfg, inputs, mix)
+    return SmearDataModule(
+        inputs.manifest,
+        synthetic,
+        mix,
+        augment=augment,
+        crop=cfg.training.crop,
+        batch_size=cfg.training.batch_size,
+        steps_per_epoch=cfg.training.steps_per_epoch,
+        seed=seed,
+        num_workers=cfg.trainer.num_workers,
+        paint=paint,
+    )
+
+
+def _announce(metrics: dict[str, Any], inputs: Inputs) -> None:
+    """Name what a finished run was made from, as far as it is still there."""
+    for kind, key in metrics.get("artifacts", {}).items():
+        if kind not in inputs.store.used and (inputs.store.root / kind / key).is_dir():
+            console.print(f"Reused {kind} {key}")
+
+
 def _synthetic(cfg: DictConfig, inputs: Inputs, mix: Mix) -> tuple[tuple[Record, ...] | DrawLabelMap, Paint | None]:
     """Pairs on disk, or the means to make them on the fly."""
-    if cfg.synthetic.mode not in ("offline", "online"):
-        raise InputError(f"synthetic.mode={cfg.synthetic.mode}; expected offline or online")
     if cfg.synthetic.mode == "online" and mix.synthetic:
         return online_synthetic(cfg, inputs)
     return get_synthetic(cfg, inputs, mix.synthetic), None

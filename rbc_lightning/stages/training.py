@@ -85,7 +85,7 @@ def build_loggers(cfg: DictConfig, directory: Path, *, job: str, tags: list[str]
     kind = cfg.logger.kind
     if kind == "tensorboard":
         loggers.append(TensorBoardLogger(directory, name="", version="tensorboard"))
-    elif kind == "wandb":
+    elif kind == "wandb" and cfg.logger.mode != "disabled":
         os.environ.setdefault("WANDB_SILENT", "true")
         directory.mkdir(parents=True, exist_ok=True)
         loggers.append(
@@ -99,8 +99,6 @@ def build_loggers(cfg: DictConfig, directory: Path, *, job: str, tags: list[str]
                 tags=tags,
             )
         )
-    elif kind != "csv":
-        raise InputError(f"logger.kind={kind}; expected csv, tensorboard or wandb")
     return loggers
 
 

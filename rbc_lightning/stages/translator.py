@@ -14,10 +14,10 @@ from rbc_lightning.data.datamodule import SmearDataModule
 from rbc_lightning.data.dataset import SmearDataset
 from rbc_lightning.data.formats import file_sha256, read_image, read_label_map
 from rbc_lightning.data.mix import Mix
-from rbc_lightning.errors import InputError
+from rbc_lightning.errors import InputError, blaming
 from rbc_lightning.report.figures import save_pair_sheet
 from rbc_lightning.stages.inputs import Inputs, console, derive_seed, load_inputs
-from rbc_lightning.stages.training import build_loggers, build_trainer, last_checkpoint
+from rbc_lightning.stages.training import build_loggers, build_trainer, close_loggers, last_checkpoint, precision
 from rbc_lightning.tasks.styles import StyleBank
 from rbc_lightning.tasks.surfaces import SurfaceBank
 from rbc_lightning.tasks.translator import STYLES_FILE, SURFACES_FILE, WEIGHTS_FILE, Translator
@@ -74,7 +74,8 @@ def get_translator(cfg: DictConfig, inputs: Inputs) -> TrainedTranslator:
     """The translator that the config describes: a given directory, or one from the store, trained if need be."""
     if cfg.translator.path is not None:
         return _open(Path(cfg.translator.path))
-    settings = {"translator": cfg.translator, "seed": cfg.seed, "format": 2}
+    numerics = {"precision": precision(cfg.trainer.precision), "accelerator": cfg.trainer.accelerator}
+    settings = {"translator": cfg.translator, "seed": cfg.seed, **numerics, "format": 2}
     artifact = inputs.store.get("translator", settings, [inputs.train_fingerprint], lambda d: _train(cfg, inputs, d))
     return _open(artifact.path)
 
@@ -103,7 +104,9 @@ def _train(cfg: DictConfig, inputs: Inputs, directory: Path) -> None:
     records = inputs.manifest.split("train")
     seed = derive_seed(cfg.seed, "translator")
     torch.manual_seed(seed)
-    task = instantiate(cfg.translator.task)
+    with blaming("translator.task"):
+        task = instantiate(cfg.translator.task)
+    loggers = build_loggers(cfg, directory, job="translator", tags=[cfg.data.name])
     data = SmearDataModule(
         inputs.manifest,
         (),
@@ -122,12 +125,15 @@ def _train(cfg: DictConfig, inputs: Inputs, directory: Path) -> None:
         directory,
         seed=seed,
         callbacks=[last_checkpoint(directory / "checkpoints")],
-        loggers=build_loggers(cfg, directory, job="translator", tags=[cfg.data.name]),
+        loggers=loggers,
         max_epochs=epochs,
         limit_val_batches=0,
     )
     last = directory / "checkpoints" / "last.ckpt"
-    trainer.fit(task, datamodule=data, ckpt_path=str(last) if last.is_file() else None, weights_only=True)
+    try:
+        trainer.fit(task, datamodule=data, ckpt_path=str(last) if last.is_file() else None, weights_only=True)
+    finally:
+        close_loggers(loggers)
     samples = SmearDataset(records)
     gathered = (samples[index] for index in range(len(samples)))
     bank = StyleBank.fit(task, gathered, n_clusters=cfg.translator.n_clusters, seed=seed)

@@ -18,7 +18,7 @@ from rbc_lightning.errors import InputError
 def record(name, split="train", group=None, origin="real", trained_on=None):
     lineage = Lineage("0/0", "c0ffee", "beef", tuple(trained_on)) if trained_on is not None else None
     path = Path(f"{name}.png")
-    return Record(name, path, path, origin, split, group or name, "0" * 64, "0" * 64, lineage)
+    return Record(name, path, path, origin, split, group or name, f"image {name}", f"labels {name}", lineage)
 
 
 def real(n=10):
@@ -67,6 +67,12 @@ def test_the_validation_share_is_checked(fraction):
 def test_a_manifest_is_checked_when_made(records, message):
     with pytest.raises(InputError, match=message):
         Manifest(records)
+
+
+def test_one_image_under_two_names_is_not_in_two_splits():
+    twin = replace(record("t1", "test"), image_sha256="image a")
+    with pytest.raises(InputError, match=r"samples 'a' \(train\) and 't1' \(test\) are the same image"):
+        Manifest((record("a"), twin))
 
 
 def test_leakage_is_refused_with_the_sample_named():

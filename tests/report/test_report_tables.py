@@ -6,7 +6,8 @@ from rich.console import Console
 
 from rbc_lightning.report.tables import COLUMNS, outcome_table, siblings
 
-BASE = {"data": "phantom", "data_hash": "d1", "model": "fcn8s", "seed": 0, "steps": 600}
+PROTOCOL = {"base": "b1", "augment": "a1", "synthetic": "s1"}
+BASE = {"data": "phantom", "data_hash": "d1", "model": "fcn8s", "seed": 0, "protocol": PROTOCOL}
 
 
 def write_run(root, name, **metrics):
@@ -24,9 +25,13 @@ def test_only_runs_that_differ_in_the_column_alone_stand_beside(tmp_path):
     write_run(tmp_path, "a", column="rd", **{"test/dice": 0.9})
     write_run(tmp_path, "b", column="sd", seed=1, **{"test/dice": 0.1})
     write_run(tmp_path, "c", column="sd", data_hash="other", **{"test/dice": 0.2})
-    write_run(tmp_path, "d", column="sd", steps=4, **{"test/dice": 0.3})
+    write_run(tmp_path, "d", column="sd", protocol=PROTOCOL | {"base": "b2"}, **{"test/dice": 0.3})
+    write_run(tmp_path, "f", column="sd", protocol=PROTOCOL | {"synthetic": "another GAN"}, **{"test/dice": 0.5})
+    write_run(tmp_path, "g", column="rd_sd", protocol=PROTOCOL | {"augment": None}, **{"test/dice": 0.6})
+    (tmp_path / "torn").mkdir()
+    (tmp_path / "torn" / "metrics.json").write_text("{")
     write_run(tmp_path, "e", column="sd", model="unet", **{"test/dice": 0.4})
-    assert {column: run["test/dice"] for column, run in siblings(BASE, tmp_path).items()} == {"rd": 0.9}
+    assert {column: run["test/dice"] for column, run in siblings(BASE, tmp_path).items()} == {"rd": 0.9, "rd_sd": 0.6}
 
 
 def test_the_table_shows_this_run_its_siblings_and_the_paper_as_another_data_set(tmp_path):

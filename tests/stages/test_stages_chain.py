@@ -103,7 +103,7 @@ def test_a_translator_that_saw_a_test_image_is_refused(first, tmp_path, place, c
     config = compose_tiny(tmp_path, "+experiment=rd_sd", f"translator.path={tmp_path}/translator")
     with pytest.raises(InputError, match="translator descends from sample 'smear_05', which is in the test split"):
         run(config)
-    assert not (tmp_path / "runs").exists()
+    assert not [path for path in (tmp_path / "runs").iterdir() if path.is_dir()]
 
 
 def test_given_synthetic_pairs_are_used_and_counted(first, tmp_path, place, compose_tiny):
@@ -112,6 +112,25 @@ def test_given_synthetic_pairs_are_used_and_counted(first, tmp_path, place, comp
         run(compose_tiny(tmp_path, "+experiment=rd_sd", "mix.total=44", f"synthetic.path={table.parent}"))
     result = run(compose_tiny(tmp_path, "+experiment=rd_sd", "mix.total=6", f"synthetic.path={table.parent}"))
     assert result.metrics["mix"]["synthetic"] == 2
+
+
+def test_given_pairs_must_be_synthetic_and_name_their_sources(first, tmp_path, place, compose_tiny):
+    (table,) = place.glob("artifacts/synthetic/*/manifest.csv")
+    shutil.copytree(table.parent, tmp_path / "given")
+    rows = list(csv.reader((tmp_path / "given" / "manifest.csv").open()))
+    rows[1][rows[0].index("trained_on")] = ""
+    with (tmp_path / "given" / "manifest.csv").open("w", newline="") as handle:
+        csv.writer(handle).writerows(rows)
+    with pytest.raises(InputError, match="'synthetic_00000' is not a synthetic one that names what it was made from"):
+        run(compose_tiny(tmp_path, "+experiment=rd_sd", "mix.total=6", f"synthetic.path={tmp_path}/given"))
+
+
+def test_a_mask_of_stage_masks_is_that_of_the_pair_with_its_number(first, place, compose_tiny):
+    masks = run(compose_tiny(place, "stage=masks"))
+    (table,) = place.glob("artifacts/synthetic/*/manifest.csv")
+    for number in range(2):
+        pair = table.parent / "labels" / f"synthetic_{number:05d}.png"
+        assert pair.read_bytes() == (masks.labels / f"mask_{number:05d}.png").read_bytes()
 
 
 def test_a_group_is_never_split_between_train_and_validation(tmp_path, compose_tiny):
@@ -152,5 +171,5 @@ def test_online_pairs_are_painted_while_training(first, place, compose_tiny):
     assert drawn == {"online": 4}
     again = run(compose_tiny(place, "+experiment=rd_sd", "synthetic.mode=online", "rerun=true"))
     assert again.metrics["test/dice"] == result.metrics["test/dice"]
-    with pytest.raises(InputError, match=r"synthetic\.mode=live; expected offline or online"):
+    with pytest.raises(InputError, match=r"synthetic\.mode=live; expected one of offline, online"):
         run(compose_tiny(place, "+experiment=rd_sd", "synthetic.mode=live"))

@@ -1,0 +1,75 @@
+import pytest
+
+from rbc_lightning.app import compose, run
+from rbc_lightning.errors import InputError
+from rbc_lightning.stages.inputs import load_inputs, splits_fingerprint
+from rbc_lightning.stages.settings import check_settings
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("training.steps=0", r"training\.steps=0; expected a whole number of at least 1"),
+        ("training.steps=abc", r"training\.steps=abc; expected a whole number"),
+        ("training.steps=75", r"training\.steps=75 is no multiple of training\.steps_per_epoch=50"),
+        ("training.crop=0", r"training\.crop=0; expected a whole number of at least 32"),
+        ("training.batch_size=2.5", r"training\.batch_size=2\.5; expected"),
+        ("synthetic.count=0", r"synthetic\.count=0; expected a whole number of at least 1"),
+        ("synthetic.style=foo", r"synthetic\.style=foo; expected per_image, per_cell or cluster"),
+        ("synthetic.mode=live", r"synthetic\.mode=live; expected one of offline, online"),
+        ("translator.batch_size=0", r"translator\.batch_size=0; expected"),
+        ("trainer.devices=2", r"trainer\.devices=2; a run on several devices is not offered yet"),
+        ("trainer.accelerator=tpu", r"trainer\.accelerator=tpu; expected one of cpu, gpu"),
+        ("trainer.num_workers=-1", r"trainer\.num_workers=-1; expected a whole number of at least 0"),
+        ("sampler.count_mean=50", r"sampler\.count_mean=50 is a value that the fitted sampler chooses itself"),
+        ("sampler.placement=random", r"sampler\.placement=random; expected one of adhesion, uniform"),
+        ("logger.kind=paper", r"logger\.kind=paper; expected one of csv, tensorboard, wandb"),
+        ("data.n_train=0", r"data\.n_train=0; expected a whole number of at least 2"),
+        ("data.height=10", r"data\.height=10; expected a whole number of at least 64"),
+    ],
+)
+def test_a_setting_out_of_its_range_is_named_before_anything_is_made(override, message, tmp_path):
+    with pytest.raises(InputError, match=message):
+        run(compose([override, f"artifacts_dir={tmp_path}/artifacts", f"runs_dir={tmp_path}/runs"]))
+    assert not list(tmp_path.iterdir())
+
+
+def test_whole_images_and_online_pairs_are_fine():
+    check_settings(compose(["training.crop=null", "synthetic.mode=online", "synthetic.style=cluster:3"]))
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("sampler.count_mean=-3", "sampler: .*-3"),
+        ("sampler.cell_size=0", "sampler: .*0"),
+        ("sampler.n_colors=300", "sampler: .*300"),
+        ("sampler.height=64", "sampler: "),
+        ("sampler.max_overlap=0.99", "sampler: .*0.99"),
+    ],
+)
+def test_what_the_sampler_refuses_is_blamed_on_its_settings(override, message, tmp_path, compose_tiny):
+    overrides = ["stage=masks", "sampler=adhesion", override]
+    if "height" in override:
+        overrides = [*overrides[:2], "sampler.height=12", "sampler.width=12"]
+    with pytest.raises(InputError, match=message + r".*check the settings sampler\.\*"):
+        run(compose_tiny(tmp_path, *overrides))
+
+
+def test_a_model_that_cannot_be_built_leaves_no_run_directory(tmp_path, compose_tiny):
+    with pytest.raises(Exception, match="width"):
+        run(compose_tiny(tmp_path, "+experiment=rd", "model.net.width=-1"))
+    assert not list(tmp_path.glob("runs/*/*"))
+
+
+def test_moving_a_sample_to_another_split_is_another_experiment(own_folder, tmp_path, compose_tiny):
+    before = splits_fingerprint(load_inputs(compose_tiny(tmp_path, root=own_folder)).manifest)
+    table = own_folder / "splits.csv"
+    table.write_text(table.read_text().replace("smear_05,test", "smear_05,train").replace("smear_00,train", "smear_00,test"))
+    assert splits_fingerprint(load_inputs(compose_tiny(tmp_path, root=own_folder)).manifest) != before
+
+
+def test_the_same_image_in_train_and_test_is_refused(own_folder, tmp_path, compose_tiny):
+    (own_folder / "images" / "smear_05.png").write_bytes((own_folder / "images" / "smear_00.png").read_bytes())
+    with pytest.raises(InputError, match=r"'smear_00' \(train\) and 'smear_05' \(test\) are the same image"):
+        load_inputs(compose_tiny(tmp_path, root=own_folder))
