@@ -41,7 +41,8 @@ def run(cfg: DictConfig) -> Outcome:
         raise InputError(f"stage={cfg.stage}; expected one of {', '.join(STAGES)}")
     missing = sorted(OmegaConf.missing_keys(cfg))
     if missing:
-        raise InputError(f"{missing[0]} has no value; expected one: set it as {missing[0]}=...")
+        what = "a folder with images/, labels/ and splits.csv" if missing[0] == "data.root" else "one"
+        raise InputError(f"{missing[0]} has no value; expected {what}: set it as {missing[0]}=...")
     if isinstance(cfg.seed, bool) or not isinstance(cfg.seed, int) or cfg.seed < 0:
         raise InputError(f"seed={cfg.seed}; expected an integer of at least 0")
     # Imported here: Lightning and torchvision take seconds, which --help and a mistyped key should not.
@@ -86,9 +87,13 @@ def _one_line(error: Exception) -> str:
     unknown = re.search(r"Could not override '([^']+?)\.?'", str(error))
     if unknown:
         key = unknown[1]
+        if key == "data.root":
+            return "data.root belongs to your own data set: write data=folder data.root=path/to/folder"
         if key in ("experiment", "sweep"):
             return f"{key} is added, not overridden: write +{key}=NAME; `python -m rbc_lightning --help` lists them"
         return f"unknown key {key!r}; {_closest(key)}"
+    if "missing EQUAL" in str(error):
+        return f"{str(error).splitlines()[0]}; settings are written KEY=VALUE, such as stage=check"
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     text = "; ".join(line for line in lines if not line.startswith(("Config search path", "provider=")))
     return text.replace(":; ", ": ") + "; `python -m rbc_lightning --help` lists stages, experiments and groups"

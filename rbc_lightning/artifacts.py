@@ -101,10 +101,11 @@ class ArtifactStore:
         lineage, final = self._describe(kind, settings, inputs)
 
         def build_more() -> None:
+            grown = final.is_dir()
             final.mkdir(exist_ok=True)
             if not (final / _LINEAGE).is_file():
                 _write_lineage(final, lineage)
-            self.announce(f"Building {kind} {final.name}")
+            self.announce(f"{'Extending' if grown else 'Building'} {kind} {final.name}")
             build(final)
 
         return self._once(kind, final, lambda: complete(final), build_more)

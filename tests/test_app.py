@@ -44,8 +44,14 @@ def test_help_lists_stages_experiments_and_groups(capsys):
         (["sed=1"], "unknown key 'sed'; did you mean seed"),
         (["sampler.placment=uniform"], "unknown key 'sampler.placment'; did you mean sampler.placement"),
         (["stage=trian"], "stage=trian; expected one of train, check"),
+        (["data.root=somewhere"], "write data=folder data.root=path/to/folder"),
+        (["experiment=rd"], "write +experiment=NAME"),
+        (["check"], "settings are written KEY=VALUE, such as stage=check"),
         (["seed=-1"], "seed=-1; expected an integer of at least 0"),
-        (["data=folder"], "data.root has no value; expected one: set it as data.root=..."),
+        (
+            ["data=folder"],
+            "data.root has no value; expected a folder with images/, labels/ and splits.csv: set it as data.root=...",
+        ),
         (["data=folder", "data.root=nowhere"], "nowhere: no such directory; point data.root at a folder"),
     ],
 )

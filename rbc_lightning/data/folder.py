@@ -32,7 +32,7 @@ def read_folder(root: Path) -> Manifest:
         if sample_id not in images:
             raise InputError(
                 f"{root / 'images' / sample_id}.*: no such image, yet splits.csv lists it; expected one of "
-                f"{', '.join(IMAGE_SUFFIXES)}: add the image or drop the row"
+                f"{', '.join(IMAGE_SUFFIXES)} (sample_id is the name without it): add the image or drop the row"
             )
         if sample_id not in labels:
             raise InputError(
@@ -50,6 +50,12 @@ def read_folder(root: Path) -> Manifest:
     return manifest
 
 
+def unlisted_images(root: Path, manifest: Manifest) -> list[str]:
+    """Names of image files in a data set folder that `splits.csv` does not list."""
+    listed = {record.sample_id for record in manifest.records}
+    return [path.name for name, path in _index(root / "images", IMAGE_SUFFIXES).items() if name not in listed]
+
+
 def _read_splits(path: Path) -> dict[str, tuple[Split, str]]:
     if not path.parent.is_dir():
         raise InputError(f"{path.parent}: no such directory; point data.root at a folder with images/, labels/ and splits.csv")
@@ -64,10 +70,13 @@ def _read_splits(path: Path) -> dict[str, tuple[Split, str]]:
             sample_id, split = (row["sample_id"] or "").strip(), (row["split"] or "").strip()
             if split not in SPLITS:
                 raise InputError(f"{path}, line {line}: split {split!r}; expected one of {', '.join(SPLITS)}")
-            if not sample_id or sample_id in rows or _ID_FORBIDDEN & set(sample_id):
+            if sample_id in rows:
                 raise InputError(
-                    f"{path}, line {line}: sample_id {sample_id!r} is empty, repeated, or has one of ; / \\; rename it"
+                    f"{path}, line {line}: sample {sample_id!r} ({split}) is listed before as {rows[sample_id][0]}; an image "
+                    "belongs to one split: drop one of the rows"
                 )
+            if not sample_id or _ID_FORBIDDEN & set(sample_id):
+                raise InputError(f"{path}, line {line}: sample_id {sample_id!r} is empty or has one of ; / \\; rename it")
             # Without a known patient or slide every image is a group of its own.
             rows[sample_id] = (cast(Split, split), (row.get("group") or "").strip() or sample_id)
     if not rows:

@@ -76,7 +76,8 @@ class LayoutCard:
             "  ".join([line[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(line[1:], widths[1:], strict=True))])
             for line in lines
         )
-        return f"{self.title}\n{table}" if self.title else table
+        legend = "ratio: distance over that of two random halves of real images; about 1 = cannot be told from real"
+        return "\n".join([*([self.title] if self.title else []), table, legend])
 
 
 def layout_card(

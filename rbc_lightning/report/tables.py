@@ -27,31 +27,47 @@ def outcome_table(metrics: Mapping[str, Any], runs_dir: Path) -> Table:
     """
     metric, paper = PAPER.get(metrics["model"], ("test/dice", None))
     found = siblings(metrics, runs_dir) | {metrics["column"]: dict(metrics)}
-    table = Table(title=f"{metric} of {metrics['model']} on {metrics['data']}, seed {metrics['seed']}", title_justify="left")
+    about = f"{metrics.get('n_test', '?')} test images, {metrics.get('steps', '?')} steps, one seed ({metrics['seed']})"
+    table = Table(title=f"{metric} of {metrics['model']} on {metrics['data']}: {about}", title_justify="left")
     table.add_column("")
     for title in COLUMNS.values():
         table.add_column(title, justify="right")
     values = [_cell(found.get(column), metric, bold=column == metrics["column"]) for column in COLUMNS]
     table.add_row("this data set (bold: this run)", *values)
     if paper:
-        table.add_row("S3 Table 2 (another data set: not comparable)", *(f"{value:.3f}" for value in paper), style="dim")
+        table.add_row("Bailo et al. 2019 (another data set: not comparable)", *(f"{value:.3f}" for value in paper), style="dim")
+    hidden = _hidden(metrics, found, runs_dir)
+    if hidden:
+        table.caption = f"{hidden} finished runs on this data with other settings or seeds are not shown"
     if metrics["column"] not in COLUMNS:
         table.caption = f"this run: {metrics[metric]:.4f}, on a mix that is none of the five columns"
     return table
 
 
+def _hidden(metrics: Mapping[str, Any], shown: Mapping[str, Any], runs_dir: Path) -> int:
+    """How many finished runs on the same data with the same model the table leaves out."""
+    others = [run for run in _finished(runs_dir) if all(run.get(key) == metrics.get(key) for key in ("data", "model"))]
+    return max(0, len(others) - len(shown))
+
+
 def siblings(metrics: Mapping[str, Any], runs_dir: Path) -> dict[str, dict[str, Any]]:
     """Finished runs that differ from this one in the column alone, by column; the newest where there are several."""
     found: dict[str, dict[str, Any]] = {}
-    paths = sorted(Path(runs_dir).glob("*/metrics.json"), key=lambda path: path.stat().st_mtime)
-    for path in paths:
-        try:
-            other = json.loads(path.read_text())
-        except (OSError, json.JSONDecodeError):
-            continue
+    for other in _finished(runs_dir):
         if all(other.get(key) == metrics.get(key) for key in _SAME) and _comparable(other, metrics):
             found[other["column"]] = other
     return found
+
+
+def _finished(runs_dir: Path) -> list[dict[str, Any]]:
+    """The metrics of all finished runs, oldest first; what cannot be read is no finished run."""
+    finished = []
+    for path in sorted(Path(runs_dir).glob("*/metrics.json"), key=lambda path: path.stat().st_mtime):
+        try:
+            finished.append(json.loads(path.read_text()))
+        except (OSError, json.JSONDecodeError):
+            continue
+    return finished
 
 
 def _comparable(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:

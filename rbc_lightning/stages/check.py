@@ -7,6 +7,7 @@ import numpy as np
 from omegaconf import DictConfig
 from rich.table import Table
 
+from rbc_lightning.data.folder import unlisted_images
 from rbc_lightning.data.formats import read_image, read_label_map
 from rbc_lightning.data.manifest import SPLITS
 from rbc_lightning.report.figures import save_pair_sheet
@@ -49,6 +50,9 @@ def run(cfg: DictConfig) -> CheckResult:
             "/".join(f"{value:.0f}" for value in mean[5:8]) + f" +- {spread[5:8].mean():.0f}",
         )
     console.print(table)
+    if cfg.data.kind == "folder":
+        for name in unlisted_images(Path(cfg.data.root), inputs.manifest):
+            console.print(f"note: images/{name} is not in splits.csv and takes no part")
     shown = inputs.manifest.split("train")[:_SHOWN]
     preview = Path(cfg.runs_dir).resolve() / f"check_{cfg.data.name}.png"
     images = [read_image(record.image_path) for record in shown]

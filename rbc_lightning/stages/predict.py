@@ -36,7 +36,8 @@ class PredictResult:
 def run(cfg: DictConfig) -> PredictResult:
     """Write a label map and an overlay for each image, and a table of cells; an unreadable file is named and skipped."""
     directory, paths = _settings(cfg)
-    output = Path(cfg.predict.output) if cfg.predict.output is not None else directory / "predictions"
+    default = directory / "predictions" / Path(cfg.predict.images).resolve().name
+    output = Path(cfg.predict.output) if cfg.predict.output is not None else default
     trained = OmegaConf.load(directory / "config.yaml")
     assert isinstance(trained, DictConfig)
     task = load_best(directory, trained).eval()
@@ -69,7 +70,10 @@ def _settings(cfg: DictConfig) -> tuple[Path, list[Path]]:
         raise InputError(f"{directory}: no finished run (no {METRICS}); expected a run directory that stage=train printed")
     paths = sorted(p for p in images.glob("*") if p.suffix.lower() in IMAGE_SUFFIXES) if images.is_dir() else []
     if not paths:
-        raise InputError(f"{images}: no images; expected a directory with files ending in {', '.join(IMAGE_SUFFIXES)}")
+        raise InputError(
+            f"{images}: not a directory with images; expected files ending in {', '.join(IMAGE_SUFFIXES)} directly in it (of a "
+            "data set folder, its images/)"
+        )
     return directory, paths
 
 

@@ -60,9 +60,10 @@ def check_settings(cfg: DictConfig) -> None:
 def _check_combinations(cfg: DictConfig) -> None:
     steps, per_epoch = cfg.training.steps, cfg.training.steps_per_epoch
     if steps % per_epoch:
+        nearest = max(per_epoch, steps - steps % per_epoch)
         raise InputError(
             f"training.steps={steps} is no multiple of training.steps_per_epoch={per_epoch}; expected one, since weights are "
-            "chosen by validation at the end of an epoch: set training.steps_per_epoch as well"
+            f"chosen by validation at the end of an epoch: take training.steps={nearest}, or another training.steps_per_epoch"
         )
     if not re.fullmatch(r"per_image|per_cell|cluster:\d+", str(cfg.synthetic.style)):
         raise InputError(f"synthetic.style={cfg.synthetic.style}; expected per_image, per_cell or cluster:<number>")

@@ -42,7 +42,7 @@ class TrainResult:
     def summary(self) -> str:
         """One line for the end of the run."""
         again = " (finished earlier; rerun=true trains it again)" if self.reused else ""
-        return f"Run directory: {self.directory}{again}"
+        return f"Run directory: {self.directory}{again}; look at figures/run.png in it"
 
 
 def run(cfg: DictConfig) -> TrainResult:
@@ -107,8 +107,8 @@ def _train(cfg: DictConfig, inputs: Inputs, mix: Mix, directory: Path, data_hash
     last = directory / "checkpoints" / "last.ckpt"
     console.print(
         f"{'Resuming' if last.is_file() else 'Training'} {cfg.model.name} on {COLUMNS.get(mix.column, 'a mix')}: "
-        f"{mix.real} real, {mix.synthetic} synthetic, {mix.augmented} augmented samples; {cfg.training.steps} steps of "
-        f"{cfg.training.batch_size}"
+        f"{mix.real} real, {mix.synthetic} synthetic, {mix.augmented} augmented samples; {cfg.training.steps} steps "
+        f"with batches of {cfg.training.batch_size}"
     )
     try:
         trainer.fit(task, datamodule=data, ckpt_path=str(last) if last.is_file() else None, weights_only=True)
@@ -131,6 +131,7 @@ def _train(cfg: DictConfig, inputs: Inputs, mix: Mix, directory: Path, data_hash
         "protocol": protocol(cfg, mix),
         "seed": cfg.seed,
         "steps": cfg.training.steps,
+        "n_test": len(task.per_image),
         "precision": precision(cfg.trainer.precision),
         "seconds": round(time.monotonic() - started, 1),
         "machine": machine(),

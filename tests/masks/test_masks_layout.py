@@ -176,6 +176,7 @@ def test_the_card_holds_every_statistic():
     text = card.to_text().splitlines()
     assert text[0] == "blobs"
     assert text[1].split()[:7] == ["statistic", "real", "sampled", "distance", "halves", "ratio", "twin:"]
-    assert len(text) == 2 + len(STATISTICS)
+    assert len(text) == 3 + len(STATISTICS)
+    assert text[-1].startswith("ratio: distance over that of two random halves")
     with pytest.raises(KeyError, match="no statistic 'weight'"):
         card["weight"]

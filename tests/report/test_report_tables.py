@@ -53,7 +53,7 @@ def test_a_mix_outside_the_five_columns_is_told_apart(tmp_path):
 
 def test_a_model_the_paper_does_not_have_gets_no_row_of_its_figures(tmp_path):
     text = text_of(outcome_table({**BASE, "model": "unet", "column": "rd", "test/dice": 0.5}, tmp_path))
-    assert "S3" not in text
+    assert "Bailo" not in text
     assert "0.500" in text
 
 
@@ -63,3 +63,13 @@ def test_the_column_of_this_run_wins_over_an_older_sibling(tmp_path, column):
     text = text_of(outcome_table({**BASE, "column": column, "test/dice": 0.777}, tmp_path))
     assert "0.777" in text
     assert "0.111" not in text
+
+
+def test_runs_that_are_left_out_are_counted(tmp_path):
+    write_run(tmp_path, "a", column="rd", **{"test/dice": 0.9})
+    write_run(tmp_path, "b", column="rd", seed=1, **{"test/dice": 0.8})
+    write_run(tmp_path, "c", column="rd", data="elsewhere", **{"test/dice": 0.8})
+    own = {**BASE, "column": "rd", "test/dice": 0.9, "n_test": 20, "steps": 600}
+    text = text_of(outcome_table(own, tmp_path))
+    assert "1 finished runs on this data with other settings or seeds are not shown" in text
+    assert "20 test images, 600 steps, one seed (0)" in text
