@@ -84,7 +84,12 @@ def build_loggers(cfg: DictConfig, directory: Path, *, job: str, tags: list[str]
     loggers: list[Logger] = [CSVLogger(directory, name="", version=f"curves_{parts}" if parts else "curves")]
     kind = cfg.logger.kind
     if kind == "tensorboard":
-        loggers.append(TensorBoardLogger(directory, name="", version="tensorboard"))
+        try:
+            loggers.append(TensorBoardLogger(directory, name="", version="tensorboard"))
+        except ModuleNotFoundError as error:
+            raise InputError(
+                "logger=tensorboard needs the package tensorboard: install it (pip install tensorboard), or take logger=csv"
+            ) from error
     elif kind == "wandb" and cfg.logger.mode != "disabled":
         os.environ.setdefault("WANDB_SILENT", "true")
         directory.mkdir(parents=True, exist_ok=True)
