@@ -27,7 +27,7 @@ bench: $(STAMP)  ## Measure the fast parts against their plain twins
 	$(BIN)/python experiments/benchmarks/bench_masks.py
 
 lock:  ## Resolve pyproject.toml anew into requirements.lock
-	uv pip compile --quiet --universal --python-version 3.11 --extra dev --no-header --no-annotate --no-emit-index-url pyproject.toml -o requirements.lock
+	uv pip compile --quiet --universal --python-version 3.11 --extra dev --no-header --no-annotate pyproject.toml -o requirements.lock
 
 clean:  ## Remove caches and the virtual environment; artifacts/ and runs/ stay
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
