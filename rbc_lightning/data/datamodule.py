@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -72,6 +73,8 @@ class SmearDataModule(pl.LightningDataModule):
         sampler.set_epoch(self.trainer.current_epoch if self.trainer else 0)
         return DataLoader(
             self.train_set,
+            # A generator of its own: else the number of workers would shift the random numbers of dropout.
+            generator=torch.Generator().manual_seed(0),
             batch_size=self.batch_size // world_size,
             sampler=sampler,
             num_workers=self.num_workers,
@@ -81,11 +84,11 @@ class SmearDataModule(pl.LightningDataModule):
 
     def val_dataloader(self) -> DataLoader[dict[str, Any]]:
         """Whole validation images, one at a time."""
-        return DataLoader(SmearDataset(self.manifest.split("val")), batch_size=1)
+        return _whole_images(self.manifest.split("val"))
 
     def test_dataloader(self) -> DataLoader[dict[str, Any]]:
         """Whole test images, one at a time; real and untouched."""
-        return DataLoader(SmearDataset(self.manifest.split("test")), batch_size=1)
+        return _whole_images(self.manifest.split("test"))
 
     def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:
         """Paint the samples that were drawn as label maps alone."""
@@ -105,3 +108,7 @@ class SmearDataModule(pl.LightningDataModule):
             key = (draw.source, pool[draw.index].sample_id if pool else ONLINE, draw.augmented)
             counts[key] = counts.get(key, 0) + 1
         return counts
+
+
+def _whole_images(records: Sequence[Record]) -> DataLoader[dict[str, Any]]:
+    return DataLoader(SmearDataset(records), batch_size=1, generator=torch.Generator().manual_seed(0))
