@@ -16,7 +16,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from rbc_lightning.errors import InputError
+from rbc_lightning.errors import InputError, TrainingStopped
 from rbc_lightning.usage import CONF_DIR, STAGES, usage
 
 
@@ -55,15 +55,15 @@ def _hydra_main(cfg: DictConfig) -> None:
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     try:
         print(run(cfg).summary())
-    except InputError as error:
+    except (InputError, TrainingStopped) as error:
         # One cell of a sweep must not end the others: there Hydra collects the exception.
         if HydraConfig.get().mode == RunMode.MULTIRUN:
             raise
-        sys.exit(_fail(str(error)))
+        sys.exit(_fail(str(error), status=2 if isinstance(error, InputError) else 1))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Command line entry; returns the exit status: 0, or 2 for bad input, told in one line."""
+    """Command line entry; returns the exit status: 0, 2 for bad input, 1 for a training gone wrong; told in one line."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     if {"-h", "--help"} & set(arguments):
         print(usage())
@@ -75,6 +75,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _hydra_main()
     except InputError as error:
         return _fail(str(error))
+    except TrainingStopped as error:
+        return _fail(str(error), status=1)
     except (HydraException, OmegaConfBaseException) as error:
         return _fail(_one_line(error))
     except KeyboardInterrupt:

@@ -8,6 +8,8 @@ import torch
 from pytorch_lightning.callbacks import RichProgressBar
 from rich.console import Console
 
+from rbc_lightning.errors import TrainingStopped
+
 
 class SeedEachEpoch(pl.Callback):
     """Start every epoch's random numbers (dropout, noise) from (seed, epoch): resuming changes nothing."""
@@ -16,8 +18,8 @@ class SeedEachEpoch(pl.Callback):
         self.seed = seed
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Seed PyTorch's generators on every device."""
-        torch.manual_seed((self.seed * 1_000_003 + trainer.current_epoch) % 2**63)
+        """Seed PyTorch's generators on every device; each process of a distributed training has its own stream."""
+        torch.manual_seed((self.seed * 1_000_003 + trainer.current_epoch + trainer.global_rank * 2**55) % 2**63)
 
 
 class LossGuard(pl.Callback):
@@ -29,7 +31,7 @@ class LossGuard(pl.Callback):
         """Check the loss that the step returned."""
         loss = outputs["loss"] if isinstance(outputs, dict) else outputs
         if isinstance(loss, torch.Tensor) and not torch.isfinite(loss).all():
-            raise FloatingPointError(
+            raise TrainingStopped(
                 f"loss is {float(loss)} at step {trainer.global_step} on samples {', '.join(batch['sample_id'])}; expected a "
                 "finite number: lower the learning rate, or look at these images"
             )
@@ -49,7 +51,7 @@ class EpochLines(pl.Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Say where the training stands, and what was logged last."""
         done, total = trainer.current_epoch + 1, _epochs(trainer)
-        if done < total and done % max(1, total // self.lines):
+        if not trainer.is_global_zero or (done < total and done % max(1, total // self.lines)):
             return
         values = "  ".join(f"{name} {float(value):.3f}" for name, value in sorted(trainer.callback_metrics.items()))
         seconds = time.monotonic() - self._started

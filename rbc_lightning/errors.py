@@ -1,4 +1,4 @@
-"""The one exception that means: the user's input is at fault, and this line says how to mend it."""
+"""The exceptions that mean: no bug of ours, and this line says how to mend it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +11,13 @@ class InputError(ValueError):
     """
 
 
+class TrainingStopped(RuntimeError):
+    """A training that has gone wrong: loss not finite, generator collapsed. The message names the batch and a remedy.
+
+    The command line prints it as a single line, without a traceback, and ends with exit status 1.
+    """
+
+
 @contextmanager
 def blaming(group: str) -> Iterator[None]:
     """Turn the argument checks of what is built from a configuration group into an `InputError` that names the group."""
@@ -18,5 +25,5 @@ def blaming(group: str) -> Iterator[None]:
         yield
     except InputError:
         raise
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OSError) as error:
         raise InputError(f"{group}: {error}; check the settings {group}.*") from error

@@ -17,7 +17,7 @@ ALLOWED = {
     "usage": set(),
     "data": {"ops", "masks", "errors"},
     "tasks": {"nets", "ops", "errors"},
-    "callbacks": set(),
+    "callbacks": {"errors"},
     "report": {"ops"},
     "artifacts": {"__version__"},
     "stages": {"masks", "ops", "nets", "data", "tasks", "report", "artifacts", "callbacks", "errors", "__version__"},

@@ -41,7 +41,8 @@ class SmearDataset(Dataset[dict[str, Any]]):
 class MixDataset(Dataset[dict[str, Any]]):
     """Training samples drawn from a mix: read, cropped, augmented where the draw says so.
 
-    The item at `serial` is a function of (seed, serial) alone: draws, augmentation and crop.
+    The item at `serial` is a function of (seed, serial) alone: draws, augmentation, crop, and `noise_seed` (int), from which
+    a task draws what it adds to this sample, whatever process it lands in.
 
     Args:
         real: real training records.
@@ -72,7 +73,9 @@ class MixDataset(Dataset[dict[str, Any]]):
 
     def __getitem__(self, serial: int) -> dict[str, Any]:
         draw = self.stream[serial]
-        augment_seed, crop_seed, paint_seed = map(int, np.random.SeedSequence([self.seed, serial]).generate_state(3))
+        augment_seed, crop_seed, paint_seed, noise_seed = map(
+            int, np.random.SeedSequence([self.seed, serial]).generate_state(4)
+        )
         if draw.source == "synthetic" and self.draw_label_map is not None:
             label_map = self.draw_label_map(np.random.SeedSequence([self.seed, serial, paint_seed]))
             image = np.zeros((*label_map.shape, 3), dtype=np.uint8)
@@ -86,7 +89,7 @@ class MixDataset(Dataset[dict[str, Any]]):
             image, label_map = random_crop(image, label_map, self.crop, np.random.default_rng(crop_seed))
         if draw.augmented and self.augment is not None:
             image, label_map = self.augment(image, label_map, augment_seed)
-        sample = to_sample(image, label_map, name, origin)
+        sample = to_sample(image, label_map, name, origin) | {"noise_seed": noise_seed}
         return sample if self.draw_label_map is None else sample | {"paint_seed": paint_seed}
 
 

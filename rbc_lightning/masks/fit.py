@@ -49,6 +49,7 @@ def fit_sampler(
     population: int = 24,
     seed: int = 0,
     workers: int = 1,
+    bank: ShapeBank | None = None,
 ) -> FittedSampler:
     """Choose the sampler's values by simulation, such that sampled layouts differ from the real as little as can be.
 
@@ -63,6 +64,7 @@ def fit_sampler(
         population: candidates per round, at least 4.
         seed: seed of the search.
         workers: threads; the result does not depend on their number.
+        bank: cell shapes that the sampler will use; by default all whole cells of `label_maps`.
 
     Returns:
         The fitted values.
@@ -76,7 +78,7 @@ def fit_sampler(
     real = measured.subset(np.flatnonzero(measured.counts > 0)) if measured.counts.any() else measured
     if len(real) < 2 or not real.counts.any():
         raise ValueError(f"fitting needs at least 2 images with cells, got {int((measured.counts > 0).sum())}")
-    bank = ShapeBank.from_label_maps(label_maps)
+    bank = ShapeBank.from_label_maps(label_maps) if bank is None else bank
     search = _Search(real, bank, starting_point(measured, bank), _units(real), seed, workers)
     low, high = np.array(list(RANGES.values())).T
     # The start is a mild version of what real smears show; the spread covers a quarter of every range.

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from rbc_lightning.masks import measure, outlines, raster
 
 FORMAT_VERSION = 1
+_BESIDE = 1  # background pixels up to which two cells share an outline
 FIELDS = ("vertices", "starts", "areas", "image_diameters")
 
 
@@ -53,13 +54,15 @@ class ShapeBank:
             raise ValueError(f"starts must rise from 0 to {len(self.vertices)} by at least 3, the corners of a triangle")
 
     @classmethod
-    def from_label_maps(cls, label_maps: Iterable[NDArray[np.integer]]) -> "ShapeBank":
+    def from_label_maps(cls, label_maps: Iterable[NDArray[np.integer]], free_standing: bool = False) -> "ShapeBank":
         """Collect every cell that is not cut by the image border (S3 4.1.1).
 
         Of a label in several pieces the largest is kept; holes are filled.
 
         Args:
             label_maps: integer (H, W) arrays, 0 = background; they may differ in size.
+            free_standing: leave out cells with at most one pixel between them and a neighbour. The outline of such a cell
+                is in part its neighbour's: drawn alone, it shows a straight cut or a bite that no cell has.
 
         Returns:
             The bank; it may be empty, which `MaskSampler` refuses.
@@ -70,7 +73,7 @@ class ShapeBank:
         """
         polygons, areas, diameters = [], [], []
         for label_map in label_maps:
-            shapes = _whole_cells(label_map)
+            shapes = _whole_cells(label_map, free_standing)
             sizes = np.array([shape.sum() for shape in shapes], np.int32)
             polygons += [outlines.outline(shape) for shape in shapes]
             areas.append(sizes)
@@ -166,14 +169,15 @@ class ShapeBank:
             return cls(*(archive[field] for field in FIELDS))
 
 
-def _whole_cells(label_map: NDArray[np.integer]) -> list[NDArray[np.bool_]]:
-    """Crop every label that does not reach the image border, with a margin of one background pixel."""
+def _whole_cells(label_map: NDArray[np.integer], free_standing: bool) -> list[NDArray[np.bool_]]:
+    """Crop every label that does not reach the image border (nor a neighbour), with a margin of one background pixel."""
     labels = measure.check_label_map(label_map)
     height, width = labels.shape
+    beside = set(measure.contact_pairs(labels, _BESIDE).ravel().tolist()) if free_standing else set()
     cells = []
     for label, row in enumerate(measure.cell_moments(labels, int(labels.max()))):
         top, bottom, left, right = row[measure.TOP :]
-        if row[measure.AREA] == 0 or top == 0 or left == 0 or bottom == height - 1 or right == width - 1:
+        if row[measure.AREA] == 0 or label in beside or top == 0 or left == 0 or bottom == height - 1 or right == width - 1:
             continue
         crop = labels[top - 1 : bottom + 2, left - 1 : right + 2] == label
         cells.append(measure.largest_filled_component(crop))

@@ -1,4 +1,4 @@
-"""Generator and encoder of `style="modulated"`: styles that survive normalisation.
+"""Blocks and encoder of `style="modulated"`: styles that survive normalisation.
 
 pix2pixHD concatenates style and condition at the input and removes their level again by instance norm, in the generator
 and in the encoder. Here condition and style set scale and shift after every normalisation (SPADE; Park et al. 2019), the
@@ -8,7 +8,6 @@ what the encoder learns. Nothing averages over the image: a pixel depends on its
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import cast
 
 import torch
@@ -52,75 +51,6 @@ class ModulatedBlock(nn.Module):
         for modulation, conv in zip(self.modulations, self.convs, strict=True):
             y = conv(F.relu(modulation(y, maps)))
         return x + y
-
-
-class ModulatedGenerator(nn.Module):
-    """Paint from coarse to fine, the input modulating every level at its own resolution.
-
-    There is no way down: the lowest level starts from the averaged input, since each level sees the input anyway.
-    Convolutions run before the pixels are interpolated, which is cheap and leaves no checkerboard. The full resolution
-    has no normalisation: what the input says arrives there unchanged. The network paints the *difference* to every
-    instance's mean colour, so stains are right from the first step and training goes into rim, pallor and texture.
-
-    Args:
-        in_channels: condition, style and noise channels together.
-        out_channels: image channels.
-        base_channels: width at full resolution; doubles with every halving.
-        n_downsample: halvings; height and width must be multiples of `2**n_downsample`.
-        n_blocks: residual blocks at the lowest resolution.
-        first_colour_channel: where in the input the `out_channels` mean colours (-1 to 1) begin.
-    """
-
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int = 3,
-        base_channels: int = 16,
-        n_downsample: int = 3,
-        n_blocks: int = 6,
-        first_colour_channel: int = 3,
-    ) -> None:
-        super().__init__()
-        self.n_downsample = n_downsample
-        self.colours = slice(first_colour_channel, first_colour_channel + out_channels)
-        widths = [base_channels * 2**k for k in reversed(range(n_downsample + 1))]
-        self.stem = nn.Conv2d(in_channels, widths[0], 3, padding=1)
-        self.blocks = nn.ModuleList(ModulatedBlock(widths[0], in_channels) for _ in range(n_blocks))
-        self.narrowing = nn.ModuleList(nn.Conv2d(wide, narrow, 3, padding=1) for wide, narrow in pairwise(widths))
-        self.modulations = nn.ModuleList(Modulation(width, in_channels) for width in widths[1:-1])
-        self.detail = nn.Conv2d(in_channels, base_channels, 3, padding=1)
-        self.to_image = nn.Conv2d(base_channels, out_channels, 3, padding=1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Generate an image.
-
-        Args:
-            x: float (B, in_channels, H, W).
-
-        Returns:
-            float (B, out_channels, H, W) in [-1, 1].
-        """
-        maps = [x]
-        for _ in range(self.n_downsample):
-            maps.append(F.avg_pool2d(maps[-1], 2))
-        y = self.stem(maps[-1])
-        for block in self.blocks:
-            y = block(y, maps[-1])
-        for narrow, modulation, level in zip(self.narrowing, self.modulations, reversed(maps[1:-1]), strict=False):
-            y = F.relu(modulation(_double(narrow(y)), level))
-        # The gradient of the style stops here: at full resolution it would cost more than all other levels together.
-        y = F.relu(_double(self.narrowing[-1](y)) + self.detail(x.detach()))
-        return torch.tanh(self.to_image(y).float() + _mean_colour(x[:, self.colours]))
-
-
-def _double(x: Tensor) -> Tensor:
-    return F.interpolate(x, scale_factor=2.0, mode="bilinear")
-
-
-def _mean_colour(colours: Tensor) -> Tensor:
-    """What tanh turns into the instances' mean colours, outlines softened; 0.97 keeps pure black and white finite."""
-    soft = F.avg_pool2d(colours.detach().float(), 3, stride=1, padding=1, count_include_pad=False)
-    return torch.atanh(0.97 * soft)
 
 
 class ColourEncoder(nn.Module):

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from typing import cast
 
+import torch
 from torch import Tensor, nn
+from torch.autograd.function import FunctionCtx
 
 from rbc_lightning.nets.instance_pooling import pool_instances
 from rbc_lightning.nets.patchgan import MultiscaleDiscriminator
@@ -41,7 +43,28 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, C, H, W) to the same shape."""
-        return x + cast(Tensor, self.conv_block(x))
+        return x + contiguous_gradient(self.conv_block(x))
+
+
+class _ContiguousGradient(torch.autograd.Function):
+    """Identity whose gradient comes in the plain memory order."""
+
+    @staticmethod
+    def forward(_ctx: FunctionCtx, x: Tensor) -> Tensor:
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(_ctx: FunctionCtx, *gradients: Tensor) -> Tensor:
+        return gradients[0].contiguous()
+
+
+def contiguous_gradient(x: Tensor) -> Tensor:
+    """Keep `x`, and hand its gradient on in plain memory order.
+
+    To stand behind an instance norm without an activation: of a gradient in channels_last order the backward pass of
+    PyTorch's instance norm makes wrong numbers without a word (seen in 2.15 on the CPU).
+    """
+    return cast(Tensor, _ContiguousGradient.apply(x))
 
 
 class GlobalGenerator(nn.Module):
@@ -110,10 +133,12 @@ class LocalEnhancer(nn.Module):
         self.model1_2 = nn.Sequential(*blocks, *_up(width), *_to_image(base_channels, out_channels))
         self.downsample = nn.AvgPool2d(3, stride=2, padding=1, count_include_pad=False)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Generate an image; shapes as in `GlobalGenerator.forward`."""
+    def forward(self, x: Tensor, train_trunk: bool = True) -> Tensor:
+        """Generate an image; shapes as in `GlobalGenerator.forward`. `train_trunk=False` leaves the trunk out of the graph."""
         _check_multiple(x, self.multiple)
-        return cast(Tensor, self.model1_2(self.model1_1(x) + self.model(self.downsample(x))))
+        with torch.set_grad_enabled(train_trunk and torch.is_grad_enabled()):
+            coarse = self.model(self.downsample(x))
+        return cast(Tensor, self.model1_2(self.model1_1(x) + coarse))
 
 
 class InstanceEncoder(nn.Module):

@@ -7,8 +7,9 @@ from typing import Literal, get_args
 
 from torch import nn
 
-from rbc_lightning.nets.modulation import ColourEncoder, ModulatedGenerator
-from rbc_lightning.nets.pix2pixhd import GlobalGenerator, InstanceEncoder
+from rbc_lightning.nets.modulated_generators import ModulatedEnhancer, ModulatedGenerator
+from rbc_lightning.nets.modulation import ColourEncoder
+from rbc_lightning.nets.pix2pixhd import GlobalGenerator, InstanceEncoder, LocalEnhancer
 
 StyleForm = Literal["modulated", "concat"]
 
@@ -23,18 +24,23 @@ class PaintingSettings:
     Attributes:
         style: "modulated" (styles set scale and shift at every level, mean colours beside learned features, a noise
             channel for texture) or "concat" (the public pix2pixHD: styles are input channels).
-        base_channels: generator width at full resolution (S3: 16).
-        n_downsample: halvings in the generator.
+        stage: 1 = the global generator; 2 = the enhancer around it, for images of twice the size (S3 4.2).
+        base_channels: width of the stage-1 generator at full resolution (S3: 16). The enhancer's own layers have half of
+            it, since its trunk is that generator.
+        n_downsample: halvings in the stage-1 generator.
         n_blocks: residual blocks at the lowest resolution.
+        n_blocks_local: residual blocks that stage 2 adds.
         feature_channels: learned style channels per instance.
         encoder_channels: width of the encoder's first layer.
         encoder_downsample: halvings in the encoder.
     """
 
     style: StyleForm = "modulated"
+    stage: int = 1
     base_channels: int = 16
     n_downsample: int = 3
     n_blocks: int = 6
+    n_blocks_local: int = 3
     feature_channels: int = 3
     encoder_channels: int = 16
     encoder_downsample: int = 3
@@ -43,9 +49,13 @@ class PaintingSettings:
         if self.style not in get_args(StyleForm):
             raise ValueError(f"unknown style {self.style!r}: choose one of {', '.join(get_args(StyleForm))}")
         for field in fields(self):
-            value, least = getattr(self, field.name), 0 if field.name == "n_blocks" else 1
+            value, least = getattr(self, field.name), 0 if field.name.startswith("n_blocks") else 1
             if field.name != "style" and (not isinstance(value, int) or value < least):
                 raise ValueError(f"{field.name} must be an integer of at least {least}, got {value!r}")
+        if self.stage not in (1, 2):
+            raise ValueError(f"stage must be 1 or 2, got {self.stage}")
+        if self.stage == 2 and self.base_channels % 2:
+            raise ValueError(f"base_channels must be even, since stage 2 takes half of it; got {self.base_channels}")
 
     @property
     def noise_channels(self) -> int:
@@ -60,13 +70,16 @@ class PaintingSettings:
     @property
     def multiple(self) -> int:
         """Height and width of the networks' input must be multiples of this."""
-        return int(2 ** max(self.n_downsample, self.encoder_downsample))
+        return int(2 ** max(self.n_downsample + self.stage - 1, self.encoder_downsample))
 
     def build_generator(self) -> nn.Module:
         """Return the generator: (B, condition + style + noise channels, H, W) to (B, 3, H, W) in [-1, 1]."""
-        kind = ModulatedGenerator if self.style == "modulated" else GlobalGenerator
         in_channels = CONDITION_CHANNELS + self.style_channels + self.noise_channels
-        return kind(in_channels, 3, self.base_channels, self.n_downsample, self.n_blocks)
+        if self.stage == 1:
+            kind = ModulatedGenerator if self.style == "modulated" else GlobalGenerator
+            return kind(in_channels, 3, self.base_channels, self.n_downsample, self.n_blocks)
+        enhancer = ModulatedEnhancer if self.style == "modulated" else LocalEnhancer
+        return enhancer(in_channels, 3, self.base_channels // 2, self.n_downsample, self.n_blocks, self.n_blocks_local)
 
     def build_encoder(self) -> nn.Module:
         """Return the encoder: image (B, 3, H, W) in [-1, 1] and label map to (B, style channels, H, W)."""

@@ -16,6 +16,8 @@ from torch import Tensor
 GanLoss = Literal["lsgan", "log", "hinge"]
 ScaleOutputs = Sequence[Sequence[Tensor]]
 """Per scale, the layer outputs (B, C, h, w); the last one are the logits (B, 1, h, w)."""
+# Of VGG19's relu1_1 ... relu5_1, as in the public implementation.
+_PERCEPTUAL_WEIGHTS = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1.0)
 
 
 def check_gan_loss(name: str) -> GanLoss:
@@ -78,6 +80,31 @@ def feature_matching_loss(real: ScaleOutputs, fake: ScaleOutputs) -> Tensor:
         for target, feature in zip(real_layers[:-1], fake_layers[:-1], strict=True):
             total = total + F.l1_loss(feature.float(), target.detach().float()) * (4.0 / n_hidden)
     return total / len(fake)
+
+
+def perceptual_loss(real: Sequence[Tensor], fake: Sequence[Tensor]) -> Tensor:
+    """Weighted mean absolute difference of VGG19 features: 1/32, 1/16, 1/8, 1/4, 1 from relu1_1 to relu5_1.
+
+    No lambda; the real features are taken as constants, so they may be computed without a graph.
+
+    Args:
+        real: the five feature maps (B, C, h, w) of real images, see `nets.vgg19.VGG19Features`.
+        fake: those of generated images, of the same shapes.
+
+    Returns:
+        Scalar float32.
+
+    Raises:
+        ValueError: not five maps a side, or their shapes differ.
+    """
+    shapes = [[tuple(feature.shape) for feature in side] for side in (real, fake)]
+    if shapes[0] != shapes[1] or len(shapes[0]) != len(_PERCEPTUAL_WEIGHTS):
+        raise ValueError(f"expected {len(_PERCEPTUAL_WEIGHTS)} feature maps of equal shapes, got {shapes[0]} and {shapes[1]}")
+    terms = [
+        weight * F.l1_loss(feature.float(), target.detach().float())
+        for weight, target, feature in zip(_PERCEPTUAL_WEIGHTS, real, fake, strict=True)
+    ]
+    return torch.stack(terms).sum()
 
 
 def _towards_real(logits: Tensor, kind: GanLoss, generator: bool) -> Tensor:

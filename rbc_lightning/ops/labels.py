@@ -13,6 +13,19 @@ from scipy import ndimage
 from skimage.measure import label as connected_components
 from torch import Tensor
 
+from rbc_lightning.ops.instance_means import check_integer, instance_mean, instance_table, paint_table
+
+__all__ = [
+    "colors_to_label_map",
+    "instance_edges",
+    "instance_mean",
+    "instance_table",
+    "label_map_to_boxes",
+    "label_map_to_contours",
+    "paint_table",
+    "semantic_condition",
+]
+
 IntArray = NDArray[np.integer]
 
 
@@ -30,7 +43,7 @@ def instance_edges(label_map: Tensor) -> Tensor:
     Raises:
         TypeError: the label map is not an integer tensor.
     """
-    _check_integer(label_map)
+    check_integer(label_map)
     edges = torch.zeros(label_map.shape, dtype=torch.bool, device=label_map.device)
     across = label_map[..., :, 1:] != label_map[..., :, :-1]
     down = label_map[..., 1:, :] != label_map[..., :-1, :]
@@ -39,69 +52,6 @@ def instance_edges(label_map: Tensor) -> Tensor:
     edges[..., 1:, :] |= down
     edges[..., :-1, :] |= down
     return edges
-
-
-def instance_table(features: Tensor, label_map: Tensor) -> Tensor:
-    """Average every feature channel over every instance.
-
-    Args:
-        features: float (B, C, H, W).
-        label_map: integer (B, H, W), ids >= 0.
-
-    Returns:
-        float32 (B, N, C) with N = largest id + 1; row `i` belongs to id `i`, rows of absent ids are zero.
-
-    Raises:
-        TypeError, ValueError: see `instance_mean`.
-    """
-    _check_pair(features, label_map)
-    index, n_ids = _flat_index(label_map)
-    batch, channels = features.shape[:2]
-    # Double sums: a background of half a million pixels would lose four digits in single precision.
-    flat = features.double().permute(1, 0, 2, 3).reshape(channels, -1)
-    sums = flat.new_zeros(channels, batch * n_ids).scatter_add(1, index.expand(channels, -1), flat)
-    counts = torch.bincount(index, minlength=batch * n_ids).clamp_min(1)
-    return (sums / counts).float().reshape(channels, batch, n_ids).permute(1, 2, 0)
-
-
-def paint_table(table: Tensor, label_map: Tensor) -> Tensor:
-    """Give every pixel the row of its instance: the inverse of `instance_table`.
-
-    Args:
-        table: (B, N, C), N > largest id.
-        label_map: integer (B, H, W).
-
-    Returns:
-        (B, C, H, W) of the table's dtype.
-    """
-    batch, n_ids, channels = table.shape
-    if int(label_map.max()) >= n_ids:
-        raise ValueError(f"the label map holds id {int(label_map.max())}, the table has rows for 0..{n_ids - 1} only")
-    offset = torch.arange(batch, device=table.device).view(-1, 1, 1) * n_ids
-    index = (label_map.long() + offset).reshape(-1)
-    flat = table.permute(2, 0, 1).reshape(channels, -1)
-    # One gather per channel from a table that fits in cache: several times faster than fetching whole rows.
-    painted = flat.gather(1, index.expand(channels, -1))
-    return painted.reshape(channels, *label_map.shape).transpose(0, 1)
-
-
-def instance_mean(features: Tensor, label_map: Tensor) -> Tensor:
-    """Replace every channel by its mean over each instance, the background being an instance too.
-
-    The instance-wise average pooling of pix2pixHD's encoder, per batch item, as a scatter and a gather.
-
-    Args:
-        features: float (B, C, H, W).
-        label_map: integer (B, H, W), ids >= 0.
-
-    Returns:
-        float32 (B, C, H, W).
-
-    Raises:
-        TypeError: the label map is not an integer tensor.
-        ValueError: shapes disagree, or an id is negative.
-    """
-    return paint_table(instance_table(features, label_map), label_map)
 
 
 def semantic_condition(label_map: Tensor) -> Tensor:
@@ -182,31 +132,6 @@ def colors_to_label_map(colors: IntArray) -> NDArray[np.int32]:
     if array.ndim != 2:
         raise ValueError(f"expected a colour mask (H, W) or (H, W, 3), got shape {np.asarray(colors).shape}")
     return np.asarray(connected_components(array, background=0, connectivity=2), dtype=np.int32)
-
-
-def _check_integer(label_map: Tensor) -> None:
-    if label_map.is_floating_point() or label_map.is_complex():
-        raise TypeError(f"expected an integer label map, got {label_map.dtype}: ids must not pass through floats")
-
-
-def _check_pair(features: Tensor, label_map: Tensor) -> None:
-    _check_integer(label_map)
-    if features.ndim != 4 or label_map.ndim != 3:
-        shapes = f"{tuple(features.shape)} and {tuple(label_map.shape)}"
-        raise ValueError(f"expected features (B, C, H, W) and a label map (B, H, W), got {shapes}")
-    if (features.shape[0], *features.shape[2:]) != tuple(label_map.shape):
-        raise ValueError(
-            f"features {tuple(features.shape)} and label map {tuple(label_map.shape)} differ in batch or image size"
-        )
-    if int(label_map.min()) < 0:
-        raise ValueError(f"ids must not be negative, got {int(label_map.min())}; was a 16-bit file read as signed?")
-
-
-def _flat_index(label_map: Tensor) -> tuple[Tensor, int]:
-    """Number the instances of all batch items apart: (B*H*W,) index and ids per item."""
-    n_ids = int(label_map.max()) + 1
-    offset = torch.arange(label_map.shape[0], device=label_map.device).view(-1, 1, 1) * n_ids
-    return (label_map.long() + offset).reshape(-1), n_ids
 
 
 def _check_array(label_map: IntArray) -> IntArray:

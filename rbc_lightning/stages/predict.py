@@ -14,7 +14,7 @@ from rbc_lightning.errors import InputError
 from rbc_lightning.report.figures import outline
 from rbc_lightning.stages.inputs import console
 from rbc_lightning.stages.run_directory import METRICS, write_csv
-from rbc_lightning.stages.train import load_best
+from rbc_lightning.stages.segmenter import load_best
 
 _ORANGE = (213, 94, 0)
 

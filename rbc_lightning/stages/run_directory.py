@@ -17,7 +17,7 @@ from rbc_lightning import __version__
 from rbc_lightning.artifacts import content_hash
 from rbc_lightning.data.formats import file_sha256, write_atomically
 from rbc_lightning.data.mix import Mix
-from rbc_lightning.stages.training import precision
+from rbc_lightning.stages.training import training_numerics
 
 METRICS = "metrics.json"
 
@@ -34,7 +34,7 @@ def protocol(cfg: DictConfig, mix: Mix) -> dict[str, str | None]:
     that uses no such samples.
     """
     settings = resolved(cfg)
-    numerics = {"precision": precision(cfg.trainer.precision), "accelerator": cfg.trainer.accelerator}
+    numerics = training_numerics(cfg)
     base = {key: settings[key] for key in ("model", "training", "seed")} | numerics
     used = {key: settings["synthetic"][key] for key in ("mode", "style")}
     synthetic = {"translator": settings["translator"], "sampler": settings["sampler"], "fit": settings["fit"], **used}

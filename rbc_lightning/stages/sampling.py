@@ -21,6 +21,8 @@ from rbc_lightning.stages.inputs import Inputs, console, derive_seed
 
 # The remedy that goes with a report of cells that could not be placed.
 CROWDED = "sampler=adhesion with a smaller sampler.count_mean, or a larger sampler.max_overlap, makes room"
+# Cells that touch a neighbour are left out of the bank as long as so many others are there.
+_ENOUGH_SHAPES = 50
 _BESIDE_THE_FIT = ("height", "width", "placement", "n_colors")
 # S3 5.1 starts 20 of 669 cells uniformly; smaller fields keep the share.
 _PAPER_INIT_SHARE = 20 / 669
@@ -43,15 +45,17 @@ def shape_bank(inputs: Inputs) -> Artifact:
     def build(directory: Path) -> None:
         label_maps = _train_label_maps(inputs)
         layout = measure_layout(label_maps)
-        bank = ShapeBank.from_label_maps(label_maps)
+        bank, every = (ShapeBank.from_label_maps(label_maps, free_standing=alone) for alone in (True, False))
+        if len(bank) < _ENOUGH_SHAPES:
+            bank = every
         bank.save(directory / "bank.npz")
         (directory / "layout.json").write_text(json.dumps(asdict(layout), indent=2))
         console.print(
-            f"Shape bank: {len(bank)} shapes; {layout.count_mean:.0f} +- {layout.count_std:.0f} cells of "
-            f"{layout.cell_size:.1f} px in {layout.height} x {layout.width}"
+            f"Shape bank: {len(bank)} shapes of {len(every)} whole cells; {layout.count_mean:.0f} +- {layout.count_std:.0f} "
+            f"cells of {layout.cell_size:.1f} px in {layout.height} x {layout.width}"
         )
 
-    return inputs.store.get("shape_bank", {"format": 1}, [inputs.train_fingerprint], build)
+    return inputs.store.get("shape_bank", {"format": 2}, [inputs.train_fingerprint], build)
 
 
 def measure_layout(label_maps: Sequence[NDArray[np.int32]]) -> TrainLayout:
@@ -115,7 +119,8 @@ def fit_layout(cfg: DictConfig, inputs: Inputs, bank: Artifact) -> FittedSampler
         console.print(f"Fitting the sampler to the train split: {search['generations']} rounds of {search['population']}")
         seed = derive_seed(cfg.seed, "layout")
         with blaming("sampler"):
-            fitted = fit_sampler(_train_label_maps(inputs), seed=seed, workers=os.cpu_count() or 1, **search)
+            shapes = ShapeBank.load(bank.path / "bank.npz")
+            fitted = fit_sampler(_train_label_maps(inputs), seed=seed, workers=os.cpu_count() or 1, bank=shapes, **search)
         (directory / "fitted.json").write_text(json.dumps(fitted.to_dict(), indent=2))
 
     artifact = inputs.store.get("layout_fit", {**search, "seed": cfg.seed, "format": 1}, [bank.key], build)

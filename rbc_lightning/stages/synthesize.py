@@ -20,7 +20,7 @@ from rbc_lightning.data.manifest import Lineage, Manifest, Record, refuse_held_o
 from rbc_lightning.errors import InputError
 from rbc_lightning.masks import MaskSampler
 from rbc_lightning.report.figures import save_pair_sheet
-from rbc_lightning.stages.inputs import Inputs, console, load_inputs
+from rbc_lightning.stages.inputs import Inputs, console, derive_seed, load_inputs
 from rbc_lightning.stages.progress import count_progress
 from rbc_lightning.stages.sampling import CROWDED, build_sampler, pair_seeds, sampler_settings, shape_bank
 from rbc_lightning.stages.translator import device_of, get_translator
@@ -64,7 +64,7 @@ def get_synthetic(cfg: DictConfig, inputs: Inputs, count: int) -> tuple[Record, 
     bank = shape_bank(inputs)
     trained = get_translator(cfg, inputs)
     refuse_held_out_sources(inputs.manifest, f"the translator in {trained.directory}", trained.trained_on)
-    settings = {**sampler_settings(cfg, inputs), "style": cfg.synthetic.style, "seed": cfg.seed}
+    settings = {**sampler_settings(cfg, inputs), "style": cfg.synthetic.style, "seed": cfg.seed, "format": 2}
     sources = [bank.key, trained.key]
 
     def build(directory: Path) -> None:
@@ -76,7 +76,10 @@ def get_synthetic(cfg: DictConfig, inputs: Inputs, count: int) -> tuple[Record, 
             mask_draw, style_draw = pair_seeds(cfg.seed, index)
             mask = sampler.sample(mask_draw)
             lost.append(mask.not_placed)
-            return mask.label_map, translator.paint(mask.label_map, style_draw, cfg.synthetic.style)
+            style = cfg.synthetic.style
+            if style == "per_image":
+                style = translator.style_bank.source_in_turn(index, derive_seed(cfg.seed, "synthetic"))
+            return mask.label_map, translator.paint(mask.label_map, style_draw, style)
 
         # The shape bank's sources are the train split; the translator's may differ when translator.path was given.
         trained_on = tuple(sorted({*inputs.manifest.ids("train"), *trained.trained_on}))

@@ -10,11 +10,8 @@ from typing import Any
 import numpy as np
 import torch
 from filelock import FileLock
-from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
-from pytorch_lightning.callbacks import ModelCheckpoint
 
-from rbc_lightning.callbacks import LossGuard
 from rbc_lightning.data.augment import build_augmentation
 from rbc_lightning.data.datamodule import Paint, SmearDataModule
 from rbc_lightning.data.dataset import DrawLabelMap, SmearDataset
@@ -26,8 +23,9 @@ from rbc_lightning.report.figures import save_run_figure
 from rbc_lightning.report.tables import COLUMNS, outcome_table
 from rbc_lightning.stages.inputs import Inputs, console, derive_seed, load_inputs, splits_fingerprint
 from rbc_lightning.stages.run_directory import METRICS, machine, protocol, run_directory, write_csv, write_json, write_rows
+from rbc_lightning.stages.segmenter import build_task, fit, is_begun, load_best
 from rbc_lightning.stages.synthesize import get_synthetic, online_synthetic
-from rbc_lightning.stages.training import build_loggers, build_trainer, close_loggers, last_checkpoint, precision
+from rbc_lightning.stages.training import build_loggers, close_loggers, precision
 from rbc_lightning.tasks.base import BaseTask
 
 
@@ -72,20 +70,6 @@ def resolve_mix(cfg: DictConfig, inputs: Inputs) -> Mix:
     return Mix.resolve(len(inputs.manifest.split("train")), **settings)
 
 
-def build_task(cfg: DictConfig) -> BaseTask:
-    """Network and task of the config's `model`."""
-    task: BaseTask = instantiate(cfg.model.task, net=instantiate(cfg.model.net))
-    return task
-
-
-def load_best(directory: Path, cfg: DictConfig) -> BaseTask:
-    """The task of a finished run with its chosen weights."""
-    checkpoint = torch.load(directory / "checkpoints" / "best.ckpt", map_location="cpu", weights_only=True)
-    task = build_task(cfg)
-    task.load_state_dict(checkpoint["state_dict"])
-    return task
-
-
 def _train(cfg: DictConfig, inputs: Inputs, mix: Mix, directory: Path, data_hash: str) -> None:
     started = time.monotonic()
     seed = derive_seed(cfg.seed, "training")
@@ -93,25 +77,15 @@ def _train(cfg: DictConfig, inputs: Inputs, mix: Mix, directory: Path, data_hash
     with blaming("model"):
         task = build_task(cfg)
     data = _data(cfg, inputs, mix, seed)
-    best = ModelCheckpoint(
-        dirpath=directory / "checkpoints",
-        filename="best",
-        monitor=task.monitor,
-        mode=task.mode,
-        enable_version_counter=False,
-    )
-    callbacks = [best, last_checkpoint(directory / "checkpoints"), LossGuard()]
     loggers = build_loggers(cfg, directory, job="train", tags=[mix.column, cfg.model.name])
-    trainer = build_trainer(cfg, directory, seed=seed, callbacks=callbacks, loggers=loggers, max_steps=cfg.training.steps)
     write_atomically(directory / "config.yaml", lambda part: part.write_text(OmegaConf.to_yaml(cfg, resolve=True)))
-    last = directory / "checkpoints" / "last.ckpt"
     console.print(
-        f"{'Resuming' if last.is_file() else 'Training'} {cfg.model.name} on {COLUMNS.get(mix.column, 'a mix')}: "
+        f"{'Resuming' if is_begun(directory) else 'Training'} {cfg.model.name} on {COLUMNS.get(mix.column, 'a mix')}: "
         f"{mix.real} real, {mix.synthetic} synthetic, {mix.augmented} augmented samples; {cfg.training.steps} steps "
         f"with batches of {cfg.training.batch_size}"
     )
     try:
-        trainer.fit(task, datamodule=data, ckpt_path=str(last) if last.is_file() else None, weights_only=True)
+        trainer, best = fit(cfg, directory, task, data, seed=seed, steps=cfg.training.steps, loggers=loggers)
         task = load_best(directory, cfg)
         scores = trainer.test(task, datamodule=data, verbose=False)[0]
     finally:
@@ -121,7 +95,7 @@ def _train(cfg: DictConfig, inputs: Inputs, mix: Mix, directory: Path, data_hash
     _draw(directory, data, task)
     record = {
         **scores,
-        task.monitor: float(best.best_model_score) if best.best_model_score is not None else None,
+        task.monitor: best,
         "selected_on": "val",
         "column": mix.column,
         "mix": {"real": mix.real, "synthetic": mix.synthetic, "augmented": mix.augmented, "total": mix.total},

@@ -1,19 +1,53 @@
-"""Lightning trainers from the configuration: precision, loggers, seeds, resuming."""
+"""Lightning trainers from the configuration: processes, precision, loggers, seeds, resuming."""
 
 import logging
 import os
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytorch_lightning as pl
 import torch
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from omegaconf import DictConfig
 from pytorch_lightning.callbacks import ModelCheckpoint, ProgressBar
 from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
+from pytorch_lightning.strategies import DDPStrategy
 
 from rbc_lightning.callbacks import SeedEachEpoch, progress_bar
 from rbc_lightning.errors import InputError
+from rbc_lightning.stages.settings import process_count
+
+
+class SharedBatch(DDPStrategy):
+    """DDP whose processes start for one `fit` and end with it: sampling, painting and reports stay in the main process.
+
+    Gradients are averaged over the processes, each of which takes an equal share of every batch.
+
+    Args:
+        start_method: "spawn" for new interpreters, right everywhere; "fork" for copies of this process, at once, but on the
+            CPU only and with one thread each.
+    """
+
+    def __init__(self, start_method: Literal["spawn", "fork"] = "spawn") -> None:
+        # Lightning's own environment: inside a cluster's job, too, it is this process that starts the others.
+        super().__init__(start_method=start_method, cluster_environment=LightningEnvironment())
+
+    def setup_environment(self) -> None:
+        """Join the other processes."""
+        # A new interpreter has to be told again.
+        _quiet()
+        if self._start_method == "fork":
+            # The threads of the copied process are gone, yet its OpenMP would wait for them forever.
+            torch.set_num_threads(1)
+        super().setup_environment()
+
+    def configure_ddp(self) -> None:
+        """Wrap the task for the averaging of its gradients."""
+        task = self.lightning_module
+        # Of two networks stepped in turn, one has no gradient in each backward pass; DDP would wait for it.
+        self._ddp_kwargs["find_unused_parameters"] = task is not None and not task.automatic_optimization
+        super().configure_ddp()
 
 
 def build_trainer(
@@ -29,6 +63,8 @@ def build_trainer(
 ) -> pl.Trainer:
     """A trainer as the config's `trainer` group says, writing into `directory` only.
 
+    With several processes what they change in callbacks stays with them: read results from their checkpoints.
+
     Args:
         cfg: the whole configuration.
         directory: for checkpoints.
@@ -38,6 +74,9 @@ def build_trainer(
         max_epochs: -1 for no limit.
         max_steps: -1 for no limit.
         limit_val_batches: 0 for a training without validation.
+
+    Raises:
+        InputError: the config asks for a GPU, and there is none.
     """
     _quiet()
     settings = cfg.trainer
@@ -46,8 +85,8 @@ def build_trainer(
     bars = [progress_bar()] if settings.progress_bar else []
     return pl.Trainer(
         accelerator=settings.accelerator,
-        devices=settings.devices,
-        strategy=settings.strategy,
+        devices=process_count(cfg),
+        strategy=_strategy(cfg),
         precision=precision(settings.precision),
         default_root_dir=directory,
         callbacks=[SeedEachEpoch(seed), *callbacks, *bars],
@@ -64,9 +103,29 @@ def build_trainer(
     )
 
 
+def test_trainer(cfg: DictConfig, directory: Path, trainer: pl.Trainer) -> pl.Trainer:
+    """A trainer of one process, so that a test sees every image once; `trainer` itself where it has one only."""
+    if trainer.num_devices == 1:
+        return trainer
+    one = cfg.copy()
+    one.trainer.devices = 1
+    # A second CSV logger would begin by deleting the curves that the first process wrote.
+    loggers = [logger for logger in trainer.loggers if not isinstance(logger, CSVLogger)]
+    return build_trainer(one, directory, seed=0, callbacks=[], loggers=loggers)
+
+
 def last_checkpoint(directory: Path) -> ModelCheckpoint:
     """Keep `last.ckpt`, written when an epoch has ended: a resumed training starts the next one afresh."""
     return ModelCheckpoint(dirpath=directory, save_last=True, save_top_k=0, save_on_train_epoch_end=True)
+
+
+def training_numerics(cfg: DictConfig) -> dict[str, Any]:
+    """What decides a training's numbers beside its own settings: arithmetic and the number of processes."""
+    return {
+        "precision": precision(cfg.trainer.precision),
+        "accelerator": cfg.trainer.accelerator,
+        "processes": process_count(cfg),
+    }
 
 
 def precision(name: str) -> Any:  # noqa: ANN401 (Lightning's own literal type)
@@ -113,6 +172,13 @@ def close_loggers(loggers: list[Logger]) -> None:
         import wandb
 
         wandb.finish()
+
+
+def _strategy(cfg: DictConfig) -> Any:  # noqa: ANN401 (Lightning takes names and objects)
+    """How the processes of one training are started and joined."""
+    if process_count(cfg) == 1:
+        return "auto"
+    return SharedBatch(start_method="fork" if cfg.trainer.strategy == "ddp_fork" else "spawn")
 
 
 def _has_bf16() -> bool:

@@ -1,31 +1,33 @@
 """`stage=translator`: the GAN that paints label maps, trained on the train split."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import torch
-from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from rbc_lightning.artifacts import content_hash
-from rbc_lightning.data.augment import build_augmentation
-from rbc_lightning.data.datamodule import SmearDataModule
 from rbc_lightning.data.dataset import SmearDataset
 from rbc_lightning.data.formats import file_sha256, read_image, read_label_map
-from rbc_lightning.data.mix import Mix
-from rbc_lightning.errors import InputError, blaming
-from rbc_lightning.report.figures import save_pair_sheet
+from rbc_lightning.data.manifest import Record
+from rbc_lightning.errors import InputError
+from rbc_lightning.report.quality_card import quality_table
+from rbc_lightning.report.style_sheets import TranslationRow, save_style_sheet, save_translation_sheet
+from rbc_lightning.stages.gan import TrainedGan, get_gan, load_task
+from rbc_lightning.stages.held_out import gather_held_out
 from rbc_lightning.stages.inputs import Inputs, console, derive_seed, load_inputs
-from rbc_lightning.stages.training import build_loggers, build_trainer, close_loggers, last_checkpoint, precision
+from rbc_lightning.stages.quality import measure_quality, write_quality
+from rbc_lightning.stages.run_directory import write_json
+from rbc_lightning.tasks.instance_styles import CELL
 from rbc_lightning.tasks.styles import StyleBank
 from rbc_lightning.tasks.surfaces import SurfaceBank
 from rbc_lightning.tasks.translator import STYLES_FILE, SURFACES_FILE, WEIGHTS_FILE, Translator
 
 _SOURCES = "trained_on.json"
-
-# Flips only, as S3 5.1: they keep a smear a smear.
-_FLIPS = {"horizontal_flip": {"p": 0.5}, "vertical_flip": {"p": 0.5}}
+_SHOWN = 5  # test samples on the sheet of translations
 
 
 @dataclass(frozen=True)
@@ -43,40 +45,66 @@ class TrainedTranslator:
 
 @dataclass(frozen=True)
 class TranslatorResult:
-    """Where the translator and its sheet are."""
+    """Where the translator, its sheets and its quality card are."""
 
     directory: Path
-    figure: Path
+    figures: tuple[Path, ...]
+
+    @property
+    def figure(self) -> Path:
+        """The sheet to look at first: masks, truth, painted."""
+        return self.figures[0]
 
     def summary(self) -> str:
         """One line for the end of the run."""
-        return f"Translator in {self.directory}; look at {self.figure}"
+        beside = ", ".join(path.name for path in self.figures[1:])
+        return f"Translator in {self.directory}; look at {self.figure}, and beside it at {beside}"
 
 
 def run(cfg: DictConfig) -> TranslatorResult:
-    """Train the translator (or find it), and paint held-out label maps beside the truth."""
+    """Train the translator (or find it), show what it paints, and measure it on held-out pairs."""
     inputs = load_inputs(cfg)
     trained = get_translator(cfg, inputs)
     translator = trained.load(device_of(cfg))
-    records = inputs.manifest.split("val")[:6]
-    pairs = [record.sample_id for record in records]
-    figure = trained.directory / f"sheet_seed{cfg.seed}.png"
-    painted = [
-        translator.paint(read_label_map(record.label_path), derive_seed(cfg.seed, "preview") + i, cfg.synthetic.style)
-        for i, record in enumerate(records)
-    ]
-    truth = [read_image(record.image_path) for record in records]
-    save_pair_sheet(figure, pairs, [read_label_map(r.label_path) for r in records], truth, painted)
-    return TranslatorResult(trained.directory, figure)
+    figures = _sheets(translator, inputs.manifest.split("test")[:_SHOWN], trained.directory, cfg.seed)
+    if cfg.translator.quality.enabled:
+        quality = measure_quality(cfg, inputs, translator)
+        console.print(quality_table(quality))
+        figures += write_quality(trained.directory, quality)
+    return TranslatorResult(trained.directory, figures)
+
+
+def _sheets(translator: Translator, records: Sequence[Record], directory: Path, seed: int) -> tuple[Path, ...]:
+    """Draw S3 Fig. 5 (masks, truth, painted) and Fig. 6 (one mask in all styles)."""
+    draw = derive_seed(seed, "preview")
+    rows = []
+    for index, record in enumerate(records):
+        label_map = read_label_map(record.label_path)
+        painted = {mode: translator.paint(label_map, draw + index, mode) for mode in ("per_image", "per_cell")}
+        rows.append(TranslationRow(record.sample_id, label_map, read_image(record.image_path), painted))
+    save_translation_sheet(directory / "translations.png", rows)
+    mask = rows[0].label_map
+    clusters = range(len(translator.style_bank.clusters_of(CELL)))
+    styles = {f"cluster:{k}": translator.paint(mask, draw, f"cluster:{k}") for k in clusters}
+    save_style_sheet(directory / "styles.png", mask, styles)
+    return directory / "translations.png", directory / "styles.png"
 
 
 def get_translator(cfg: DictConfig, inputs: Inputs) -> TrainedTranslator:
     """The translator that the config describes: a given directory, or one from the store, trained if need be."""
     if cfg.translator.path is not None:
         return _open(Path(cfg.translator.path))
-    numerics = {"precision": precision(cfg.trainer.precision), "accelerator": cfg.trainer.accelerator}
-    settings = {"translator": cfg.translator, "seed": cfg.seed, **numerics, "format": 2}
-    artifact = inputs.store.get("translator", settings, [inputs.train_fingerprint], lambda d: _train(cfg, inputs, d))
+    gan = get_gan(cfg, inputs)
+    settings = {
+        "n_clusters": cfg.translator.n_clusters,
+        "surface": cfg.translator.surface,
+        "choose": cfg.translator.choose,
+        "judged": {"quality": cfg.translator.quality, "model": cfg.model} if cfg.translator.choose == "quality" else None,
+        "seed": cfg.seed,
+        "format": 1,
+    }
+    sources = [inputs.train_fingerprint, gan.key]
+    artifact = inputs.store.get("translator", settings, sources, lambda directory: _gather(cfg, inputs, gan, directory))
     return _open(artifact.path)
 
 
@@ -100,43 +128,38 @@ def _open(directory: Path) -> TrainedTranslator:
     return TrainedTranslator(directory, key, trained_on)
 
 
-def _train(cfg: DictConfig, inputs: Inputs, directory: Path) -> None:
+def _gather(cfg: DictConfig, inputs: Inputs, gan: TrainedGan, directory: Path) -> None:
+    """Put together what painting needs: the generator, the styles of the training cells, the surfaces."""
     records = inputs.manifest.split("train")
-    seed = derive_seed(cfg.seed, "translator")
-    torch.manual_seed(seed)
-    with blaming("translator.task"):
-        task = instantiate(cfg.translator.task)
-    loggers = build_loggers(cfg, directory, job="translator", tags=[cfg.data.name])
-    data = SmearDataModule(
-        inputs.manifest,
-        (),
-        Mix(real=0, synthetic=0, augmented=len(records)),
-        augment=build_augmentation(_FLIPS),
-        crop=cfg.translator.crop,
-        batch_size=cfg.translator.batch_size,
-        steps_per_epoch=max(1, len(records) // cfg.translator.batch_size),
-        seed=seed,
-        num_workers=cfg.trainer.num_workers,
-    )
-    epochs = cfg.translator.task.n_epochs + cfg.translator.task.n_epochs_decay
-    console.print(f"Training the translator: {epochs} epochs of {len(records)} images, crops of {cfg.translator.crop} px")
-    trainer = build_trainer(
-        cfg,
-        directory,
-        seed=seed,
-        callbacks=[last_checkpoint(directory / "checkpoints")],
-        loggers=loggers,
-        max_epochs=epochs,
-        limit_val_batches=0,
-    )
-    last = directory / "checkpoints" / "last.ckpt"
-    try:
-        trainer.fit(task, datamodule=data, ckpt_path=str(last) if last.is_file() else None, weights_only=True)
-    finally:
-        close_loggers(loggers)
     samples = SmearDataset(records)
-    gathered = (samples[index] for index in range(len(samples)))
-    bank = StyleBank.fit(task, gathered, n_clusters=cfg.translator.n_clusters, seed=seed)
+    # Styles come from stage 1: they are what stage 2 was trained on.
+    bank = StyleBank.fit(
+        gan.load_first(),
+        (samples[index] for index in range(len(samples))),
+        n_clusters=cfg.translator.n_clusters,
+        seed=derive_seed(cfg.seed, "translator"),
+    )
     surfaces = SurfaceBank.fit(samples[index] for index in range(len(samples))) if cfg.translator.surface else None
-    Translator.from_task(task, bank, surfaces=surfaces).save(directory)
+    if cfg.translator.choose == "quality":
+        translator = _best(cfg, inputs, gan, bank, surfaces, directory)
+    else:
+        translator = Translator.from_task(gan.load(), bank, surfaces=surfaces)
+    translator.save(directory)
     (directory / _SOURCES).write_text(json.dumps([record.sample_id for record in records], indent=1))
+
+
+def _best(
+    cfg: DictConfig, inputs: Inputs, gan: TrainedGan, bank: StyleBank, surfaces: SurfaceBank | None, directory: Path
+) -> Translator:
+    """Of the checkpoints kept in training, the one whose images are most faithful to their masks and most diverse."""
+    scores: dict[str, float] = {}
+    best: Translator | None = None
+    held_out = gather_held_out(cfg, inputs)
+    for path in gan.candidates():
+        translator = Translator.from_task(load_task(path), bank, surfaces=surfaces)
+        scores[path.stem] = measure_quality(cfg, inputs, translator, held_out).score
+        console.print(f"Checkpoint {path.stem}: faithfulness times diversity {scores[path.stem]:.4f}")
+        if best is None or scores[path.stem] >= max(scores.values()):
+            best = translator
+    write_json(directory / "checkpoints.json", scores)
+    return cast(Translator, best)

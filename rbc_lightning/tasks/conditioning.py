@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from rbc_lightning.ops.labels import semantic_condition
+Seed = int | np.random.SeedSequence
 
 
 def reflect_pad(x: Tensor, multiple: int) -> Tensor:
@@ -32,7 +36,7 @@ def generator_input(condition: Tensor, style: Tensor, noise: Tensor | None = Non
     """Stack what the generator sees.
 
     Args:
-        condition: (B, 3, H, W), see `semantic_condition`.
+        condition: (B, 3, H, W), see `ops.labels.semantic_condition`.
         style: (B, C, H, W), constant over every instance.
         noise: (B, N, H, W) or None.
 
@@ -43,12 +47,51 @@ def generator_input(condition: Tensor, style: Tensor, noise: Tensor | None = Non
     return torch.cat([part.float() for part in parts], dim=1)
 
 
+def shrink_pair(image: Tensor, label_map: Tensor, factor: float) -> tuple[Tensor, Tensor]:
+    """Make image and label map smaller: the image by antialiased interpolation, ids by the nearest pixel.
+
+    Small cells may vanish from the label map.
+
+    Args:
+        image: float (B, 3, H, W).
+        label_map: integer (B, H, W).
+        factor: at least 1; 1 changes nothing.
+
+    Returns:
+        (B, 3, H / factor, W / factor) and (B, H / factor, W / factor), rounded.
+    """
+    if factor == 1:
+        return image, label_map
+    height, width = (max(1, round(side / factor)) for side in label_map.shape[-2:])
+    small = F.interpolate(image, size=(height, width), mode="bilinear", antialias=True)
+    rows, columns = (
+        ((torch.arange(new, device=label_map.device) + 0.5) * (old / new)).long()
+        for new, old in zip((height, width), label_map.shape[-2:], strict=True)
+    )
+    return small, label_map[..., rows[:, None], columns]
+
+
+def seeded_noise(seeds: Sequence[Seed], channels: int, like: Tensor) -> Tensor | None:
+    """White noise, one seed per image: NumPy draws the same numbers on every device and in every process.
+
+    Args:
+        seeds: B of them.
+        channels: 0 for no noise.
+        like: (B, ..., H, W), whose size and device the noise takes.
+
+    Returns:
+        float32 (B, channels, H, W); None for no channels.
+    """
+    if not channels:
+        return None
+    shape = (channels, *like.shape[-2:])
+    draws = [np.random.default_rng(seed).standard_normal(shape, dtype=np.float32) for seed in seeds]
+    return torch.from_numpy(np.stack(draws)).to(like.device)
+
+
 def _mirrored(length: int, multiple: int, device: torch.device) -> Tensor:
     """Indices 0..length-1 and on, bouncing between the two ends without repeating them."""
     padded = -(-length // multiple) * multiple
     period = max(2 * (length - 1), 1)
     index = torch.arange(padded, device=device) % period
     return torch.where(index < length, index, period - index)
-
-
-__all__ = ["generator_input", "reflect_pad", "semantic_condition"]

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
+from rbc_lightning.errors import TrainingStopped
+
 
 class CollapseGuard:
     """Watch losses and images step by step.
@@ -35,8 +37,8 @@ class CollapseGuard:
             sample_ids: of the batch.
 
         Raises:
-            FloatingPointError: a loss is not finite.
-            RuntimeError: the images have been flat, or the discriminator's loss zero, for `patience` steps.
+            TrainingStopped: a loss is not finite; or the images have been flat, or the discriminator's loss zero, for
+                `patience` steps.
         """
         spread = fake.detach().float().std(dim=(2, 3)).max()
         # One transfer for everything: on a GPU each .item() would wait for the device.
@@ -45,15 +47,18 @@ class CollapseGuard:
         where = f"batch {', '.join(sample_ids)}"
         bad = [name for name, value in by_name.items() if value - value != 0]
         if bad:
-            raise FloatingPointError(
-                f"{', '.join(bad)} not finite on {where}; look at these images, or lower translator.learning_rate"
+            raise TrainingStopped(
+                f"{', '.join(bad)} not finite on {where}; look at these images, or lower translator.task.learning_rate"
             )
         self._flat_steps = self._flat_steps + 1 if flatness < self.flat else 0
         self._pinned_steps = self._pinned_steps + 1 if by_name["d_real"] + by_name["d_fake"] < self.pinned else 0
         if self._flat_steps >= self.patience:
-            raise RuntimeError(f"the generator has painted one flat colour for {self.patience} steps, last on {where}")
+            raise TrainingStopped(
+                f"the generator has painted one flat colour for {self.patience} steps, last on {where}: lower "
+                "translator.task.learning_rate, or take another seed"
+            )
         if self._pinned_steps >= self.patience:
-            raise RuntimeError(
+            raise TrainingStopped(
                 f"the discriminator's loss has been zero for {self.patience} steps, last on {where}: the generator "
-                "learns nothing more; lower translator.discriminator_channels"
+                "learns nothing more; lower translator.task.discriminator_channels"
             )

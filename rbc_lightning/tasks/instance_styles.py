@@ -10,7 +10,12 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.ndimage import center_of_mass
+from scipy.spatial import cKDTree
 from torch import Tensor, nn
+
+from rbc_lightning.ops.labels import instance_table
+from rbc_lightning.tasks.conditioning import reflect_pad, shrink_pair
 
 BACKGROUND, CELL = 0, 1
 CLASS_NAMES = {BACKGROUND: "background", CELL: "cell"}
@@ -49,6 +54,43 @@ class StyleEncoder(Protocol):
 
     def painting_networks(self) -> tuple[nn.Module, nn.Module]:
         """Generator and encoder."""
+
+
+@torch.inference_mode()
+def encode_instances(encoder: nn.Module, image: Tensor, label_map: Tensor, multiple: int, shrink: float) -> Tensor:
+    """Style vector of every instance of one image.
+
+    A cell that is lost when the label map shrinks takes the vector of the nearest one that is left.
+
+    Args:
+        encoder: called on (image in [-1, 1], label map), returns features constant over every instance.
+        image: float32 (3, H, W) in [0, 1].
+        label_map: integer (H, W).
+        multiple: to pad to.
+        shrink: factor by which the image is made smaller first.
+
+    Returns:
+        float32 (N, C), N = largest id + 1; row 0 is the background, rows of ids that `label_map` lacks are zero.
+    """
+    device = next(encoder.parameters()).device
+    small, ids = shrink_pair(image[None].to(device), label_map[None].to(device), shrink)
+    features = encoder(reflect_pad(small, multiple) * 2 - 1, reflect_pad(ids, multiple))
+    known = instance_table(features, reflect_pad(ids, multiple))[0].cpu()
+    areas = torch.bincount(label_map.reshape(-1))
+    table = torch.zeros(len(areas), known.shape[1])
+    table[: len(known)] = known[: len(areas)]
+    left = torch.bincount(ids.reshape(-1).cpu(), minlength=len(areas)) > 0
+    lost = torch.nonzero((areas > 0) & ~left)[:, 0]
+    if len(lost):
+        table[lost] = table[_nearest(label_map.cpu().numpy(), lost.numpy(), torch.nonzero(left)[:, 0].numpy())]
+    return table
+
+
+def _nearest(label_map: NDArray[np.int64], lost: NDArray[np.int64], left: NDArray[np.int64]) -> NDArray[np.int64]:
+    """For each lost id the one of `left` whose centroid is nearest; background only where no cell is left."""
+    candidates = left[left > 0] if (left > 0).any() else left
+    wanted, offered = (np.array(center_of_mass(label_map >= 0, label_map, ids)) for ids in (lost, candidates))
+    return np.asarray(candidates[cKDTree(offered).query(wanted)[1]])
 
 
 def encode_samples(task: StyleEncoder, samples: Iterable[Mapping[str, Any]]) -> list[ImageStyles]:

@@ -1,107 +1,190 @@
-"""Training of pix2pixHD stage 1: generator, encoder and discriminator together (S3 4.2, 5.1)."""
+"""Training of pix2pixHD (S3 4.2, 5.1): stage 1 with generator, encoder and discriminator, stage 2 with the enhancer."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
 from typing import Any, cast
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim import Adam
 from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from rbc_lightning.nets.pix2pixhd import MultiscaleDiscriminator, init_conv_weights
+from rbc_lightning.nets.patchgan import MultiscaleDiscriminator
+from rbc_lightning.nets.reference_weights import init_conv_weights, load_reference_weights
 from rbc_lightning.nets.style_networks import CONDITION_CHANNELS, PaintingSettings, StyleForm
-from rbc_lightning.ops.gan_losses import (
-    GanLoss,
-    check_gan_loss,
-    discriminator_losses,
-    feature_matching_loss,
-    generator_loss,
-)
-from rbc_lightning.ops.labels import instance_table, semantic_condition
-from rbc_lightning.tasks.conditioning import generator_input, reflect_pad
+from rbc_lightning.ops.gan_losses import GanLoss
+from rbc_lightning.ops.labels import paint_table, semantic_condition
+from rbc_lightning.tasks.adversary import Adversary
+from rbc_lightning.tasks.conditioning import generator_input, reflect_pad, seeded_noise, shrink_pair
 from rbc_lightning.tasks.gan_guard import CollapseGuard
+from rbc_lightning.tasks.instance_styles import encode_instances
+from rbc_lightning.tasks.memory import checkpoint_blocks
 
 
 class Pix2PixHDTask(pl.LightningModule):
     """Train a label map -> image translator.
 
-    A batch holds `image` float32 (B, 3, H, W) in [0, 1], `label_map` int64 (B, H, W), 0 = background, and `sample_id`
-    (B strings). Logs `train/g_gan`, `train/g_feature` (times lambda), `train/d_real`, `train/d_fake`.
+    A batch holds `image` float32 (B, 3, H, W) in [0, 1], `label_map` int64 (B, H, W), 0 = background, `sample_id`
+    (B strings), `noise_seed` int64 (B,). Logs `train/g_gan`, `train/g_feature` (times lambda), `train/d_real`,
+    `train/d_fake`, with the perceptual term `train/g_perceptual`.
+
+    Stage 1 trains generator and encoder together. Stage 2 trains the enhancer around that generator on the styles which
+    the encoder of stage 1 gave to every training cell; call `start_from` and `use_styles` first.
 
     Args:
-        style: "modulated" or "concat" (the public form); see `PaintingSettings`, also for the next six.
-        base_channels: generator width at full resolution.
+        style: "modulated" or "concat" (the public form); see `PaintingSettings`, also for the next eight.
+        stage: 1 or 2.
+        base_channels: generator width at full resolution in stage 1.
         n_downsample: halvings in the generator.
         n_blocks: residual blocks at the lowest resolution.
+        n_blocks_local: residual blocks that stage 2 adds.
         feature_channels: learned style channels per instance.
         encoder_channels: width of the encoder's first layer.
         encoder_downsample: halvings in the encoder.
+        shrink: images are made smaller by this factor first, in stage 1 of 2 (S3: 1.875, from 1920x1200 to 1024x640).
         discriminator_channels: width of each discriminator's first layer.
         discriminator_layers: stride-2 layers of each discriminator.
-        discriminator_scales: number of discriminators (S3: 2).
+        discriminator_scales: number of discriminators (S3: 2; the public stage 2: 3).
         gan_loss: "lsgan", "log" or "hinge".
         lambda_feature: weight of feature matching.
+        perceptual: VGG19 weights of the perceptual term: None = term off, "imagenet", or a local file.
+        lambda_perceptual: its weight.
+        pool_size: earlier generated images that the discriminator is shown again; 0 = off.
+        diff_augment: differentiable augmentation of what the discriminator sees, "color,translation,cutout"; empty = off.
         learning_rate: Adam's, of both optimisers.
         beta1: Adam's first momentum.
         beta2: Adam's second momentum.
         n_epochs: epochs at the full learning rate.
         n_epochs_decay: further epochs over which it falls linearly to zero.
+        n_epochs_fix_global: first epochs of stage 2 in which the generator of stage 1 stays as it is.
         ema_decay: decay per step of the running mean of generator and encoder that paints later; 0 = off.
+        channels_last: keep images in the memory order that tensor cores want.
+        compile: compile the generator; costs about a minute at the start.
+        checkpoint_activations: recompute the generator's activations in the backward pass instead of keeping them.
     """
 
     def __init__(
         self,
         style: StyleForm = "modulated",
+        stage: int = 1,
         base_channels: int = 16,
         n_downsample: int = 3,
         n_blocks: int = 6,
+        n_blocks_local: int = 3,
         feature_channels: int = 3,
         encoder_channels: int = 16,
         encoder_downsample: int = 3,
+        shrink: float = 1.0,
         discriminator_channels: int = 16,
         discriminator_layers: int = 3,
         discriminator_scales: int = 2,
         gan_loss: GanLoss = "lsgan",
         lambda_feature: float = 10.0,
+        perceptual: str | None = None,
+        lambda_perceptual: float = 10.0,
+        pool_size: int = 0,
+        diff_augment: str = "",
         learning_rate: float = 2e-4,
         beta1: float = 0.5,
         beta2: float = 0.999,
         n_epochs: int = 60,
         n_epochs_decay: int = 60,
+        n_epochs_fix_global: int = 0,
         ema_decay: float = 0.0,
+        channels_last: bool = False,
+        compile: bool = False,
+        checkpoint_activations: bool = False,
     ) -> None:
         super().__init__()
         self.settings = PaintingSettings(
-            style, base_channels, n_downsample, n_blocks, feature_channels, encoder_channels, encoder_downsample
+            style=style,
+            stage=stage,
+            base_channels=base_channels,
+            n_downsample=n_downsample,
+            n_blocks=n_blocks,
+            n_blocks_local=n_blocks_local,
+            feature_channels=feature_channels,
+            encoder_channels=encoder_channels,
+            encoder_downsample=encoder_downsample,
         )
-        self.gan_loss = check_gan_loss(gan_loss)
         _check_range("lambda_feature", lambda_feature, 0.0)
+        _check_range("lambda_perceptual", lambda_perceptual, 0.0)
         _check_range("n_epochs + n_epochs_decay", n_epochs + n_epochs_decay, 1)
+        _check_range("n_epochs_fix_global", n_epochs_fix_global, 0)
         _check_range("ema_decay", ema_decay, 0.0, 1.0)
         _check_range("beta1", beta1, 0.0, 1.0)
         _check_range("beta2", beta2, 0.0, 1.0)
+        _check_range("shrink", shrink, 1.0)
         if learning_rate <= 0:
             raise ValueError(f"learning_rate must be positive, got {learning_rate}")
+        if stage == 2 and shrink != 1:
+            raise ValueError(f"shrink must be 1 in stage 2, which works at full size; got {shrink}")
         self.save_hyperparameters()
         self.automatic_optimization = False
         self.generator = init_conv_weights(self.settings.build_generator())
         self.encoder = init_conv_weights(self.settings.build_encoder())
-        self.discriminator = init_conv_weights(
-            MultiscaleDiscriminator(CONDITION_CHANNELS + 3, discriminator_channels, discriminator_layers, discriminator_scales)
+        judges = MultiscaleDiscriminator(
+            CONDITION_CHANNELS + 3, discriminator_channels, discriminator_layers, discriminator_scales
         )
+        init_conv_weights(judges)
+        self.adversary = Adversary(judges, gan_loss, lambda_feature, perceptual, lambda_perceptual, pool_size, diff_augment)
+        if stage == 2:
+            self.encoder.requires_grad_(False)
         self.average = _running_mean(self.generator, self.encoder, ema_decay) if ema_decay else None
+        if checkpoint_activations:
+            checkpoint_blocks(self.generator)
+        if channels_last:
+            self.generator.to(memory_format=torch.channels_last)
+            judges.to(memory_format=torch.channels_last)
+        # Outside the module tree, else the compiled copy would enter checkpoints under other names.
+        self._paint = [torch.compile(self.generator) if compile else self.generator]
+        self._styles: dict[str, Tensor] = {}
         self.guard = CollapseGuard()
 
+    def start_from(self, first: Pix2PixHDTask) -> list[str]:
+        """Take over what a finished stage 1 learned: the encoder, the trunk of the generator, the discriminators.
+
+        A further discriminator starts fresh at the new full resolution, as in the reference.
+
+        Returns:
+            Names of the generator's tensors that were filled.
+
+        Raises:
+            ValueError: not stage 2 from stage 1, or the sizes do not fit, tensor by tensor.
+        """
+        if (first.settings.stage, self.settings.stage) != (1, 2):
+            raise ValueError(f"stage 2 starts from stage 1, got {self.settings.stage} from {first.settings.stage}")
+        generator, encoder = first.painting_networks()
+        load_reference_weights(self.encoder, encoder.state_dict())
+        filled = load_reference_weights(self.generator, generator.state_dict(), partial=True)
+        load_reference_weights(self.adversary.discriminator, first.adversary.discriminator.state_dict(), partial=True)
+        if self.average is not None:
+            self.average.module.load_state_dict(_pair(self.generator, self.encoder).state_dict())
+        return filled
+
+    def use_styles(self, tables: Mapping[str, NDArray[np.float32]]) -> None:
+        """Give stage 2 its styles: by sample_id a table (N, C) with one row per id of the label map."""
+        self._styles = {name: torch.from_numpy(table) for name, table in tables.items()}
+
     def configure_optimizers(self) -> tuple[list[Adam], list[LambdaLR]]:
-        """Adam for generator and encoder together, Adam for the discriminator, both constant and then linear."""
+        """Adam for generator and encoder together, Adam for the discriminator, both constant and then linear.
+
+        One Adam for the whole of stage 2: parameters without a gradient are passed over, so the trunk joins when it is
+        released and the enhancer keeps its moments.
+        """
         hparams = self.hparams
-        painters = [*self.generator.parameters(), *self.encoder.parameters()]
+        painters = [*self.generator.parameters()]
+        if self.settings.stage == 1:
+            painters += self.encoder.parameters()
         optimizers = [
             Adam(parameters, hparams["learning_rate"], betas=(hparams["beta1"], hparams["beta2"]))
-            for parameters in (painters, [*self.discriminator.parameters()])
+            for parameters in (painters, [*self.adversary.discriminator.parameters()])
         ]
         return optimizers, [LambdaLR(optimizer, self._learning_rate_factor) for optimizer in optimizers]
 
@@ -113,38 +196,39 @@ class Pix2PixHDTask(pl.LightningModule):
         do the work of the reference's three.
         """
         optimizer_g, optimizer_d = cast(list[Any], self.optimizers())
-        label_map = reflect_pad(batch["label_map"], self.settings.multiple)
-        image = reflect_pad(batch["image"], self.settings.multiple) * 2 - 1
+        image, label_map = shrink_pair(batch["image"], batch["label_map"], self.hparams["shrink"])
+        label_map = reflect_pad(label_map, self.settings.multiple)
+        image = reflect_pad(image, self.settings.multiple) * 2 - 1
         condition = semantic_condition(label_map)
-        fake = self(condition, self.encoder(image, label_map)).float()
+        style = self._stored_style(batch, label_map) if self.settings.stage == 2 else self.encoder(image, label_map)
+        fake = self(condition, style, batch["noise_seed"]).float()
 
         seen = fake.detach().requires_grad_()
-        on_real = self.discriminator(torch.cat((condition, image), dim=1))
-        on_fake = self.discriminator(torch.cat((condition, seen), dim=1))
-        gan = generator_loss(on_fake, self.gan_loss)
-        feature = feature_matching_loss(on_real, on_fake) * self.hparams["lambda_feature"]
-        d_real, d_fake = discriminator_losses(on_real, on_fake, self.gan_loss)
-        losses = {"g_gan": gan, "g_feature": feature, "d_real": d_real, "d_fake": d_fake}
+        losses = self.adversary(condition, image, seen, batch["noise_seed"].tolist())
         self.guard.check(losses, seen, batch["sample_id"])
 
-        (gradient,) = torch.autograd.grad(gan + feature, seen, retain_graph=True)
+        generator_total = torch.stack([loss for name, loss in losses.items() if name.startswith("g_")]).sum()
+        (gradient,) = torch.autograd.grad(generator_total, seen, retain_graph=True)
         optimizer_g.zero_grad()
         self.manual_backward(fake, gradient)
         optimizer_g.step()
         optimizer_d.zero_grad()
-        self.manual_backward((d_real + d_fake) / 2)
+        self.manual_backward((losses["d_real"] + losses["d_fake"]) / 2)
         optimizer_d.step()
         if self.average is not None:
             self.average.update_parameters(_pair(self.generator, self.encoder))
         self.log_dict({f"train/{name}": value.detach() for name, value in losses.items()}, batch_size=len(image))
 
-    def forward(self, condition: Tensor, style: Tensor) -> Tensor:
-        """Paint with fresh noise: condition (B, 3, H, W) and style (B, C, H, W) to an image in [-1, 1]."""
-        noise = None
-        if self.settings.noise_channels:
-            shape = (len(condition), self.settings.noise_channels, *condition.shape[2:])
-            noise = torch.randn(shape, device=condition.device)
-        return cast(Tensor, self.generator(generator_input(condition, style, noise)))
+    def forward(self, condition: Tensor, style: Tensor, noise_seeds: Tensor) -> Tensor:
+        """Paint: condition (B, 3, H, W), style (B, C, H, W) and one seed per image (B,) to images in [-1, 1]."""
+        noise = seeded_noise(noise_seeds.tolist(), self.settings.noise_channels, condition)
+        x = generator_input(condition, style, noise)
+        if self.hparams["channels_last"]:
+            x = x.to(memory_format=torch.channels_last)
+        (paint,) = self._paint
+        if self.settings.stage == 1:
+            return cast(Tensor, paint(x))
+        return cast(Tensor, paint(x, train_trunk=self.current_epoch >= self.hparams["n_epochs_fix_global"]))
 
     def on_train_epoch_end(self) -> None:
         """Move both learning rates on, once per epoch as in the reference."""
@@ -158,9 +242,8 @@ class Pix2PixHDTask(pl.LightningModule):
         module = cast(nn.ModuleDict, self.average.module)
         return module["generator"], module["encoder"]
 
-    @torch.inference_mode()
     def encode_instances(self, image: Tensor, label_map: Tensor) -> Tensor:
-        """Style vector of every instance of one image.
+        """Style vector of every instance of one image, at the size that the encoder was trained on.
 
         Args:
             image: float32 (3, H, W) in [0, 1].
@@ -169,10 +252,17 @@ class Pix2PixHDTask(pl.LightningModule):
         Returns:
             float32 (N, C), N = largest id + 1; row 0 is the background, rows of absent ids are zero.
         """
-        ids = reflect_pad(label_map[None], self.settings.multiple).to(self.device)
-        padded = reflect_pad(image[None], self.settings.multiple).to(self.device) * 2 - 1
-        _, encoder = self.painting_networks()
-        return instance_table(encoder(padded, ids), ids)[0].cpu()
+        encoder = self.painting_networks()[1]
+        return encode_instances(encoder, image, label_map, self.settings.multiple, self.hparams["shrink"])
+
+    def _stored_style(self, batch: dict[str, Any], label_map: Tensor) -> Tensor:
+        """Paint each image's stored table (N, C) over its label map (B, H, W)."""
+        missing = [name for name in batch["sample_id"] if name not in self._styles]
+        if missing:
+            raise ValueError(f"no stored styles for {', '.join(missing)}: call use_styles with every training sample")
+        rows = [self._styles[name] for name in batch["sample_id"]]
+        table = nn.utils.rnn.pad_sequence(rows, batch_first=True).to(label_map.device)
+        return paint_table(table, label_map)
 
     def _learning_rate_factor(self, epoch: int) -> float:
         """Share of the full rate in this epoch, counted from 0 (the reference counts from 1)."""
@@ -185,9 +275,14 @@ def _pair(generator: nn.Module, encoder: nn.Module) -> nn.ModuleDict:
 
 
 def _running_mean(generator: nn.Module, encoder: nn.Module, decay: float) -> AveragedModel:
-    average = AveragedModel(_pair(generator, encoder), multi_avg_fn=get_ema_multi_avg_fn(decay))  # type: ignore[no-untyped-call]  # torch
+    # torch's own function cannot be sent to the new processes of a distributed training.
+    average = AveragedModel(_pair(generator, encoder), multi_avg_fn=partial(_follow, decay))
     average.requires_grad_(False)
     return average
+
+
+def _follow(decay: float, *arguments: Any) -> None:  # noqa: ANN401 (what AveragedModel passes)
+    get_ema_multi_avg_fn(decay)(*arguments)  # type: ignore[no-untyped-call]  # torch
 
 
 def _check_range(name: str, value: float, low: float, high: float | None = None) -> None:

@@ -120,6 +120,23 @@ class StyleBank:
         names = tuple(image.sample_id for image in images)
         return cls(vectors, classes, sources, clusters, np.concatenate(centers), center_classes, names, encoder_hash)
 
+    @property
+    def usable_sources(self) -> NDArray[np.int64]:
+        """Indices into `source_ids` of the images with styles of both classes."""
+        return np.intersect1d(self.sources[self.classes == CELL], self.sources[self.classes == BACKGROUND])
+
+    def source_in_turn(self, index: int, seed: int) -> str:
+        """Style mode of the `index`-th image of a set in which the training images take turns.
+
+        Every stain then comes up equally often; drawn at random, a rare one may be left out of a small set.
+
+        Args:
+            index: number of the image in its set; a pass over the training images follows another, each in its own order.
+            seed: of the orders.
+        """
+        count = len(self.usable_sources)
+        return f"source:{np.random.default_rng([seed, index // count]).permutation(count)[index % count]}"
+
     def clusters_of(self, kind: int) -> NDArray[np.int64]:
         """Rows of `centers` that belong to a class (0 = background, 1 = cell)."""
         return np.flatnonzero(self.center_classes == kind)
@@ -131,9 +148,9 @@ class StyleBank:
             n_ids: largest id + 1.
             seed: of the draw.
             mode: "per_image": all styles are those of one random training image, each cell taking one of its cells,
-                so that stain and background fit. "per_cell": a random cluster centre for every instance (the
-                reference). "cluster:k": every cell takes cell cluster k (S3 Fig. 6) and the background is the mean
-                of the backgrounds those cells came with.
+                so that stain and background fit. "source:k": the same with the k-th of `usable_sources`.
+                "per_cell": a random cluster centre for every instance (the reference). "cluster:k": every cell takes
+                cell cluster k (S3 Fig. 6) and the background is the mean of the backgrounds those cells came with.
 
         Returns:
             float32 (n_ids, C), row 0 = background; no row is left unset.
@@ -143,12 +160,14 @@ class StyleBank:
         """
         rng = np.random.default_rng(seed)
         if mode == "per_image":
-            return self._from_one_image(n_ids, rng)
+            return self._from_one_image(n_ids, rng, int(rng.choice(self.usable_sources)))
+        if mode.startswith("source:"):
+            return self._from_one_image(n_ids, rng, int(self.usable_sources[_number(mode, len(self.usable_sources))]))
         if mode == "per_cell":
             background = rng.choice(self.clusters_of(BACKGROUND), 1)
             cells = rng.choice(self.clusters_of(CELL), n_ids - 1)
             return np.take(self.centers, np.concatenate((background, cells)), axis=0)
-        return self._from_cluster(n_ids, _cluster_number(mode, len(self.clusters_of(CELL))))
+        return self._from_cluster(n_ids, _number(mode, len(self.clusters_of(CELL))))
 
     def save(self, path: str | Path) -> None:
         """Write the bank as one .npz file, atomically."""
@@ -192,10 +211,7 @@ class StyleBank:
             )
         return bank
 
-    def _from_one_image(self, n_ids: int, rng: np.random.Generator) -> NDArray[np.float32]:
-        with_cells = np.unique(self.sources[self.classes == CELL])
-        with_background = np.unique(self.sources[self.classes == BACKGROUND])
-        source = rng.choice(np.intersect1d(with_cells, with_background))
+    def _from_one_image(self, n_ids: int, rng: np.random.Generator, source: int) -> NDArray[np.float32]:
         own = self.sources == source
         background = rng.choice(np.flatnonzero(own & (self.classes == BACKGROUND)), 1)
         cells = rng.choice(np.flatnonzero(own & (self.classes == CELL)), n_ids - 1)
@@ -215,10 +231,12 @@ class StyleBank:
         return table
 
 
-def _cluster_number(mode: str, n_clusters: int) -> int:
+def _number(mode: str, count: int) -> int:
+    """The k of "cluster:k" or "source:k", refused when there are not so many."""
     name, _, number = mode.partition(":")
-    if name != "cluster" or not number.isdecimal():
-        raise ValueError(f"unknown style mode {mode!r}: choose per_image, per_cell or cluster:<number>")
-    if int(number) >= n_clusters:
-        raise ValueError(f"style mode {mode!r}: there are cell clusters 0 to {n_clusters - 1} only")
+    if name not in ("cluster", "source") or not number.isdecimal():
+        raise ValueError(f"unknown style mode {mode!r}: choose per_image, per_cell, cluster:<number> or source:<number>")
+    if int(number) >= count:
+        kind = "cell clusters" if name == "cluster" else "training images"
+        raise ValueError(f"style mode {mode!r}: there are {kind} 0 to {count - 1} only")
     return int(number)

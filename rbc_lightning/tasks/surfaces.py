@@ -1,7 +1,8 @@
-"""What a microscope adds to every image: sensor grain and uneven illumination, measured on real backgrounds.
+"""What lies behind the cells of every image: uneven light, dirt, ghosts out of focus, sensor grain; from real backgrounds.
 
 A generator paints each background in one clean colour. A segmenter trained on such images alone takes the grain of a pale
-smear for cells, so grain and illumination of a real image with a similar background are laid over each painted one.
+smear, its dark corners and its dirt for cells. So the *background plate* of a training image with a similar colour (the
+image without its cells, filled in smoothly) is laid over each painted image, with fresh grain of the same kind.
 """
 
 from __future__ import annotations
@@ -14,35 +15,57 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import binary_erosion, gaussian_filter
+from scipy.ndimage import binary_dilation, binary_erosion, gaussian_filter
 
 from rbc_lightning.errors import InputError
 
 Floats = NDArray[np.float64]
 
-_FINE = 5.0  # pixels: what is finer than this Gaussian is grain, what is coarser is illumination
+_SCALES = (80.0, 20.0, 5.0)  # pixels: what is finer than the last Gaussian is grain; the others fill the place of cells
 _CLEARANCE = 6  # pixels between a cell and the background that is measured
 _MIN_SHARE = 0.03  # of an image that must be such background
 _OUTLIER = 4.0  # robust standard deviations beyond which a pixel is dirt, not grain
-_BRIGHTEST = 0.15  # largest change of level: a parabola fitted to a corner of background must not run away
 _NEAREST = 3  # real images with the most similar background, one of which is taken
 
 
 @dataclass(frozen=True)
+class Surface:
+    """Background of one image; colours in [0, 1].
+
+    Attributes:
+        background: (3,) mean background RGB.
+        covariance: (3, 3) covariance of the grain between channels.
+        correlation: correlation of the grain between neighbouring pixels, in [0, 0.95].
+        light: (3, H, W) the image without cells, grain and dirt.
+        dirt: (3, H, W) what is added to `light` where there is dirt, else 0.
+    """
+
+    background: Floats
+    covariance: Floats
+    correlation: float
+    light: Floats
+    dirt: Floats
+
+
+@dataclass(frozen=True)
 class SurfaceBank:
-    """Grain and illumination of the training images; colours in [0, 1].
+    """Surfaces of the training images; colours in [0, 1].
 
     Attributes:
         background: (N, 3) mean background RGB.
         covariance: (N, 3, 3) covariance of the grain between channels.
-        correlation: (N,) correlation of the grain between neighbouring pixels, in [0, 1).
-        illumination: (N, 3, 5) coefficients of x, y, x^2, y^2, xy per channel, x and y from -1 to 1 across the image.
+        correlation: (N,) correlation of the grain between neighbouring pixels, in [0, 0.95].
+        sizes: int64 (N, 2), height and width of each plate; the arrays below are padded to the largest.
+        light: uint8 (N, 3, H, W), see `Surface`.
+        dirt: int8 (N, 3, H, W), half of 255 times `Surface.dirt`.
     """
 
     background: Floats
     covariance: Floats
     correlation: Floats
-    illumination: Floats
+    sizes: NDArray[np.int64]
+    light: NDArray[np.uint8]
+    dirt: NDArray[np.int8]
 
     @classmethod
     def fit(cls, samples: Iterable[Mapping[str, Any]]) -> SurfaceBank:
@@ -53,34 +76,45 @@ class SurfaceBank:
         """
         measured = [measure_surface(s["image"].numpy(), s["label_map"].numpy()) for s in samples]
         known = [surface for surface in measured if surface is not None]
-        if not known:
-            return cls(np.empty((0, 3)), np.empty((0, 3, 3)), np.empty(0), np.empty((0, 3, 5)))
-        return cls(*(np.stack(part) for part in zip(*known, strict=True)))
+        sizes = np.array([surface.light.shape[1:] for surface in known], dtype=np.int64).reshape(-1, 2)
+        height, width = sizes.max(axis=0) if known else (0, 0)
+        light = np.zeros((len(known), 3, height, width), dtype=np.uint8)
+        dirt = np.zeros((len(known), 3, height, width), dtype=np.int8)
+        for index, surface in enumerate(known):
+            h, w = sizes[index]
+            light[index, :, :h, :w] = np.rint(surface.light * 255)
+            dirt[index, :, :h, :w] = np.rint(np.clip(surface.dirt * 127.5, -127, 127))
+        return cls(
+            np.array([surface.background for surface in known]).reshape(-1, 3),
+            np.array([surface.covariance for surface in known]).reshape(-1, 3, 3),
+            np.array([surface.correlation for surface in known]),
+            sizes,
+            light,
+            dirt,
+        )
 
-    def render(self, background: Floats, height: int, width: int, seed: np.random.SeedSequence) -> Floats:
-        """Draw what is to be added to an image (3, H, W), from a training image with a similar background.
+    def render(self, background: Floats, ground: NDArray[np.bool_], seed: np.random.SeedSequence) -> Floats:
+        """Draw what is to be added to a painted image, from a training image with a similar background.
 
         Args:
             background: (3,) mean background RGB of the painted image, in [0, 1].
-            height: of the image, pixels.
-            width: of the image, pixels.
-            seed: of choice, grain and orientation.
+            ground: (H, W), where there is no cell: dirt lies there only.
+            seed: of choice, position, orientation and grain.
 
         Returns:
             (3, H, W), zeros where the bank is empty.
         """
         if len(self.background) == 0:
-            return np.zeros((3, height, width))
+            return np.zeros((3, *ground.shape))
         rng = np.random.default_rng(seed)
         order = np.argsort(((self.background - background) ** 2).sum(axis=1), kind="stable")
         source = int(rng.choice(order[:_NEAREST]))
-        grain = _correlated_noise(rng, height, width, float(self.correlation[source]))
+        window = _window(rng, tuple(self.sizes[source]), ground.shape)
+        light = self.light[source][window] / 255 - self.background[source][:, None, None]
+        dirt = self.dirt[source][window] / 127.5 * ground
         root = np.linalg.cholesky(self.covariance[source] + 1e-12 * np.eye(3))
-        # A field of view may lie either way round: mirror the illumination at random.
-        mirror = rng.choice([-1.0, 1.0], 2)
-        light = np.tensordot(self.illumination[source], _basis(height, width, *mirror), axes=(1, 0))
-        light = np.clip(light, -_BRIGHTEST, _BRIGHTEST)
-        return np.asarray(np.tensordot(root, grain, axes=(1, 0)) + light)
+        grain = _correlated_noise(rng, ground.shape[0], ground.shape[1], float(self.correlation[source]))
+        return np.asarray(light + dirt + np.tensordot(root, grain, axes=(1, 0)))
 
     def save(self, path: Path) -> None:
         """Write the bank as one .npz file, atomically."""
@@ -102,27 +136,55 @@ class SurfaceBank:
             raise InputError(f"{path} holds no surfaces ({error}); make the translator again with stage=translator") from error
 
 
-def measure_surface(image: Floats, label_map: NDArray[np.integer]) -> tuple[Floats, Floats, Floats, Floats] | None:
-    """Background colour, grain covariance, grain correlation and illumination of one image; None for too little background.
+def measure_surface(image: Floats, label_map: NDArray[np.integer]) -> Surface | None:
+    """Take the cells out of one image; None where there is too little background.
 
     Args:
         image: (3, H, W) in [0, 1].
         label_map: (H, W), 0 = background.
     """
     clear = binary_erosion(label_map == 0, iterations=_CLEARANCE, border_value=1)
-    smooth = np.stack([gaussian_filter(channel.astype(np.float64), _FINE) for channel in image])
-    residual = image - smooth
-    spread = 1.4826 * np.median(np.abs(residual[:, clear]), axis=1) if clear.any() else np.zeros(3)
-    clear &= (np.abs(residual) <= _OUTLIER * spread[:, None, None]).all(axis=0)
     if clear.mean() < _MIN_SHARE:
         return None
-    grain = residual[:, clear]
-    covariance = np.cov(grain)
-    background = smooth[:, clear].mean(axis=1)
-    basis = _basis(*label_map.shape)[:, clear]
-    design = np.vstack([np.ones(basis.shape[1]), basis]).T
-    coefficients = np.linalg.lstsq(design, smooth[:, clear].T, rcond=None)[0]
-    return background, covariance, np.asarray(_neighbor_correlation(residual, clear)), coefficients[1:].T
+    light = _fill(image.astype(np.float64), clear)
+    residual = image - light
+    spread = 1.4826 * np.median(np.abs(residual[:, clear]), axis=1)
+    dirty = clear & (np.abs(residual) > _OUTLIER * spread[:, None, None]).any(axis=0)
+    clean = clear & ~dirty
+    if clean.mean() < _MIN_SHARE:
+        return None
+    # Dirt fades out over its rim: its own border pixels are below the threshold.
+    around = gaussian_filter(binary_dilation(dirty, iterations=2).astype(np.float64), 1.0) * clear
+    return Surface(
+        background=light[:, clean].mean(axis=1),
+        covariance=np.cov(residual[:, clean]),
+        correlation=_neighbor_correlation(residual, clean),
+        light=np.clip(light, 0, 1),
+        dirt=residual * around,
+    )
+
+
+def _fill(image: Floats, clear: NDArray[np.bool_]) -> Floats:
+    """Smooth the clear part of an image (3, H, W) and continue it under the rest, from coarse to fine."""
+    filled = np.broadcast_to(image[:, clear].mean(axis=1)[:, None, None], image.shape)
+    for scale in _SCALES:
+        weight = gaussian_filter(clear.astype(np.float64), scale)
+        smooth = np.stack([gaussian_filter(channel * clear, scale) for channel in image]) / np.maximum(weight, 1e-6)
+        # Where little is known at this scale the coarser one stays.
+        trust = np.clip(weight / 0.5, 0, 1)
+        filled = trust * smooth + (1 - trust) * filled
+    return np.asarray(filled)
+
+
+def _window(rng: np.random.Generator, have: tuple[int, ...], want: tuple[int, ...]) -> tuple[Any, ...]:
+    """Index of a random window of a plate, flipped at random, mirrored where the plate is too small."""
+    axes = []
+    for size, length in zip(have, want, strict=True):
+        index = np.arange(length) + int(rng.integers(max(size - length, 0) + 1))
+        index = np.abs((index + size - 1) % max(2 * (size - 1), 1) - (size - 1))
+        # A field of view may lie either way round.
+        axes.append(index[::-1] if rng.random() < 0.5 else index)
+    return (slice(None), axes[0][:, None], axes[1])
 
 
 def _neighbor_correlation(residual: Floats, clear: NDArray[np.bool_]) -> float:
@@ -146,9 +208,3 @@ def _correlated_noise(rng: np.random.Generator, height: int, width: int, correla
     width_of_blur = 0.5 / np.sqrt(-np.log(correlation))
     blurred = np.stack([gaussian_filter(channel, width_of_blur, mode="wrap") for channel in noise])
     return np.asarray(blurred / blurred.std())
-
-
-def _basis(height: int, width: int, mirror_y: float = 1.0, mirror_x: float = 1.0) -> Floats:
-    """(5, H, W): x, y, x^2, y^2, xy over the image, each from -1 to 1 before squaring."""
-    y, x = np.meshgrid(mirror_y * np.linspace(-1, 1, height), mirror_x * np.linspace(-1, 1, width), indexing="ij")
-    return np.stack([x, y, x**2, y**2, x * y])

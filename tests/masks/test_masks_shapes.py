@@ -158,3 +158,12 @@ def test_one_pixel_is_a_shape():
     bank = ShapeBank.from_label_maps([label_map])
     assert bank.mask(0).tolist() == [[True]]
     assert draw(bank, 0, 0.8 * np.eye(2)).sum() == 1
+
+
+def test_free_standing_cells_only_on_request():
+    label_map = np.zeros((40, 60), dtype=np.int32)
+    label_map[5:15, 5:15], label_map[5:15, 16:26] = 1, 2  # one pixel apart
+    label_map[5:15, 40:50] = 3
+    label_map[25:35, 5:15], label_map[25:35, 17:27] = 4, 5  # two pixels apart
+    assert len(ShapeBank.from_label_maps([label_map])) == 5
+    assert len(ShapeBank.from_label_maps([label_map], free_standing=True)) == 3

@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from rbc_lightning.nets.modulation import ColourEncoder, ModulatedGenerator
+from rbc_lightning.nets.modulated_generators import ModulatedGenerator
+from rbc_lightning.nets.modulation import ColourEncoder
 from rbc_lightning.nets.pix2pixhd import GlobalGenerator, InstanceEncoder, init_conv_weights
 from rbc_lightning.nets.style_networks import PaintingSettings
 

@@ -8,6 +8,7 @@ from rbc_lightning.ops.gan_losses import (
     discriminator_losses,
     feature_matching_loss,
     generator_loss,
+    perceptual_loss,
 )
 
 
@@ -66,3 +67,37 @@ def test_unknown_form_is_refused():
     assert check_gan_loss("hinge") == "hinge"
     with pytest.raises(ValueError, match="unknown gan_loss 'wgan': choose one of lsgan, log, hinge"):
         check_gan_loss("wgan")
+
+
+def _maps(*values, **kwargs):
+    return [torch.tensor(value, **kwargs).reshape(1, 1, 1, -1) for value in values]
+
+
+def test_perceptual_loss_by_hand():
+    real = _maps([0.0, 0.0], [1.0, 1.0], [2.0], [0.0], [-1.0, 0.0])
+    fake = _maps([1.0, 3.0], [1.0, 0.0], [6.0], [-2.0], [0.0, 0.5])
+    # mean differences 2, 0.5, 4, 2, 0.75
+    expected = 2 / 32 + 0.5 / 16 + 4 / 8 + 2 / 4 + 0.75
+    loss = perceptual_loss(real, fake)
+    assert loss.item() == pytest.approx(expected)
+    assert loss.shape == ()
+    half = perceptual_loss([x.bfloat16() for x in real], [x.bfloat16() for x in fake])
+    assert half.dtype == torch.float32
+    assert half.item() == pytest.approx(expected)
+
+
+def test_perceptual_loss_moves_the_generated_side_only():
+    real = _maps(*[[1.0, 2.0]] * 5, requires_grad=True)
+    leaves = [torch.full((1, 1, 1, 2), 3.0, requires_grad=True) for _ in range(5)]
+    perceptual_loss(real, leaves).backward()
+    # half of the weight: a mean over two
+    assert [leaf.grad.flatten().tolist() for leaf in leaves] == [[w / 2] * 2 for w in (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1)]
+    with pytest.raises(RuntimeError, match="does not require grad"):
+        perceptual_loss(real, [leaf.detach() for leaf in leaves]).backward()
+
+
+def test_perceptual_loss_wants_five_maps_of_equal_shapes():
+    with pytest.raises(ValueError, match=r"expected 5 feature maps of equal shapes, got \[\(1, 1, 1, 1\)\]"):
+        perceptual_loss(_maps([1.0]), _maps([1.0]))
+    with pytest.raises(ValueError, match="of equal shapes"):
+        perceptual_loss(_maps(*[[1.0]] * 5), _maps(*[[1.0, 2.0]] * 5))

@@ -55,10 +55,67 @@ def test_instance_mean_equals_the_loop(seed, batch, channels, n_ids):
 
 
 def test_instance_mean_is_exact_over_a_large_background():
-    features = torch.full((1, 1, 640, 1024), 0.1) + torch.rand(1, 1, 640, 1024) * 1e-3
+    generator = torch.Generator().manual_seed(0)
+    features = 0.1 + torch.rand(1, 3, 640, 1024, generator=generator) * torch.tensor([1e-3, 1.0, 1e3]).view(1, 3, 1, 1)
     label_map = torch.zeros(1, 640, 1024, dtype=torch.int64)
-    expected = features.double().mean()
-    assert abs(instance_mean(features, label_map)[0, 0, 0, 0].double() - expected) < 1e-7
+    label_map[:, 300:323, 500:523] = 7  # absent ids in between
+    ground = label_map[0] == 0
+    for pool in (instance_mean, pool_instances):
+        pooled = pool(features, label_map)
+        expected = features[0, :, ground].double().mean(dim=1)
+        torch.testing.assert_close(pooled[0, :, 0, 0].double(), expected, rtol=1e-7, atol=0)
+        torch.testing.assert_close(pooled, instance_mean_loop(features, label_map), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("ids", [torch.uint8, torch.int16, torch.int32, torch.int64])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_instance_mean_of_every_dtype_and_memory_order(dtype, ids):
+    generator = torch.Generator().manual_seed(1)
+    features = torch.randn(3, 2, 12, 10, generator=generator).to(dtype).contiguous(memory_format=torch.channels_last)
+    label_map = torch.randint(0, 9, (3, 10, 12), generator=generator).to(ids).transpose(1, 2)
+    assert not label_map.is_contiguous()
+    result = torch.float64 if dtype == torch.float64 else torch.float32
+    expected = instance_mean_loop(features.double(), label_map.long()).to(result)
+    for pool in (instance_mean, pool_instances):
+        pooled = pool(features, label_map)
+        assert pooled.dtype == result
+        torch.testing.assert_close(pooled, expected)
+
+
+def test_instance_mean_differentiates_twice_and_under_autocast():
+    generator = torch.Generator().manual_seed(2)
+    label_map = torch.randint(0, 4, (2, 4, 5), generator=generator) * 2
+    features = torch.randn(2, 2, 4, 5, generator=generator, dtype=torch.float64, requires_grad=True)
+    for pool in (instance_mean, pool_instances):
+        assert torch.autograd.gradcheck(pool, (features, label_map))
+        assert torch.autograd.gradgradcheck(pool, (features, label_map))
+    rounded = features.detach().bfloat16().requires_grad_()
+    with torch.autocast("cpu", torch.bfloat16):
+        instance_mean(rounded, label_map).square().sum().backward()
+    assert rounded.grad.dtype == torch.bfloat16
+    expected = 2 * instance_mean_loop(rounded.detach().double(), label_map)
+    torch.testing.assert_close(rounded.grad.double(), expected, rtol=1e-2, atol=1e-2)
+
+
+@pytest.mark.slow  # importing the compiler takes seconds
+def test_instance_mean_is_a_sound_operator_for_the_compiler():
+    features = torch.randn(2, 3, 6, 7, requires_grad=True)
+    label_map = torch.randint(0, 5, (2, 6, 7))
+    for ids in (label_map, label_map.int()):
+        torch.library.opcheck(torch.ops.rbc_lightning.instance_mean, (features, ids))
+    # As one node of the graph, without a break; "aot_eager" traces forward and backward and compiles nothing.
+    compiled = torch.compile(lambda x: instance_mean(2 * x, label_map) + 1, fullgraph=True, backend="aot_eager")
+    pooled = compiled(features)
+    torch.testing.assert_close(pooled, 2 * instance_mean_loop(features.detach(), label_map) + 1)
+    weights = torch.randn_like(pooled)
+    (gradient,) = torch.autograd.grad(pooled, features, weights)
+    torch.testing.assert_close(gradient, 2 * instance_mean_loop(weights, label_map))
+
+
+def test_general_and_cpu_kernel_agree():
+    features, label_map = torch.randn(2, 3, 9, 8), torch.randint(0, 6, (2, 9, 8))
+    general = paint_table(instance_table(features, label_map), label_map)
+    torch.testing.assert_close(instance_mean(features, label_map), general, rtol=1e-6, atol=1e-7)
 
 
 def test_gradient_of_the_mean_is_the_mean_of_the_gradient():

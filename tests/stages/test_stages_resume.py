@@ -7,6 +7,7 @@ import torch
 
 from rbc_lightning.app import run
 from rbc_lightning.callbacks import LossGuard, SeedEachEpoch
+from rbc_lightning.errors import TrainingStopped
 from rbc_lightning.stages import synthesize
 from rbc_lightning.tasks.pix2pixhd import Pix2PixHDTask
 from rbc_lightning.tasks.segmentation import SegmentationTask
@@ -36,6 +37,36 @@ def weights(path):
     return content.get("state_dict") or {**content["generator"], **content["encoder"]}
 
 
+TWO_STAGES = (
+    "stage=translator",
+    "translator.stages=2",
+    "translator.quality.enabled=false",
+    "translator.task.ema_decay=0.9",
+    "translator.task.pool_size=3",
+    "translator.task.diff_augment='color,translation,cutout'",
+)
+
+
+@pytest.fixture(scope="module")
+def undisturbed_translator(tmp_path_factory, compose_tiny):
+    return run(compose_tiny(tmp_path_factory.mktemp("undisturbed"), *TWO_STAGES))
+
+
+def assert_same(first, second):
+    if isinstance(first, dict):
+        assert first.keys() == second.keys()
+        for key, value in first.items():
+            assert_same(value, second[key])
+    elif isinstance(first, list | tuple):
+        assert len(first) == len(second)
+        for ours, theirs in zip(first, second, strict=True):
+            assert_same(ours, theirs)
+    elif isinstance(first, torch.Tensor):
+        assert torch.equal(first, second)
+    else:
+        assert first == second
+
+
 def assert_equal_weights(first, second):
     ours, theirs = weights(first), weights(second)
     assert ours.keys() == theirs.keys()
@@ -57,14 +88,28 @@ def test_a_segmenter_stopped_in_its_second_epoch_ends_as_an_undisturbed_one(tmp_
     assert resumed.metrics["test/dice"] == undisturbed.metrics["test/dice"]
 
 
-def test_a_translator_stopped_in_its_second_epoch_ends_as_an_undisturbed_one(tmp_path, compose_tiny, monkeypatch):
-    undisturbed = run(compose_tiny(tmp_path / "a", "stage=translator"))
+# Five smears, one of them for validation: an epoch has four steps; two epochs of stage 1, then two of stage 2.
+@pytest.mark.parametrize(("step", "stage"), [(6, 1), (10, 2), (14, 2)])
+def test_a_translator_stopped_in_either_stage_ends_as_an_undisturbed_one(
+    tmp_path, compose_tiny, monkeypatch, undisturbed_translator, step, stage
+):
+    """With everything that has a state: two optimisers, schedules, running means, image pool, augmentation."""
     with monkeypatch.context() as patch:
-        die_at(Pix2PixHDTask, patch, 6)
+        die_at(Pix2PixHDTask, patch, step)
         with pytest.raises(Killed):
-            run(compose_tiny(tmp_path / "b", "stage=translator"))
-    resumed = run(compose_tiny(tmp_path / "b", "stage=translator"))
-    assert_equal_weights(*(result.directory / "generator.pt" for result in (undisturbed, resumed)))
+            run(compose_tiny(tmp_path, *TWO_STAGES))
+    assert len(list((tmp_path / "artifacts").glob("gan_stage2/*"))) == (stage == 2) * 2  # directory and lock
+    resumed = run(compose_tiny(tmp_path, *TWO_STAGES))
+    assert_equal_weights(*(directory / "generator.pt" for directory in (undisturbed_translator.directory, resumed.directory)))
+    last = [
+        sorted(d.parents[1].glob("gan_stage2/*/checkpoints/last.ckpt"))
+        for d in (undisturbed_translator.directory, resumed.directory)
+    ]
+    ours, theirs = (torch.load(path, weights_only=True) for (path,) in last)
+    assert_same(ours["optimizer_states"], theirs["optimizer_states"])
+    assert_same(ours["lr_schedulers"], theirs["lr_schedulers"])
+    assert_same(ours["state_dict"], theirs["state_dict"])  # running means and the pool among them
+    assert any("pool" in name for name in ours["state_dict"])
 
 
 def test_a_killed_synthesis_goes_on_and_ends_byte_for_byte_the_same(tmp_path, compose_tiny, monkeypatch):
@@ -94,6 +139,7 @@ def test_a_killed_synthesis_goes_on_and_ends_byte_for_byte_the_same(tmp_path, co
 def test_epochs_start_from_seed_and_number():
     class Trainer:
         current_epoch = 3
+        global_rank = 0
 
     def draw(seed, epoch):
         trainer = Trainer()
@@ -109,6 +155,6 @@ def test_a_loss_that_is_not_finite_names_the_batch():
     class Trainer:
         global_step = 17
 
-    with pytest.raises(FloatingPointError, match=r"loss is nan at step 17 on samples a, b; expected a finite number"):
+    with pytest.raises(TrainingStopped, match=r"loss is nan at step 17 on samples a, b; expected a finite number"):
         LossGuard().on_train_batch_end(Trainer(), None, torch.tensor(float("nan")), {"sample_id": ["a", "b"]}, 0)
     LossGuard().on_train_batch_end(Trainer(), None, torch.tensor(0.5), {"sample_id": ["a"]}, 0)

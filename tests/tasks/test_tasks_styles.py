@@ -101,7 +101,7 @@ def test_hash_depends_on_every_weight():
 def test_bad_input_is_refused(tmp_path):
     images = make_images()
     bank = StyleBank.cluster(images, "hash")
-    with pytest.raises(ValueError, match="unknown style mode 'random': choose per_image, per_cell or cluster"):
+    with pytest.raises(ValueError, match="unknown style mode 'random': choose per_image, per_cell, cluster"):
         bank.sample(3, 0, "random")
     with pytest.raises(ValueError, match="there are cell clusters 0 to 9 only"):
         bank.sample(3, 0, "cluster:10")
@@ -117,3 +117,16 @@ def test_bad_input_is_refused(tmp_path):
     np.savez(tmp_path / "other.npz", a=np.zeros(3))
     with pytest.raises(ValueError, match=r"other\.npz is no style file"):
         StyleBank.load(tmp_path / "other.npz")
+
+
+def test_training_images_take_turns():
+    images = [ImageStyles(f"s{i}", np.full((3, 2), i, dtype=np.float32), np.array([50, 9, 9])) for i in range(4)]
+    bank = StyleBank.cluster(images, "hash", n_clusters=1)
+    modes = [bank.source_in_turn(index, seed=0) for index in range(12)]
+    passes = [modes[start : start + 4] for start in (0, 4, 8)]
+    assert all(sorted(one) == [f"source:{i}" for i in range(4)] for one in passes)
+    assert len({tuple(one) for one in passes}) > 1
+    assert modes != [bank.source_in_turn(index, seed=1) for index in range(12)]
+    assert (bank.sample(5, 0, "source:2") == 2).all()
+    with pytest.raises(ValueError, match="style mode 'source:4': there are training images 0 to 3 only"):
+        bank.sample(5, 0, "source:4")

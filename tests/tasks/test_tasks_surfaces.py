@@ -21,35 +21,64 @@ def field(level=0.8, grain=0.02, blur=0.0, slope=0.0, seed=0, size=160):
     return image, label_map
 
 
+def ground(height, width):
+    return np.ones((height, width), dtype=bool)
+
+
 def sample_of(**kwargs):
     image, label_map = field(**kwargs)
     return {"image": torch.from_numpy(image).float(), "label_map": torch.from_numpy(label_map)}
 
 
 def test_level_grain_and_illumination_are_measured_off_the_cells():
-    background, covariance, _, illumination = measure_surface(*field(grain=0.02, slope=0.05))
-    np.testing.assert_allclose(background, 0.8, atol=0.005)
+    surface = measure_surface(*field(grain=0.02, slope=0.05))
+    np.testing.assert_allclose(surface.background, 0.8, atol=0.005)
     # The finest part of white noise: what a Gaussian of 5 pixels leaves is nearly all of it.
-    np.testing.assert_allclose(np.sqrt(np.diag(covariance)), 0.02, rtol=0.05)
-    assert abs(covariance[0, 1]) < 0.1 * covariance[0, 0]
-    np.testing.assert_allclose(illumination[:, 0], 0.05, atol=0.006)
-    np.testing.assert_allclose(illumination[:, 1], 0.0, atol=0.006)
+    np.testing.assert_allclose(np.sqrt(np.diag(surface.covariance)), 0.02, rtol=0.05)
+    assert abs(surface.covariance[0, 1]) < 0.1 * surface.covariance[0, 0]
+    ramp = 0.8 + 0.05 * np.linspace(-1, 1, 160)
+    # Inside the image the smooth field is the ramp itself; a Gaussian bends it at the border.
+    np.testing.assert_allclose(surface.light[:, 60:150, 10:150].mean(axis=1), np.tile(ramp[10:150], (3, 1)), atol=0.004)
+
+
+def test_the_place_of_a_cell_is_filled_with_its_surroundings():
+    surface = measure_surface(*field(grain=0.0, slope=0.0))
+    np.testing.assert_allclose(surface.light, 0.8, atol=1e-6)
+    assert not surface.dirt.any()
 
 
 @pytest.mark.parametrize(("blur", "expected"), [(0.0, 0.0), (0.7, np.exp(-1 / (4 * 0.49)))])
 def test_the_correlation_of_neighbours_is_measured_and_drawn(blur, expected):
     # Removing what is coarser than 5 pixels lowers the correlation a little.
-    assert measure_surface(*field(blur=blur))[2] == pytest.approx(expected, abs=0.06)
-    drawn = SurfaceBank.fit([sample_of(blur=blur)]).render(np.full(3, 0.8), 200, 200, np.random.SeedSequence(0))
+    assert measure_surface(*field(blur=blur)).correlation == pytest.approx(expected, abs=0.06)
+    drawn = SurfaceBank.fit([sample_of(blur=blur)]).render(np.full(3, 0.8), ground(200, 200), np.random.SeedSequence(0))
     neighbours = np.corrcoef(drawn[0, 1:].ravel(), drawn[0, :-1].ravel())[0, 1]
     assert neighbours == pytest.approx(expected, abs=0.08)
     assert drawn.std() == pytest.approx(0.02, rel=0.12)
 
 
-def test_dirt_does_not_count_as_grain():
-    image, label_map = field()
+def test_dirt_does_not_count_as_grain_and_comes_again_on_the_ground_only():
+    image, label_map = field(grain=0.005)
     image[:, 100:104, 100:104] -= 0.4
-    np.testing.assert_allclose(np.sqrt(np.diag(measure_surface(image, label_map)[1])), 0.02, rtol=0.05)
+    surface = measure_surface(image, label_map)
+    np.testing.assert_allclose(np.sqrt(np.diag(surface.covariance)), 0.005, rtol=0.1)
+    assert surface.dirt[:, 100:104, 100:104].max() < -0.3
+    clean = np.ones((160, 160), dtype=bool)
+    clean[90:114, 90:114] = False
+    assert np.abs(surface.dirt[:, clean]).max() < 0.05
+    bank = SurfaceBank.fit([{"image": torch.from_numpy(image).float(), "label_map": torch.from_numpy(label_map)}])
+    drawn = bank.render(np.full(3, 0.8), ground(160, 160), np.random.SeedSequence(0))
+    # Somewhere, since the plate lies either way round: a dark patch of about the same size.
+    assert 9 <= (drawn[0] < -0.3).sum() <= 36
+    covered = bank.render(np.full(3, 0.8), ~ground(160, 160), np.random.SeedSequence(0))
+    assert covered.min() > -0.1
+
+
+def test_a_plate_smaller_than_the_image_is_continued_by_mirroring():
+    bank = SurfaceBank.fit([sample_of(grain=0.0, slope=0.1)])
+    drawn = bank.render(np.full(3, 0.8), ground(160, 400), np.random.SeedSequence(1))[0, 80]
+    assert np.abs(np.diff(drawn)).max() < 0.01  # no jump where it turns
+    assert drawn.max() - drawn.min() > 0.15
 
 
 def test_the_surface_comes_from_an_image_with_a_similar_background():
@@ -57,13 +86,13 @@ def test_the_surface_comes_from_an_image_with_a_similar_background():
     gray = [sample_of(level=0.5, grain=0.05, seed=i) for i in range(3)]
     bank = SurfaceBank.fit([*pale, *gray])
     seeds = [np.random.SeedSequence(i) for i in range(5)]
-    assert max(bank.render(np.full(3, 0.88), 40, 40, seed).std() for seed in seeds) < 0.005
-    assert min(bank.render(np.full(3, 0.55), 40, 40, seed).std() for seed in seeds) > 0.03
+    assert max(bank.render(np.full(3, 0.88), ground(40, 40), seed).std() for seed in seeds) < 0.005
+    assert min(bank.render(np.full(3, 0.55), ground(40, 40), seed).std() for seed in seeds) > 0.03
 
 
 def test_the_same_seed_draws_the_same_surface():
     bank = SurfaceBank.fit([sample_of()])
-    first, again, other = (bank.render(np.full(3, 0.8), 30, 50, np.random.SeedSequence(s)) for s in (0, 0, 1))
+    first, again, other = (bank.render(np.full(3, 0.8), ground(30, 50), np.random.SeedSequence(s)) for s in (0, 0, 1))
     np.testing.assert_array_equal(first, again)
     assert first.shape == (3, 30, 50)
     assert not np.array_equal(first, other)
@@ -73,7 +102,7 @@ def test_images_without_background_give_no_surface():
     full = {"image": torch.rand(3, 64, 64), "label_map": torch.ones(64, 64, dtype=torch.int64)}
     bank = SurfaceBank.fit([full])
     assert len(bank.background) == 0
-    assert not bank.render(np.zeros(3), 8, 8, np.random.SeedSequence(0)).any()
+    assert not bank.render(np.zeros(3), ground(8, 8), np.random.SeedSequence(0)).any()
 
 
 def test_a_bank_survives_the_round_trip_and_other_files_are_refused(tmp_path):

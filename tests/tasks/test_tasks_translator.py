@@ -1,8 +1,13 @@
+import re
+
 import numpy as np
 import pytest
 import torch
 
+from rbc_lightning.errors import InputError
 from rbc_lightning.nets.style_networks import PaintingSettings
+from rbc_lightning.tasks import tiling
+from rbc_lightning.tasks import translator as module
 from rbc_lightning.tasks.conditioning import reflect_pad
 from rbc_lightning.tasks.instance_styles import ImageStyles, weights_hash
 from rbc_lightning.tasks.styles import StyleBank
@@ -11,9 +16,9 @@ from rbc_lightning.tasks.translator import Translator
 SIZES = {"base_channels": 4, "n_downsample": 2, "n_blocks": 1, "encoder_channels": 4, "encoder_downsample": 3}
 
 
-def make_translator(style="modulated"):
+def make_translator(style="modulated", stage=1):
     torch.manual_seed(0)
-    settings = PaintingSettings(style=style, **SIZES)
+    settings = PaintingSettings(style=style, stage=stage, **SIZES)
     generator, encoder = settings.build_generator(), settings.build_encoder()
     rng = np.random.default_rng(0)
     images = [
@@ -114,3 +119,70 @@ def test_reflect_pad_by_hand_for_ids_and_beyond_the_image():
     assert reflect_pad(image, 1) is image
     expected = torch.nn.functional.pad(image[None], (0, 1, 0, 2), mode="reflect")[0]
     assert torch.equal(reflect_pad(image, 5), expected)
+
+
+@pytest.mark.parametrize("stage", [1, 2])
+@pytest.mark.parametrize("style", ["modulated", "concat"])
+def test_a_seed_means_the_same_image_for_every_tile(style, stage, label_map):
+    translator = make_translator(style, stage)
+    ids = torch.from_numpy(np.stack([label_map, label_map[::-1]])).long()
+    whole = translator.paint_batch(ids, [3, 4], tile=None)
+    for tile in (32, "auto"):
+        torch.testing.assert_close(translator.paint_batch(ids, [3, 4], tile=tile), whole, rtol=0, atol=1e-5)
+    # A rounding error may tip a pixel over to the next of 256 levels.
+    painted = [translator.paint(ids[0].numpy(), 3, tile=tile).astype(int) for tile in (None, 32)]
+    assert np.abs(painted[0] - painted[1]).max() <= 1
+
+
+def test_auto_paints_in_tiles_where_memory_is_short(label_map, monkeypatch):
+    translator, tiles = make_translator(), []
+    spied = module.paint_tiled
+    monkeypatch.setattr(module, "paint_tiled", lambda *arguments: tiles.append(arguments[2]) or spied(*arguments))
+    whole = translator.paint(label_map, 0)
+    assert tiles == []
+    monkeypatch.setattr(tiling, "_CPU_BUDGET", 1000)
+    monkeypatch.setattr(tiling, "_SMALLEST", 16)
+    assert np.abs(translator.paint(label_map, 0).astype(int) - whole).max() <= 1
+    assert tiles == [16]
+
+
+@pytest.mark.parametrize("tile", [0, -8, 1.5, "large"])
+def test_bad_tiles_are_refused(label_map, tile):
+    with pytest.raises(ValueError, match=f"tile must be a number of pixels, \"auto\" or None, got '?{tile}'?"):
+        make_translator().paint(label_map, 0, tile=tile)
+
+
+def test_weights_of_another_shape_are_named_tensor_by_tensor(tmp_path):
+    translator = make_translator()
+    translator.save(tmp_path)
+    path = tmp_path / "generator.pt"
+    content = torch.load(path, weights_only=True)
+    good = dict(content["generator"])
+    bias, weight = good.pop("to_image.bias"), good["stem.weight"]
+    torch.save(content | {"generator": good | {"stem.weight": weight[:, :-1], "extra": bias}}, path)
+    expected = (
+        f"does not fit the settings it was stored with, in 3 tensors: generator.stem.weight expected {tuple(weight.shape)}, "
+        f"got {tuple(weight[:, :-1].shape)}; generator.to_image.bias expected (3,), got none; generator.extra expected none, "
+        "got (3,). Make the translator again"
+    )
+    with pytest.raises(InputError, match=re.escape(expected)) as error:
+        Translator.load(tmp_path)
+    assert "\n" not in str(error.value)
+    torch.save(content | {"encoder": make_translator("concat").encoder.state_dict()}, path)
+    with pytest.raises(InputError, match=r"tensors: encoder\.model\.0\.weight expected"):
+        Translator.load(tmp_path)
+
+
+def test_files_that_hold_no_translator_are_refused(tmp_path):
+    make_translator().save(tmp_path)
+    path = tmp_path / "generator.pt"
+    content = torch.load(path, weights_only=True)
+    torch.save(content | {"settings": content["settings"] | {"stage": 3}}, path)
+    with pytest.raises(InputError, match=r"holds other settings \(stage must be 1 or 2, got 3\): make the translator again"):
+        Translator.load(tmp_path)
+    torch.save({"settings": 1}, path)
+    with pytest.raises(InputError, match=r"holds no encoder, generator, style_mode: make the translator again"):
+        Translator.load(tmp_path)
+    path.write_bytes(b"no tensors")
+    with pytest.raises(InputError, match=r"generator\.pt cannot be read \(.*\): make the translator again"):
+        Translator.load(tmp_path)

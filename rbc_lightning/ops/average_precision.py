@@ -1,0 +1,135 @@
+"""Average precision of boxes as PASCAL VOC counts it, for images with any number of cells."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, get_args
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+
+Interpolation = Literal["area", "11-point"]
+Boxes = Mapping[str, Any]
+Floats = NDArray[np.float64]
+
+
+def average_precision(
+    predictions: Sequence[Boxes],
+    targets: Sequence[Boxes],
+    iou_threshold: float = 0.5,
+    interpolation: Interpolation = "area",
+) -> float:
+    """Average precision of one class, the detections of all images ranked together (Everingham et al. 2010).
+
+    A detection is compared with the one target of its image that it overlaps most and is right if their IoU exceeds
+    the threshold and no detection of a higher score took that target; a second hit is a false alarm. Precision and recall
+    are read where the score changes, so that detections of equal score count as one step, whatever their order.
+    There is no limit to the number of boxes.
+
+    Args:
+        predictions: one per image: `boxes` (N, 4) as (x1, y1, x2, y2), x2 and y2 exclusive, in pixels, and `scores` (N,);
+            arrays or tensors.
+        targets: one per image: `boxes` (M, 4).
+        iou_threshold: an IoU above it, not equal to it, is a hit (VOC).
+        interpolation: "area" under the envelope of the precision-recall curve (VOC 2010 on), or the "11-point" mean
+            of that envelope at recalls 0, 0.1, ..., 1 (VOC before 2010).
+
+    Returns:
+        Average precision in [0, 1]; without any target 1.0 if nothing was detected either, else 0.0.
+
+    Raises:
+        ValueError: the lists differ in length, boxes or scores have another shape, a score or box is not finite, or an
+            option is out of its range.
+    """
+    if len(predictions) != len(targets):
+        raise ValueError(f"expected one entry per image in both lists, got {len(predictions)} and {len(targets)}")
+    if not 0 <= iou_threshold < 1:
+        raise ValueError(f"iou_threshold must lie in [0, 1), got {iou_threshold}")
+    if interpolation not in get_args(Interpolation):
+        raise ValueError(f"interpolation must be one of {', '.join(get_args(Interpolation))}, got {interpolation!r}")
+    scores, hits = [np.zeros(0)], [np.zeros(0, dtype=np.bool_)]
+    n_targets = 0
+    for predicted, target in zip(predictions, targets, strict=True):
+        boxes, of_boxes, true = _boxes(predicted), _scores(predicted), _boxes(target)
+        n_targets += len(true)
+        scores.append(of_boxes)
+        hits.append(_first_hits(boxes, of_boxes, true, iou_threshold))
+    found = np.concatenate(scores)
+    if n_targets == 0:
+        return 0.0 if len(found) else 1.0
+    recalled, precision = _curve(found, np.concatenate(hits))
+    envelope = np.maximum.accumulate(precision[::-1])[::-1]
+    if interpolation == "area":
+        return float(np.diff(recalled, prepend=0) @ envelope / n_targets)
+    # Whole numbers: 3 of 10 is a recall of 0.3 exactly, which no floating-point comparison would grant.
+    reached = [envelope[recalled * 10 >= tenth * n_targets] for tenth in range(11)]
+    return float(np.mean([values.max(initial=0.0) for values in reached]))
+
+
+def box_iou(first: Floats, second: Floats) -> Floats:
+    """IoU of all pairs of boxes.
+
+    Args:
+        first: (N, 4) as (x1, y1, x2, y2), x2 and y2 exclusive.
+        second: (M, 4).
+
+    Returns:
+        float64 (N, M); 0 where both boxes are empty.
+    """
+    sides = np.minimum(first[:, None, 2:], second[None, :, 2:]) - np.maximum(first[:, None, :2], second[None, :, :2])
+    both = np.prod(np.clip(sides, 0, None), axis=2)
+    areas = [np.prod(np.clip(boxes[:, 2:] - boxes[:, :2], 0, None), axis=1) for boxes in (first, second)]
+    union = areas[0][:, None] + areas[1][None, :] - both
+    return np.asarray(np.divide(both, union, out=np.zeros_like(both), where=union > 0))
+
+
+def _first_hits(boxes: Floats, scores: Floats, targets: Floats, iou_threshold: float) -> NDArray[np.bool_]:
+    """Which detections are right, in their own order."""
+    hits = np.zeros(len(boxes), dtype=np.bool_)
+    if not len(boxes) or not len(targets):
+        return hits
+    iou = box_iou(boxes, targets)
+    best = iou.argmax(axis=1)
+    order = np.argsort(-scores, kind="stable")
+    order = order[iou[order, best[order]] > iou_threshold]
+    # Of the detections that chose one target, the first in the ranking has it.
+    hits[order[np.unique(best[order], return_index=True)[1]]] = True
+    return hits
+
+
+def _curve(scores: Floats, hits: NDArray[np.bool_]) -> tuple[NDArray[np.int64], Floats]:
+    """Targets found, and precision, at every distinct score from the highest down."""
+    order = np.argsort(-scores, kind="stable")
+    right = np.cumsum(hits[order], dtype=np.int64)
+    steps = np.flatnonzero(np.diff(scores[order], append=-np.inf))
+    return right[steps], right[steps] / (steps + 1)
+
+
+def _boxes(entry: Boxes) -> Floats:
+    boxes = _array(entry["boxes"])
+    if boxes.size == 0:
+        return np.zeros((0, 4))
+    if boxes.ndim != 2 or boxes.shape[1] != 4:
+        raise ValueError(f"boxes must have the shape (N, 4), got {boxes.shape}")
+    return _finite(boxes, "boxes")
+
+
+def _scores(entry: Boxes) -> Floats:
+    scores, n_boxes = _array(entry["scores"]), len(_boxes(entry))
+    if scores.shape != (n_boxes,):
+        raise ValueError(f"expected one score per box, got scores of shape {scores.shape} for {n_boxes} boxes")
+    return _finite(scores, "scores")
+
+
+def _finite(values: Floats, name: str) -> Floats:
+    if not np.isfinite(values).all():
+        raise ValueError(f"{name} must be finite, got {values[~np.isfinite(values)][0]}")
+    return values
+
+
+def _array(values: ArrayLike | torch.Tensor) -> Floats:
+    if isinstance(values, torch.Tensor):
+        # NumPy knows no bfloat16.
+        values = values.detach().double().cpu().numpy()
+    return np.asarray(values, dtype=np.float64)

@@ -1,0 +1,214 @@
+"""Training of the GAN, one artifact per stage: stage 1, then the enhancer on the styles that stage 1 gave to every cell."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from hydra.utils import instantiate
+from numpy.typing import NDArray
+from omegaconf import DictConfig
+from PIL import Image
+from pytorch_lightning.callbacks import ModelCheckpoint
+
+from rbc_lightning.data.augment import build_augmentation
+from rbc_lightning.data.datamodule import SmearDataModule
+from rbc_lightning.data.dataset import SmearDataset
+from rbc_lightning.data.formats import write_atomically
+from rbc_lightning.data.manifest import Record
+from rbc_lightning.data.mix import Mix
+from rbc_lightning.errors import blaming
+from rbc_lightning.stages.inputs import Inputs, console, derive_seed
+from rbc_lightning.stages.training import build_loggers, build_trainer, close_loggers, last_checkpoint, training_numerics
+from rbc_lightning.tasks.instance_styles import encode_samples
+from rbc_lightning.tasks.pix2pixhd import Pix2PixHDTask
+
+# Flips only, as S3 5.1: they keep a smear a smear.
+_FLIPS = {"horizontal_flip": {"p": 0.5}, "vertical_flip": {"p": 0.5}}
+_LAST = Path("checkpoints") / "last.ckpt"
+_CANDIDATES = Path("checkpoints") / "candidates"
+# Settings of `translator.stage2` that are the stage's own, not the task's.
+_OF_THE_DATA = ("crop", "batch_size")
+
+
+@dataclass(frozen=True)
+class TrainedGan:
+    """A trained GAN on disk.
+
+    Attributes:
+        directory: of its last stage.
+        first_directory: of stage 1, whose encoder gives the styles; the same one where there is no stage 2.
+        key: of the artifact.
+    """
+
+    directory: Path
+    first_directory: Path
+    key: str
+
+    def load(self) -> Pix2PixHDTask:
+        """The task of the last stage at the end of its training."""
+        return load_task(self.directory / _LAST)
+
+    def load_first(self) -> Pix2PixHDTask:
+        """The task of stage 1."""
+        return load_task(self.first_directory / _LAST)
+
+    def candidates(self) -> list[Path]:
+        """Checkpoints kept on the way, in the order of training; the last one is the end of it."""
+        return [*sorted((self.directory / _CANDIDATES).glob("*.ckpt")), self.directory / _LAST]
+
+
+def load_task(path: Path) -> Pix2PixHDTask:
+    """Read a checkpoint; what only training needs is left away."""
+    # Without the perceptual network: painting must not depend on its file.
+    task = Pix2PixHDTask.load_from_checkpoint(path, weights_only=True, map_location="cpu", perceptual=None, compile=False)
+    return task.eval()
+
+
+def get_gan(cfg: DictConfig, inputs: Inputs) -> TrainedGan:
+    """The GAN that the config describes, trained stage by stage where it is not there yet."""
+    settings = cfg.translator
+    two = settings.stages == 2
+    first = {"shrink": settings.shrink} if two else {}
+    common = {
+        "task": settings.task,
+        "seed": cfg.seed,
+        **training_numerics(cfg),
+        "candidates": settings.candidates,
+        "format": 3,
+    }
+    made = inputs.store.get(
+        "gan_stage1",
+        {**common, **first, "crop": settings.crop, "batch_size": settings.batch_size},
+        [inputs.train_fingerprint],
+        lambda directory: _train(cfg, inputs, directory, first, settings.crop, settings.batch_size),
+    )
+    if not two:
+        return TrainedGan(made.path, made.path, made.key)
+    second = {k: v for k, v in settings.stage2.items() if k not in _OF_THE_DATA} | {"stage": 2}
+
+    def enhance(directory: Path) -> None:
+        _train(cfg, inputs, directory, second, settings.stage2.crop, settings.stage2.batch_size, made.path)
+
+    last = inputs.store.get("gan_stage2", {**common, "stage2": settings.stage2}, [inputs.train_fingerprint, made.key], enhance)
+    return TrainedGan(last.path, made.path, last.key)
+
+
+def build_task(cfg: DictConfig, overrides: Mapping[str, Any]) -> Pix2PixHDTask:
+    """Instantiate the task of one stage, its weights drawn from the config's seed."""
+    torch.manual_seed(derive_seed(cfg.seed, "translator") + overrides.get("stage", 1) - 1)
+    with blaming("translator.task"):
+        task: Pix2PixHDTask = instantiate(cfg.translator.task, **overrides)
+    return task
+
+
+def stored_styles(first: Pix2PixHDTask, records: Sequence[Record], path: Path) -> dict[str, NDArray[np.float32]]:
+    """Style vectors of every instance of the training images, by sample_id (N, C); written to `path` once."""
+    if not path.is_file():
+        samples = SmearDataset(records)
+        styles = encode_samples(first, (samples[index] for index in range(len(samples))))
+        encoded: dict[str, Any] = {style.sample_id: style.vectors for style in styles}
+
+        def write(part: Path) -> None:
+            with part.open("wb") as file:
+                np.savez_compressed(file, **encoded)
+
+        write_atomically(path, write)
+    with np.load(path, allow_pickle=False) as file:
+        return {name: file[name] for name in file.files}
+
+
+def _train(
+    cfg: DictConfig,
+    inputs: Inputs,
+    directory: Path,
+    overrides: Mapping[str, Any],
+    crop: int | None,
+    batch_size: int,
+    first_directory: Path | None = None,
+) -> None:
+    """Train one stage in `directory`, going on from its last checkpoint if there is one."""
+    records = inputs.manifest.split("train")
+    seed = derive_seed(cfg.seed, "translator")
+    task = build_task(cfg, overrides)
+    last = directory / _LAST
+    if first_directory is not None:
+        first = load_task(first_directory / _LAST)
+        task.use_styles(stored_styles(first, records, directory / "stored_styles.npz"))
+        if not last.is_file():
+            task.start_from(first)
+    crop = fitting_crop(records, crop)
+    stage, epochs = task.settings.stage, int(task.hparams["n_epochs"] + task.hparams["n_epochs_decay"])
+    data = SmearDataModule(
+        inputs.manifest,
+        (),
+        Mix(real=0, synthetic=0, augmented=len(records)),
+        augment=build_augmentation(_FLIPS),
+        crop=crop,
+        batch_size=batch_size,
+        steps_per_epoch=max(1, len(records) // batch_size),
+        seed=seed,
+        num_workers=cfg.trainer.num_workers,
+    )
+    region = "whole images" if crop is None else f"crops of {crop} px"
+    smaller = f", made {task.hparams['shrink']:g} times smaller" if task.hparams["shrink"] != 1 else ""
+    perceptual = "" if task.hparams["perceptual"] else " The VGG term is off (translator.task.perceptual)."
+    console.print(
+        f"Training the translator, stage {stage}: {epochs} epochs of {len(records)} images, {region}{smaller}.{perceptual}"
+    )
+    loggers = build_loggers(cfg, directory, job=f"translator_stage{stage}", tags=[cfg.data.name])
+    trainer = build_trainer(
+        cfg,
+        directory,
+        seed=seed,
+        callbacks=[last_checkpoint(last.parent), *_candidates(directory, epochs, cfg.translator.candidates)],
+        loggers=loggers,
+        max_epochs=epochs,
+        limit_val_batches=0,
+    )
+    try:
+        trainer.fit(task, datamodule=data, ckpt_path=str(last) if last.is_file() else None, weights_only=True)
+    finally:
+        close_loggers(loggers)
+
+
+def fitting_crop(records: Sequence[Record], crop: int | None) -> int | None:
+    """The crop, no larger than the smallest image: styles are kept by id, and continuing an image would make new ids."""
+    if crop is None:
+        return None
+    sides = []
+    for record in records:
+        with Image.open(record.image_path) as image:
+            sides.append(min(image.size))
+    return min(crop, *sides)
+
+
+def _candidates(directory: Path, epochs: int, count: int) -> list[ModelCheckpoint]:
+    """Keep `count` checkpoints before the last one, spread over the second half of the training."""
+    if count == 0:
+        return []
+    every = max(1, epochs // (2 * (count + 1)))
+    return [_LateCheckpoint(directory / _CANDIDATES, first_epoch=epochs - every * (count + 1), every=every)]
+
+
+class _LateCheckpoint(ModelCheckpoint):
+    """Keep every n-th epoch after a first one; weights only."""
+
+    def __init__(self, directory: Path, first_epoch: int, every: int) -> None:
+        super().__init__(
+            dirpath=directory,
+            filename="{epoch:04d}",
+            save_top_k=-1,
+            every_n_epochs=every,
+            save_on_train_epoch_end=True,
+            save_weights_only=True,
+            enable_version_counter=False,
+        )
+        self.first_epoch = first_epoch
+
+    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:  # noqa: ANN401 (Lightning's own types)
+        """Save unless it is too early."""
+        if trainer.current_epoch + 1 > self.first_epoch:
+            super().on_train_epoch_end(trainer, pl_module)
