@@ -22,7 +22,10 @@ def pool_instances(features: Tensor, label_map: Tensor) -> Tensor:
         (B, C, H, W), float64 for float64 features, else float32.
     """
     batch, channels = features.shape[:2]
-    n_ids = int(label_map.max()) + 1
+    lowest, highest = (int(value) for value in label_map.aminmax())
+    if lowest < 0:
+        raise ValueError(f"the label map holds id {lowest}; expected 0 = background and 1..n = cells")
+    n_ids = highest + 1
     offset = torch.arange(batch, device=label_map.device).view(-1, 1, 1) * n_ids
     index = (label_map.long() + offset).reshape(-1)
     # Double sums: a background of half a million pixels would lose four digits in single precision.

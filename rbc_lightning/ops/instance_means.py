@@ -47,8 +47,9 @@ def paint_table(table: Tensor, label_map: Tensor) -> Tensor:
         (B, C, H, W) of the table's dtype.
     """
     _, n_ids, channels = table.shape
-    if int(label_map.max()) >= n_ids:
-        raise ValueError(f"the label map holds id {int(label_map.max())}, the table has rows for 0..{n_ids - 1} only")
+    largest = _count_ids(label_map) - 1
+    if largest >= n_ids:
+        raise ValueError(f"the label map holds id {largest}, the table has rows for 0..{n_ids - 1} only")
     index = _flat_index(label_map, n_ids)
     flat = table.permute(2, 0, 1).reshape(channels, -1)
     # One gather per channel from a table that fits in cache: several times faster than fetching whole rows.

@@ -1,13 +1,12 @@
 """Training of the GAN, one artifact per stage: stage 1, then the enhancer on the styles that stage 1 gave to every cell."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from hydra.utils import instantiate
 from numpy.typing import NDArray
 from omegaconf import DictConfig
 from PIL import Image
@@ -16,11 +15,12 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 from rbc_lightning.data.augment import build_augmentation
 from rbc_lightning.data.datamodule import SmearDataModule
 from rbc_lightning.data.dataset import SmearDataset
-from rbc_lightning.data.formats import write_atomically
+from rbc_lightning.data.formats import file_sha256, write_atomically
 from rbc_lightning.data.manifest import Record
 from rbc_lightning.data.mix import Mix
-from rbc_lightning.errors import blaming
+from rbc_lightning.errors import InputError, blaming
 from rbc_lightning.stages.inputs import Inputs, console, derive_seed
+from rbc_lightning.stages.instantiation import build
 from rbc_lightning.stages.training import build_loggers, build_trainer, close_loggers, last_checkpoint, training_numerics
 from rbc_lightning.tasks.instance_styles import encode_samples
 from rbc_lightning.tasks.pix2pixhd import Pix2PixHDTask
@@ -31,6 +31,16 @@ _LAST = Path("checkpoints") / "last.ckpt"
 _CANDIDATES = Path("checkpoints") / "candidates"
 # Settings of `translator.stage2` that are the stage's own, not the task's.
 _OF_THE_DATA = ("crop", "batch_size")
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """One stage: what differs from `translator.task`, its crops and batches, and how many checkpoints it keeps on the way."""
+
+    overrides: dict[str, Any]
+    crop: int | None
+    batch_size: int
+    candidates: int
 
 
 @dataclass(frozen=True)
@@ -69,38 +79,51 @@ def load_task(path: Path) -> Pix2PixHDTask:
 
 def get_gan(cfg: DictConfig, inputs: Inputs) -> TrainedGan:
     """The GAN that the config describes, trained stage by stage where it is not there yet."""
-    settings = cfg.translator
+    settings, records = cfg.translator, inputs.manifest.split("train")
     two = settings.stages == 2
-    first = {"shrink": settings.shrink} if two else {}
-    common = {
-        "task": settings.task,
-        "seed": cfg.seed,
-        **training_numerics(cfg),
-        "candidates": settings.candidates,
-        "format": 3,
-    }
-    made = inputs.store.get(
-        "gan_stage1",
-        {**common, **first, "crop": settings.crop, "batch_size": settings.batch_size},
-        [inputs.train_fingerprint],
-        lambda directory: _train(cfg, inputs, directory, first, settings.crop, settings.batch_size),
+    plan = _Plan(
+        {"shrink": settings.shrink} if two else {}, settings.crop, settings.batch_size, 0 if two else settings.candidates
     )
+    common = {"task": settings.task, "vgg": _vgg_hash(cfg), "seed": cfg.seed, **training_numerics(cfg), "format": 4}
+
+    def begin(directory: Path) -> None:
+        _check_batches(records, settings.crop, settings.batch_size, settings.task.pool_size)
+        if two:
+            # Stage 1 may take hours: what stage 2 refuses should be said before.
+            _check_batches(records, settings.stage2.crop, settings.stage2.batch_size, settings.task.pool_size)
+            with blaming("translator.stage2"):
+                build_task(cfg, _second(cfg)).start_from(build_task(cfg, plan.overrides))
+        _train(cfg, inputs, directory, plan)
+
+    first = inputs.store.get("gan_stage1", {**common, **asdict(plan)}, [inputs.train_fingerprint], begin)
     if not two:
-        return TrainedGan(made.path, made.path, made.key)
-    second = {k: v for k, v in settings.stage2.items() if k not in _OF_THE_DATA} | {"stage": 2}
+        return TrainedGan(first.path, first.path, first.key)
+    enhancer = _Plan(_second(cfg), settings.stage2.crop, settings.stage2.batch_size, settings.candidates)
+    last = inputs.store.get(
+        "gan_stage2",
+        {**common, **asdict(enhancer)},
+        [inputs.train_fingerprint, first.key],
+        lambda directory: _train(cfg, inputs, directory, enhancer, first.path),
+    )
+    return TrainedGan(last.path, first.path, last.key)
 
-    def enhance(directory: Path) -> None:
-        _train(cfg, inputs, directory, second, settings.stage2.crop, settings.stage2.batch_size, made.path)
 
-    last = inputs.store.get("gan_stage2", {**common, "stage2": settings.stage2}, [inputs.train_fingerprint, made.key], enhance)
-    return TrainedGan(last.path, made.path, last.key)
+def _second(cfg: DictConfig) -> dict[str, Any]:
+    return {key: value for key, value in cfg.translator.stage2.items() if key not in _OF_THE_DATA} | {"stage": 2}
+
+
+def _vgg_hash(cfg: DictConfig) -> str | None:
+    """What the perceptual term's weights are: a file counts by content."""
+    source: str | None = cfg.translator.task.perceptual
+    return file_sha256(Path(source)) if source is not None and Path(source).is_file() else source
 
 
 def build_task(cfg: DictConfig, overrides: Mapping[str, Any]) -> Pix2PixHDTask:
     """Instantiate the task of one stage, its weights drawn from the config's seed."""
     torch.manual_seed(derive_seed(cfg.seed, "translator") + overrides.get("stage", 1) - 1)
-    with blaming("translator.task"):
-        task: Pix2PixHDTask = instantiate(cfg.translator.task, **overrides)
+    # The names of what differs from `translator.task` belong into the message.
+    group = "translator.task with translator.stage2" if overrides.get("stage") == 2 else "translator.task"
+    task: Pix2PixHDTask = build(cfg.translator.task, group, **overrides)
     return task
 
 
@@ -124,22 +147,20 @@ def _train(
     cfg: DictConfig,
     inputs: Inputs,
     directory: Path,
-    overrides: Mapping[str, Any],
-    crop: int | None,
-    batch_size: int,
+    plan: _Plan,
     first_directory: Path | None = None,
 ) -> None:
     """Train one stage in `directory`, going on from its last checkpoint if there is one."""
     records = inputs.manifest.split("train")
     seed = derive_seed(cfg.seed, "translator")
-    task = build_task(cfg, overrides)
+    task = build_task(cfg, plan.overrides)
     last = directory / _LAST
     if first_directory is not None:
         first = load_task(first_directory / _LAST)
         task.use_styles(stored_styles(first, records, directory / "stored_styles.npz"))
         if not last.is_file():
             task.start_from(first)
-    crop = fitting_crop(records, crop)
+    crop, batch_size = fitting_crop(records, plan.crop), plan.batch_size
     stage, epochs = task.settings.stage, int(task.hparams["n_epochs"] + task.hparams["n_epochs_decay"])
     data = SmearDataModule(
         inputs.manifest,
@@ -163,7 +184,8 @@ def _train(
         cfg,
         directory,
         seed=seed,
-        callbacks=[last_checkpoint(last.parent), *_candidates(directory, epochs, cfg.translator.candidates)],
+        # The candidate first: a training killed between the two would resume behind it.
+        callbacks=[*_candidates(directory, epochs, plan.candidates), last_checkpoint(last.parent)],
         loggers=loggers,
         max_epochs=epochs,
         limit_val_batches=0,
@@ -176,13 +198,27 @@ def _train(
 
 def fitting_crop(records: Sequence[Record], crop: int | None) -> int | None:
     """The crop, no larger than the smallest image: styles are kept by id, and continuing an image would make new ids."""
-    if crop is None:
-        return None
-    sides = []
+    return None if crop is None else min(crop, *(min(size) for size in _sizes(records)))
+
+
+def _check_batches(records: Sequence[Record], crop: int | None, batch_size: int, pool_size: int) -> None:
+    """Refuse whole images of several sizes where they would have to be stacked."""
+    sizes = sorted(set(_sizes(records)))
+    if crop is None and len(sizes) > 1 and (batch_size > 1 or pool_size):
+        raise InputError(
+            f"the training images have {len(sizes)} sizes, such as {sizes[0][0]} x {sizes[0][1]} and {sizes[-1][0]} x "
+            f"{sizes[-1][1]}: whole ones cannot share a batch or an image pool; set a crop (translator.crop, "
+            "translator.stage2.crop), or take batches of 1 and no pool"
+        )
+
+
+def _sizes(records: Sequence[Record]) -> list[tuple[int, int]]:
+    """Width and height of every image, from its header."""
+    sizes = []
     for record in records:
         with Image.open(record.image_path) as image:
-            sides.append(min(image.size))
-    return min(crop, *sides)
+            sizes.append(image.size)
+    return sizes
 
 
 def _candidates(directory: Path, epochs: int, count: int) -> list[ModelCheckpoint]:
@@ -209,6 +245,6 @@ class _LateCheckpoint(ModelCheckpoint):
         self.first_epoch = first_epoch
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:  # noqa: ANN401 (Lightning's own types)
-        """Save unless it is too early."""
-        if trainer.current_epoch + 1 > self.first_epoch:
+        """Save unless it is too early, or the last epoch, which is kept anyway."""
+        if self.first_epoch < trainer.current_epoch + 1 < trainer.max_epochs:
             super().on_train_epoch_end(trainer, pl_module)

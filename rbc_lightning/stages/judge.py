@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from torch import Tensor
 from rbc_lightning.data.augment import build_augmentation
 from rbc_lightning.data.datamodule import SmearDataModule
 from rbc_lightning.data.mix import Mix
-from rbc_lightning.errors import InputError, blaming
+from rbc_lightning.errors import blaming
 from rbc_lightning.nets.fcn8s import FCN8s, TrunkFeatures
 from rbc_lightning.stages.inputs import Inputs, console, derive_seed, fingerprint
 from rbc_lightning.stages.segmenter import build_task, fit, is_begun, load_best
@@ -53,14 +53,19 @@ def get_judge(cfg: DictConfig, inputs: Inputs) -> SegmentationTask:
     It is the config's `model` where that is an FCN-8s, trained for `translator.quality.steps` steps as a run on real and
     flipped real images would be, its weights chosen on validation. Painted images take no part.
     """
+    settings, sources = judge_identity(cfg, inputs)
     cfg = _judge_config(cfg)
-    training = {key: cfg.training[key] for key in ("batch_size", "crop")} | _schedule(cfg)
-    numerics = training_numerics(cfg)
-    settings = {"model": cfg.model, "training": training, "seed": cfg.seed, **numerics, "format": 1}
-    sources = [inputs.train_fingerprint, fingerprint(inputs.manifest.split("val"))]
     artifact = inputs.store.get("judge", settings, sources, lambda directory: _train(cfg, inputs, directory))
     device = "cuda" if cfg.trainer.accelerator == "gpu" and torch.cuda.is_available() else "cpu"
     return cast(SegmentationTask, load_best(artifact.path, cfg).eval().to(device))
+
+
+def judge_identity(cfg: DictConfig, inputs: Inputs) -> tuple[dict[str, Any], list[str]]:
+    """Settings and inputs that decide the judge."""
+    cfg = _judge_config(cfg)
+    training = {key: cfg.training[key] for key in ("batch_size", "crop")} | _schedule(cfg)
+    settings = {"model": cfg.model, "training": training, "seed": cfg.seed, **training_numerics(cfg), "format": 1}
+    return settings, [inputs.train_fingerprint, fingerprint(inputs.manifest.split("val"))]
 
 
 @torch.inference_mode()
@@ -93,15 +98,9 @@ def _judge_config(cfg: DictConfig) -> DictConfig:
 
 
 def _schedule(cfg: DictConfig) -> dict[str, int]:
+    # `check_settings` has seen to it that the one is a multiple of the other.
     steps = cfg.translator.quality.steps
-    per_epoch = min(steps, cfg.training.steps_per_epoch)
-    if steps % per_epoch:
-        nearest = steps - steps % per_epoch
-        raise InputError(
-            f"translator.quality.steps={steps} is no multiple of training.steps_per_epoch={per_epoch}; expected one, since "
-            f"weights are chosen by validation at the end of an epoch: take translator.quality.steps={nearest}"
-        )
-    return {"steps": steps, "steps_per_epoch": per_epoch}
+    return {"steps": steps, "steps_per_epoch": min(steps, cfg.training.steps_per_epoch)}
 
 
 def _train(cfg: DictConfig, inputs: Inputs, directory: Path) -> None:

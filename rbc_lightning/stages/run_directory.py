@@ -20,6 +20,7 @@ from rbc_lightning.data.mix import Mix
 from rbc_lightning.stages.training import training_numerics
 
 METRICS = "metrics.json"
+_TRANSLATOR_FILES = ("generator.pt", "styles.npz", "surfaces.npz")
 
 
 def resolved(cfg: DictConfig) -> dict[str, Any]:
@@ -37,11 +38,15 @@ def protocol(cfg: DictConfig, mix: Mix) -> dict[str, str | None]:
     numerics = training_numerics(cfg)
     base = {key: settings[key] for key in ("model", "training", "seed")} | numerics
     used = {key: settings["synthetic"][key] for key in ("mode", "style")}
-    synthetic = {"translator": settings["translator"], "sampler": settings["sampler"], "fit": settings["fit"], **used}
+    # How quality is looked at decides nothing, unless a checkpoint is chosen by it.
+    decisive = set(settings["translator"]) - (set() if cfg.translator.choose == "quality" else {"quality"})
+    translator = {key: settings["translator"][key] for key in decisive}
+    synthetic = {"translator": translator, "sampler": settings["sampler"], "fit": settings["fit"], **used}
     # Ready-made translators and pairs count by content: the same path may hold another one tomorrow.
     synthetic["given"] = [
         file_sha256(Path(path) / name)
-        for path, name in ((cfg.translator.path, "generator.pt"), (cfg.synthetic.path, "manifest.csv"))
+        for path, names in ((cfg.translator.path, _TRANSLATOR_FILES), (cfg.synthetic.path, ("manifest.csv",)))
+        for name in names
         if path is not None and (Path(path) / name).is_file()
     ]
     return {

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytorch_lightning as pl
 import torch
-from hydra.utils import instantiate
 from omegaconf import DictConfig
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import Logger
 
 from rbc_lightning.callbacks import LossGuard
 from rbc_lightning.data.datamodule import SmearDataModule
+from rbc_lightning.stages.instantiation import build
 from rbc_lightning.stages.training import build_trainer, last_checkpoint, test_trainer
 from rbc_lightning.tasks.base import BaseTask
 
@@ -20,7 +20,7 @@ _BEST = "best"
 
 def build_task(cfg: DictConfig) -> BaseTask:
     """Network and task of the config's `model`."""
-    task: BaseTask = instantiate(cfg.model.task, net=instantiate(cfg.model.net))
+    task: BaseTask = build(cfg.model.task, "model.task", net=build(cfg.model.net, "model.net"))
     return task
 
 

@@ -105,13 +105,16 @@ def _batch_sizes(cfg: DictConfig) -> list[str]:
     paints = cfg.stage in ("translator", "synthesize") or synthetic
     keys = []
     # The judge of the painted images is trained like any segmenter.
-    judged = (cfg.stage == "translator" and cfg.translator.quality.enabled) or cfg.translator.choose == "quality"
-    if cfg.stage == "train" or (paints and judged):
+    if cfg.stage == "train" or (paints and _judged(cfg)):
         keys.append("training.batch_size")
     if paints and cfg.translator.path is None:
         keys.append("translator.batch_size")
         keys += ["translator.stage2.batch_size"] if cfg.translator.stages == 2 else []
     return keys
+
+
+def _judged(cfg: DictConfig) -> bool:
+    return bool(cfg.stage == "translator" and cfg.translator.quality.enabled) or cfg.translator.choose == "quality"
 
 
 def _count_gpus() -> int:
@@ -129,9 +132,22 @@ def _check_combinations(cfg: DictConfig) -> None:
             f"training.steps={steps} is no multiple of training.steps_per_epoch={per_epoch}; expected one, since weights are "
             f"chosen by validation at the end of an epoch: take training.steps={nearest}, or another training.steps_per_epoch"
         )
+    judge_steps = cfg.translator.quality.steps
+    if _judged(cfg) and judge_steps % min(judge_steps, per_epoch):
+        raise InputError(
+            f"translator.quality.steps={judge_steps} is no multiple of training.steps_per_epoch={per_epoch}; expected one, "
+            "since weights are chosen by validation at the end of an epoch: take translator.quality.steps="
+            f"{judge_steps - judge_steps % per_epoch}"
+        )
     if not re.fullmatch(r"per_image|per_cell|(cluster|source):\d+", str(cfg.synthetic.style)):
         raise InputError(
             f"synthetic.style={cfg.synthetic.style}; expected per_image, per_cell, cluster:<number> or source:<number>"
+        )
+    kind, _, number = str(cfg.synthetic.style).partition(":")
+    if kind == "cluster" and int(number) >= cfg.translator.n_clusters:
+        raise InputError(
+            f"synthetic.style={cfg.synthetic.style}; expected one of cluster:0 to cluster:{cfg.translator.n_clusters - 1} "
+            f"(translator.n_clusters={cfg.translator.n_clusters})"
         )
     _check_processes(cfg)
     if cfg.synthetic.mode == "online" and cfg.synthetic.path is not None:

@@ -1,10 +1,10 @@
 """`stage=translator`: the GAN that paints label maps, trained on the train split."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any
 
 import torch
 from omegaconf import DictConfig
@@ -19,6 +19,7 @@ from rbc_lightning.report.style_sheets import TranslationRow, save_style_sheet, 
 from rbc_lightning.stages.gan import TrainedGan, get_gan, load_task
 from rbc_lightning.stages.held_out import gather_held_out
 from rbc_lightning.stages.inputs import Inputs, console, derive_seed, load_inputs
+from rbc_lightning.stages.judge import judge_identity
 from rbc_lightning.stages.quality import measure_quality, write_quality
 from rbc_lightning.stages.run_directory import write_json
 from rbc_lightning.tasks.instance_styles import CELL
@@ -26,7 +27,7 @@ from rbc_lightning.tasks.styles import StyleBank
 from rbc_lightning.tasks.surfaces import SurfaceBank
 from rbc_lightning.tasks.translator import STYLES_FILE, SURFACES_FILE, WEIGHTS_FILE, Translator
 
-_SOURCES = "trained_on.json"
+_SOURCES, _CHOSEN_ON = "trained_on.json", "chosen_on.json"
 _SHOWN = 5  # test samples on the sheet of translations
 
 
@@ -93,19 +94,32 @@ def _sheets(translator: Translator, records: Sequence[Record], directory: Path, 
 def get_translator(cfg: DictConfig, inputs: Inputs) -> TrainedTranslator:
     """The translator that the config describes: a given directory, or one from the store, trained if need be."""
     if cfg.translator.path is not None:
-        return _open(Path(cfg.translator.path))
+        given = Path(cfg.translator.path)
+        _refuse_chosen_on_test(given, inputs)
+        return _open(given)
     gan = get_gan(cfg, inputs)
     settings = {
         "n_clusters": cfg.translator.n_clusters,
         "surface": cfg.translator.surface,
         "choose": cfg.translator.choose,
-        "judged": {"quality": cfg.translator.quality, "model": cfg.model} if cfg.translator.choose == "quality" else None,
+        "judged": _judged(cfg, inputs) if cfg.translator.choose == "quality" else None,
         "seed": cfg.seed,
         "format": 1,
     }
     sources = [inputs.train_fingerprint, gan.key]
     artifact = inputs.store.get("translator", settings, sources, lambda directory: _gather(cfg, inputs, gan, directory))
     return _open(artifact.path)
+
+
+def _refuse_chosen_on_test(directory: Path, inputs: Inputs) -> None:
+    """Refuse a translator whose checkpoint was chosen on samples that are test samples here."""
+    path = directory / _CHOSEN_ON
+    chosen_on = json.loads(path.read_text())["val"] if path.is_file() else []
+    for sample_id in sorted(set(chosen_on) & set(inputs.manifest.ids("test"))):
+        raise InputError(
+            f"the translator in {directory} was chosen on sample {sample_id!r}, which is in the test split here: train "
+            "one with this split (stage=translator without translator.path)"
+        )
 
 
 def device_of(cfg: DictConfig) -> str:
@@ -128,38 +142,48 @@ def _open(directory: Path) -> TrainedTranslator:
     return TrainedTranslator(directory, key, trained_on)
 
 
+def _judged(cfg: DictConfig, inputs: Inputs) -> dict[str, Any]:
+    """What a choice among checkpoints rests on: judge, held-out pairs, styles."""
+    judge, sources = judge_identity(cfg, inputs)
+    return {"judge": judge, "sources": sources, "images": cfg.translator.quality.images, "style": cfg.synthetic.style}
+
+
 def _gather(cfg: DictConfig, inputs: Inputs, gan: TrainedGan, directory: Path) -> None:
     """Put together what painting needs: the generator, the styles of the training cells, the surfaces."""
     records = inputs.manifest.split("train")
     samples = SmearDataset(records)
-    # Styles come from stage 1: they are what stage 2 was trained on.
-    bank = StyleBank.fit(
-        gan.load_first(),
-        (samples[index] for index in range(len(samples))),
-        n_clusters=cfg.translator.n_clusters,
-        seed=derive_seed(cfg.seed, "translator"),
-    )
     surfaces = SurfaceBank.fit(samples[index] for index in range(len(samples))) if cfg.translator.surface else None
+
+    def assemble(checkpoint: Path) -> Translator:
+        task = load_task(checkpoint).to(device_of(cfg))
+        # Styles come from stage 1: they are what stage 2 was trained on.
+        encoding = gan.load_first().to(device_of(cfg)) if task.settings.stage == 2 else task
+        bank = StyleBank.fit(
+            encoding,
+            (samples[index] for index in range(len(samples))),
+            n_clusters=cfg.translator.n_clusters,
+            seed=derive_seed(cfg.seed, "translator"),
+        )
+        return Translator.from_task(task, bank, surfaces=surfaces)
+
     if cfg.translator.choose == "quality":
-        translator = _best(cfg, inputs, gan, bank, surfaces, directory)
+        translator = _best(cfg, inputs, gan.candidates(), assemble, directory)
     else:
-        translator = Translator.from_task(gan.load(), bank, surfaces=surfaces)
+        translator = assemble(gan.candidates()[-1])
     translator.save(directory)
     (directory / _SOURCES).write_text(json.dumps([record.sample_id for record in records], indent=1))
 
 
 def _best(
-    cfg: DictConfig, inputs: Inputs, gan: TrainedGan, bank: StyleBank, surfaces: SurfaceBank | None, directory: Path
+    cfg: DictConfig, inputs: Inputs, checkpoints: Sequence[Path], assemble: Callable[[Path], Translator], directory: Path
 ) -> Translator:
     """Of the checkpoints kept in training, the one whose images are most faithful to their masks and most diverse."""
-    scores: dict[str, float] = {}
-    best: Translator | None = None
     held_out = gather_held_out(cfg, inputs)
-    for path in gan.candidates():
-        translator = Translator.from_task(load_task(path), bank, surfaces=surfaces)
-        scores[path.stem] = measure_quality(cfg, inputs, translator, held_out).score
+    scores: dict[str, float] = {}
+    for path in checkpoints:
+        scores[path.stem] = measure_quality(cfg, inputs, assemble(path), held_out).score
         console.print(f"Checkpoint {path.stem}: faithfulness times diversity {scores[path.stem]:.4f}")
-        if best is None or scores[path.stem] >= max(scores.values()):
-            best = translator
     write_json(directory / "checkpoints.json", scores)
-    return cast(Translator, best)
+    # Held-out pairs had a say: a later split must not test on them.
+    write_json(directory / _CHOSEN_ON, {"val": list(inputs.manifest.ids("val"))})
+    return assemble(max(checkpoints, key=lambda path: scores[path.stem]))

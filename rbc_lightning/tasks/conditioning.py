@@ -24,11 +24,11 @@ def reflect_pad(x: Tensor, multiple: int) -> Tensor:
     Returns:
         (..., H', W') with H <= H' < H + multiple.
     """
-    height, width = x.shape[-2:]
-    if height % multiple:
-        x = x.index_select(-2, _mirrored(height, multiple, x.device))
-    if width % multiple:
-        x = x.index_select(-1, _mirrored(width, multiple, x.device))
+    for axis in (-2, -1):
+        length = x.shape[axis]
+        padded = -(-length // multiple) * multiple
+        if padded != length:
+            x = x.index_select(axis, _mirrored(length, padded, x.device))
     return x
 
 
@@ -89,9 +89,8 @@ def seeded_noise(seeds: Sequence[Seed], channels: int, like: Tensor) -> Tensor |
     return torch.from_numpy(np.stack(draws)).to(like.device)
 
 
-def _mirrored(length: int, multiple: int, device: torch.device) -> Tensor:
+def _mirrored(length: int, padded: int, device: torch.device) -> Tensor:
     """Indices 0..length-1 and on, bouncing between the two ends without repeating them."""
-    padded = -(-length // multiple) * multiple
     period = max(2 * (length - 1), 1)
     index = torch.arange(padded, device=device) % period
     return torch.where(index < length, index, period - index)

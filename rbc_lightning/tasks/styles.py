@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -197,12 +198,12 @@ class StyleBank:
         Raises:
             InputError: not a style file, or one made by another encoder.
         """
-        with np.load(path, allow_pickle=False) as file:
-            names = {name: file[name] for name in file.files}
         try:
+            with np.load(path, allow_pickle=False) as file:
+                names = {name: file[name] for name in file.files}
             source_ids = tuple(map(str, names.pop("source_ids")))
             bank = cls(**names | {"source_ids": source_ids, "encoder_hash": str(names["encoder_hash"])})
-        except (KeyError, TypeError) as error:
+        except (OSError, KeyError, TypeError, ValueError, BadZipFile) as error:
             raise InputError(f"{path} is no style file: {error}; write it again with stage=translator") from error
         if encoder_hash is not None and bank.encoder_hash != encoder_hash:
             raise InputError(
@@ -238,5 +239,5 @@ def _number(mode: str, count: int) -> int:
         raise ValueError(f"unknown style mode {mode!r}: choose per_image, per_cell, cluster:<number> or source:<number>")
     if int(number) >= count:
         kind = "cell clusters" if name == "cluster" else "training images"
-        raise ValueError(f"style mode {mode!r}: there are {kind} 0 to {count - 1} only")
+        raise InputError(f"style mode {mode!r}: there are {kind} 0 to {count - 1} only; choose one of them")
     return int(number)

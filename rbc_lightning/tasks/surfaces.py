@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,15 +38,15 @@ class Surface:
         background: (3,) mean background RGB.
         covariance: (3, 3) covariance of the grain between channels.
         correlation: correlation of the grain between neighbouring pixels, in [0, 0.95].
-        light: (3, H, W) the image without cells, grain and dirt.
-        dirt: (3, H, W) what is added to `light` where there is dirt, else 0.
+        light: uint8 (3, H, W), the image without cells, grain and dirt.
+        dirt: int8 (3, H, W), what is added where there is dirt, in 127ths; else 0.
     """
 
     background: Floats
     covariance: Floats
     correlation: float
-    light: Floats
-    dirt: Floats
+    light: NDArray[np.uint8]
+    dirt: NDArray[np.int8]
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class SurfaceBank:
         correlation: (N,) correlation of the grain between neighbouring pixels, in [0, 0.95].
         sizes: int64 (N, 2), height and width of each plate; the arrays below are padded to the largest.
         light: uint8 (N, 3, H, W), see `Surface`.
-        dirt: int8 (N, 3, H, W), half of 255 times `Surface.dirt`.
+        dirt: int8 (N, 3, H, W), see `Surface`.
     """
 
     background: Floats
@@ -83,8 +84,7 @@ class SurfaceBank:
         dirt = np.zeros((len(known), 3, height, width), dtype=np.int8)
         for index, surface in enumerate(known):
             h, w = sizes[index]
-            light[index, :, :h, :w] = np.rint(surface.light * 255)
-            dirt[index, :, :h, :w] = np.rint(np.clip(surface.dirt * 127.5, -127, 127))
+            light[index, :, :h, :w], dirt[index, :, :h, :w] = surface.light, surface.dirt
         return cls(
             np.array([surface.background for surface in known]).reshape(-1, 3),
             np.array([surface.covariance for surface in known]).reshape(-1, 3, 3),
@@ -112,7 +112,7 @@ class SurfaceBank:
         source = int(rng.choice(order[:_NEAREST]))
         window = _window(rng, tuple(self.sizes[source]), ground.shape)
         light = self.light[source][window] / 255 - self.background[source][:, None, None]
-        dirt = self.dirt[source][window] / 127.5 * ground
+        dirt = self.dirt[source][window] / 127 * ground
         root = np.linalg.cholesky(self.covariance[source] + 1e-12 * np.eye(3))
         grain = _correlated_noise(rng, ground.shape[0], ground.shape[1], float(self.correlation[source]))
         return np.asarray(light + dirt + np.tensordot(root, grain, axes=(1, 0)))
@@ -133,7 +133,7 @@ class SurfaceBank:
         try:
             with np.load(path, allow_pickle=False) as file:
                 return cls(**{field.name: file[field.name] for field in fields(cls)})
-        except (OSError, KeyError, ValueError) as error:
+        except (OSError, KeyError, TypeError, ValueError, BadZipFile) as error:
             raise InputError(f"{path} holds no surfaces ({error}); make the translator again with stage=translator") from error
 
 
@@ -160,8 +160,9 @@ def measure_surface(image: Floats, label_map: NDArray[np.integer]) -> Surface | 
         background=light[:, clean].mean(axis=1),
         covariance=np.cov(residual[:, clean]),
         correlation=_neighbor_correlation(residual, clean),
-        light=np.clip(light, 0, 1),
-        dirt=residual * around,
+        # Small types at once: the plates of all images are held together.
+        light=np.rint(np.clip(light, 0, 1) * 255).astype(np.uint8),
+        dirt=np.rint(np.clip(residual * around, -1, 1) * 127).astype(np.int8),
     )
 
 

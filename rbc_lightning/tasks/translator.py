@@ -142,8 +142,10 @@ class Translator:
         array = np.asarray(label_map)
         if array.dtype.kind not in "iu":
             raise TypeError(f"expected an integer label map, got dtype {array.dtype}")
-        if array.ndim != 2:
+        if array.ndim != 2 or array.size == 0:
             raise ValueError(f"expected a label map (H, W), got shape {array.shape}")
+        if array.min() < 0:
+            raise InputError(f"the label map holds id {array.min()}; expected 0 = background and 1..n = cells")
         image = self.paint_batch(torch.from_numpy(array.astype(np.int64))[None], [seed], style_mode, tile)[0]
         return (image.permute(1, 2, 0) * 255).round().to(torch.uint8).cpu().numpy()
 
@@ -171,6 +173,9 @@ class Translator:
             raise ValueError(f"expected one seed per label map, got {len(seeds)} for {len(label_maps)}")
         height, width = label_maps.shape[-2:]
         ids = reflect_pad(label_maps, self.settings.multiple)
+        if min(ids.shape[-2:]) == self.settings.multiple:
+            # The deepest level would be one pixel wide, which instance norm cannot take.
+            ids = reflect_pad(label_maps, 2 * self.settings.multiple)
         side = self._tile_side(tile, ids)
         # What spans the whole image lives where the whole image is painted, else in the larger memory.
         ids = ids.to(self._device if side is None else "cpu")

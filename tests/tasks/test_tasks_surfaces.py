@@ -38,12 +38,12 @@ def test_level_grain_and_illumination_are_measured_off_the_cells():
     assert abs(surface.covariance[0, 1]) < 0.1 * surface.covariance[0, 0]
     ramp = 0.8 + 0.05 * np.linspace(-1, 1, 160)
     # Inside the image the smooth field is the ramp itself; a Gaussian bends it at the border.
-    np.testing.assert_allclose(surface.light[:, 60:150, 10:150].mean(axis=1), np.tile(ramp[10:150], (3, 1)), atol=0.004)
+    np.testing.assert_allclose(surface.light[:, 60:150, 10:150].mean(axis=1) / 255, np.tile(ramp[10:150], (3, 1)), atol=0.004)
 
 
 def test_the_place_of_a_cell_is_filled_with_its_surroundings():
     surface = measure_surface(*field(grain=0.0, slope=0.0))
-    np.testing.assert_allclose(surface.light, 0.8, atol=1e-6)
+    assert (surface.light == round(0.8 * 255)).all()
     assert not surface.dirt.any()
 
 
@@ -62,10 +62,10 @@ def test_dirt_does_not_count_as_grain_and_comes_again_on_the_ground_only():
     image[:, 100:104, 100:104] -= 0.4
     surface = measure_surface(image, label_map)
     np.testing.assert_allclose(np.sqrt(np.diag(surface.covariance)), 0.005, rtol=0.1)
-    assert surface.dirt[:, 100:104, 100:104].max() < -0.3
+    assert surface.dirt[:, 100:104, 100:104].max() < -0.3 * 127
     clean = np.ones((160, 160), dtype=bool)
     clean[90:114, 90:114] = False
-    assert np.abs(surface.dirt[:, clean]).max() < 0.05
+    assert np.abs(surface.dirt[:, clean]).max() < 0.05 * 127
     bank = SurfaceBank.fit([{"image": torch.from_numpy(image).float(), "label_map": torch.from_numpy(label_map)}])
     drawn = bank.render(np.full(3, 0.8), ground(160, 160), np.random.SeedSequence(0))
     # Somewhere, since the plate lies either way round: a dark patch of about the same size.

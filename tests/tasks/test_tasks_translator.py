@@ -108,8 +108,17 @@ def test_bad_label_maps_are_refused(label_map):
         translator.paint(label_map.astype(np.float64), 0)
     with pytest.raises(ValueError, match=r"expected a label map \(H, W\), got shape \(1, 37, 51\)"):
         translator.paint(label_map[None], 0)
+    with pytest.raises(InputError, match="the label map holds id -1; expected 0 = background and 1..n = cells"):
+        translator.paint(label_map.astype(np.int64) - 1, 0)
+    with pytest.raises(ValueError, match=r"got shape \(0, 5\)"):
+        translator.paint(label_map[:0, :5], 0)
     with pytest.raises(ValueError, match="expected one seed per label map, got 2 for 1"):
         translator.paint_batch(torch.from_numpy(label_map)[None].long(), [0, 1])
+
+
+@pytest.mark.parametrize("style", ["modulated", "concat"])
+def test_the_smallest_images_are_painted_too(style):
+    assert make_translator(style=style).paint(np.array([[0, 1, 1]], dtype=np.int32), 0).shape == (1, 3, 3)
 
 
 def test_reflect_pad_by_hand_for_ids_and_beyond_the_image():
