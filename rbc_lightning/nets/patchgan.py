@@ -6,6 +6,8 @@ from typing import cast
 
 from torch import Tensor, nn
 
+from rbc_lightning.nets.fast_layers import InstanceNorm
+
 MAX_CHANNELS = 512
 """Width at which the reference stops doubling."""
 
@@ -64,7 +66,7 @@ def _patchgan_stages(in_channels: int, base_channels: int, n_layers: int) -> lis
 
     def stage(inputs: int, outputs: int, stride: int) -> nn.Sequential:
         conv = nn.Conv2d(inputs, outputs, 4, stride, padding=2)
-        return nn.Sequential(conv, nn.InstanceNorm2d(outputs), nn.LeakyReLU(0.2))
+        return nn.Sequential(conv, InstanceNorm(outputs), nn.LeakyReLU(0.2))
 
     stages = [nn.Sequential(nn.Conv2d(in_channels, base_channels, 4, 2, padding=2), nn.LeakyReLU(0.2))]
     width = base_channels

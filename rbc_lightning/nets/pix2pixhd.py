@@ -9,8 +9,8 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import FunctionCtx
 
+from rbc_lightning.nets.fast_layers import ImageConv, InstanceNorm
 from rbc_lightning.nets.instance_pooling import pool_instances
 from rbc_lightning.nets.patchgan import MultiscaleDiscriminator
 from rbc_lightning.nets.reference_weights import init_conv_weights, load_reference_weights
@@ -34,37 +34,16 @@ class ResidualBlock(nn.Module):
         self.conv_block = nn.Sequential(
             nn.ReflectionPad2d(1),
             nn.Conv2d(channels, channels, 3),
-            nn.InstanceNorm2d(channels),
+            InstanceNorm(channels),
             nn.ReLU(),
             nn.ReflectionPad2d(1),
             nn.Conv2d(channels, channels, 3),
-            nn.InstanceNorm2d(channels),
+            InstanceNorm(channels),
         )
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, C, H, W) to the same shape."""
-        return x + contiguous_gradient(self.conv_block(x))
-
-
-class _ContiguousGradient(torch.autograd.Function):
-    """Identity whose gradient comes in the plain memory order."""
-
-    @staticmethod
-    def forward(_ctx: FunctionCtx, x: Tensor) -> Tensor:
-        return x.view_as(x)
-
-    @staticmethod
-    def backward(_ctx: FunctionCtx, *gradients: Tensor) -> Tensor:
-        return gradients[0].contiguous()
-
-
-def contiguous_gradient(x: Tensor) -> Tensor:
-    """Keep `x`, and hand its gradient on in plain memory order.
-
-    To stand behind an instance norm without an activation: of a gradient in channels_last order the backward pass of
-    PyTorch's instance norm makes wrong numbers without a word (seen in 2.15 on the CPU).
-    """
-    return cast(Tensor, _ContiguousGradient.apply(x))
+        return x + cast(Tensor, self.conv_block(x))
 
 
 class GlobalGenerator(nn.Module):
@@ -188,20 +167,20 @@ def _global_trunk(in_channels: int, base_channels: int, n_downsample: int, n_blo
 
 
 def _stem(in_channels: int, width: int) -> list[nn.Module]:
-    return [nn.ReflectionPad2d(3), nn.Conv2d(in_channels, width, 7), nn.InstanceNorm2d(width), nn.ReLU()]
+    return [nn.ReflectionPad2d(3), nn.Conv2d(in_channels, width, 7), InstanceNorm(width), nn.ReLU()]
 
 
 def _down(width: int) -> list[nn.Module]:
-    return [nn.Conv2d(width, 2 * width, 3, 2, padding=1), nn.InstanceNorm2d(2 * width), nn.ReLU()]
+    return [nn.Conv2d(width, 2 * width, 3, 2, padding=1), InstanceNorm(2 * width), nn.ReLU()]
 
 
 def _up(width: int) -> list[nn.Module]:
     conv = nn.ConvTranspose2d(width, width // 2, 3, 2, padding=1, output_padding=1)
-    return [conv, nn.InstanceNorm2d(width // 2), nn.ReLU()]
+    return [conv, InstanceNorm(width // 2), nn.ReLU()]
 
 
 def _to_image(width: int, out_channels: int) -> list[nn.Module]:
-    return [nn.ReflectionPad2d(3), nn.Conv2d(width, out_channels, 7), nn.Tanh()]
+    return [nn.ReflectionPad2d(3), ImageConv(width, out_channels, 7), nn.Tanh()]
 
 
 def _check_sizes(**sizes: int) -> None:

@@ -183,7 +183,7 @@ class Pix2PixHDTask(pl.LightningModule):
         if self.settings.stage == 1:
             painters += self.encoder.parameters()
         optimizers = [
-            Adam(parameters, hparams["learning_rate"], betas=(hparams["beta1"], hparams["beta2"]))
+            Adam(parameters, hparams["learning_rate"], betas=(hparams["beta1"], hparams["beta2"]), fused=True)
             for parameters in (painters, [*self.adversary.discriminator.parameters()])
         ]
         return optimizers, [LambdaLR(optimizer, self._learning_rate_factor) for optimizer in optimizers]
@@ -213,7 +213,7 @@ class Pix2PixHDTask(pl.LightningModule):
         self.manual_backward(fake, gradient)
         optimizer_g.step()
         optimizer_d.zero_grad()
-        self.manual_backward((losses["d_real"] + losses["d_fake"]) / 2)
+        self.manual_backward((losses["d_real"] + losses["d_fake"]) / 2, inputs=[*self.adversary.discriminator.parameters()])
         optimizer_d.step()
         if self.average is not None:
             self.average.update_parameters(_pair(self.generator, self.encoder))

@@ -108,7 +108,7 @@ def test_bad_label_maps_are_refused(label_map):
         translator.paint(label_map.astype(np.float64), 0)
     with pytest.raises(ValueError, match=r"expected a label map \(H, W\), got shape \(1, 37, 51\)"):
         translator.paint(label_map[None], 0)
-    with pytest.raises(InputError, match="the label map holds id -1; expected 0 = background and 1..n = cells"):
+    with pytest.raises(InputError, match=r"the label map holds id -1; expected 0 = background and 1\.\.n = cells"):
         translator.paint(label_map.astype(np.int64) - 1, 0)
     with pytest.raises(ValueError, match=r"got shape \(0, 5\)"):
         translator.paint(label_map[:0, :5], 0)
