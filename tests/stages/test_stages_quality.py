@@ -234,9 +234,9 @@ def test_a_view_is_what_the_task_predicts_and_leaves_padding_out(held_out):
     assert not held_out.judge.net.trunk._forward_hooks
 
 
-def test_bad_settings_are_told_in_one_line(place, tmp_path, compose_tiny):
+def test_bad_settings_are_told_in_one_line(place):
     cfg = place.cfg.copy()
-    cfg.translator.quality.steps = 50
+    cfg.stage, cfg.translator.quality.steps = "translator", 50
     message = r"quality\.steps=50 is no multiple of training\.steps_per_epoch=20; .* take translator\.quality\.steps=40"
     with pytest.raises(InputError, match=message):
-        get_judge(cfg, place.inputs)
+        load_inputs(cfg)
