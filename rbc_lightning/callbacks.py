@@ -17,9 +17,11 @@ class SeedEachEpoch(pl.Callback):
     def __init__(self, seed: int) -> None:
         self.seed = seed
 
-    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_train_batch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int) -> None:
         """Seed PyTorch's generators on every device; each process of a distributed training has its own stream."""
-        torch.manual_seed((self.seed * 1_000_003 + trainer.current_epoch + trainer.global_rank * 2**55) % 2**63)
+        # Not at the start of the epoch: Lightning leaves that hook out for the first epoch of a resumed training.
+        if batch_idx == 0:
+            torch.manual_seed((self.seed * 1_000_003 + trainer.current_epoch + trainer.global_rank * 2**55) % 2**63)
 
 
 class LossGuard(pl.Callback):

@@ -67,10 +67,11 @@ class SmearDataModule(pl.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[dict[str, Any]]:
         """One epoch of the stream, shared out among the processes of a distributed run."""
-        rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-        sampler = StreamSampler(self.batch_size * self.steps_per_epoch, rank, world_size)
-        # A resumed training may ask for its first samples before it calls `set_epoch`.
-        sampler.set_epoch(self.trainer.current_epoch if self.trainer else 0)
+        trainer = self.trainer
+        rank, world_size = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
+        # Lightning counts epochs for `set_epoch` one too far when a training with validation is resumed.
+        epoch = (lambda: trainer.current_epoch) if trainer else None
+        sampler = StreamSampler(self.batch_size * self.steps_per_epoch, rank, world_size, epoch)
         return DataLoader(
             self.train_set,
             # A generator of its own: else the number of workers would shift the random numbers of dropout.

@@ -96,14 +96,26 @@ class MixDataset(Dataset[dict[str, Any]]):
 class StreamSampler(Sampler[int]):
     """Serial numbers of one epoch: epoch e of n samples covers e*n .. e*n + n - 1, shared out among processes.
 
-    Lightning calls `set_epoch`; a resumed training therefore goes on where the stream stopped.
+    Args:
+        samples_per_epoch: over all processes together.
+        rank: of this process.
+        world_size: number of processes.
+        current_epoch: tells the epoch whenever one begins, so that a resumed training goes on where the stream stopped;
+            None for the number that `set_epoch` was given.
     """
 
-    def __init__(self, samples_per_epoch: int, rank: int = 0, world_size: int = 1) -> None:
+    def __init__(
+        self,
+        samples_per_epoch: int,
+        rank: int = 0,
+        world_size: int = 1,
+        current_epoch: Callable[[], int] | None = None,
+    ) -> None:
         if samples_per_epoch % world_size:
             raise ValueError(f"{samples_per_epoch} samples per epoch over {world_size} processes; expected a multiple")
         self.samples_per_epoch, self.rank, self.world_size = samples_per_epoch, rank, world_size
         self.epoch = 0
+        self.current_epoch = current_epoch
 
     def set_epoch(self, epoch: int) -> None:
         """Move to an epoch (0-based)."""
@@ -113,7 +125,8 @@ class StreamSampler(Sampler[int]):
         return self.samples_per_epoch // self.world_size
 
     def __iter__(self) -> Iterator[int]:
-        start = self.epoch * self.samples_per_epoch
+        epoch = self.epoch if self.current_epoch is None else self.current_epoch()
+        start = epoch * self.samples_per_epoch
         return iter(range(start + self.rank, start + self.samples_per_epoch, self.world_size))
 
 

@@ -136,7 +136,7 @@ def _numbers(axis: Axes, quality: Quality) -> None:
     table.set_fontsize(9)
     for (row, column), cell in table.get_celld().items():
         cell.set_text_props(weight="bold" if row == 0 else "normal", ha="left" if column == 0 else "right")
-    text = "\n".join(textwrap.wrap(LEGEND, _LEGEND_WIDTH)) + f"\n\n{_closing(quality)}"
+    text = "\n\n".join("\n".join(textwrap.wrap(part, _LEGEND_WIDTH)) for part in (LEGEND, _closing(quality)))
     axis.text(0, 0.25, text, fontsize=9, va="top", transform=axis.transAxes)
 
 
@@ -144,8 +144,18 @@ def _title(quality: Quality) -> str:
     return f"Painted beside real images: {quality.n_images} held-out masks, {quality.n_styles} paintings of each"
 
 
+def _doubt(quality: Quality) -> str:
+    """Whether the judge itself is any good."""
+    if not quality.dice_real < 0.7:
+        return ""
+    return (
+        f"The judge finds few cells even on real images (Dice {quality.dice_real:.2f}): Dice, AP, KID and score say nothing; "
+        "train it longer (translator.quality.steps).\n"
+    )
+
+
 def _closing(quality: Quality) -> str:
-    return f"Score, Dice times diversity (as a share of real and train, at most 1): {quality.score:.3f}"
+    return f"{_doubt(quality)}Score, Dice times diversity (as a share of real and train, at most 1): {quality.score:.3f}"
 
 
 def _text(value: float | None, digits: int) -> str:

@@ -21,7 +21,14 @@ from rbc_lightning.data.mix import Mix
 from rbc_lightning.errors import InputError, blaming
 from rbc_lightning.stages.inputs import Inputs, console, derive_seed
 from rbc_lightning.stages.instantiation import build
-from rbc_lightning.stages.training import build_loggers, build_trainer, close_loggers, last_checkpoint, training_numerics
+from rbc_lightning.stages.training import (
+    build_loggers,
+    build_trainer,
+    close_loggers,
+    fit_or_resume,
+    last_checkpoint,
+    training_numerics,
+)
 from rbc_lightning.tasks.instance_styles import encode_samples
 from rbc_lightning.tasks.pix2pixhd import Pix2PixHDTask
 
@@ -191,7 +198,7 @@ def _train(
         limit_val_batches=0,
     )
     try:
-        trainer.fit(task, datamodule=data, ckpt_path=str(last) if last.is_file() else None, weights_only=True)
+        fit_or_resume(trainer, task, data, last)
     finally:
         close_loggers(loggers)
 

@@ -11,7 +11,7 @@ from pytorch_lightning.loggers import Logger
 from rbc_lightning.callbacks import LossGuard
 from rbc_lightning.data.datamodule import SmearDataModule
 from rbc_lightning.stages.instantiation import build
-from rbc_lightning.stages.training import build_trainer, last_checkpoint, test_trainer
+from rbc_lightning.stages.training import build_trainer, fit_or_resume, last_checkpoint, test_trainer
 from rbc_lightning.tasks.base import BaseTask
 
 _CHECKPOINTS = "checkpoints"
@@ -70,8 +70,7 @@ def fit(
     )
     callbacks = [best, last_checkpoint(directory / _CHECKPOINTS), LossGuard()]
     trainer = build_trainer(cfg, directory, seed=seed, callbacks=callbacks, loggers=loggers, max_steps=steps)
-    last = _last(directory)
-    trainer.fit(task, datamodule=data, ckpt_path=str(last) if last.is_file() else None, weights_only=True)
+    fit_or_resume(trainer, task, data, _last(directory))
     return test_trainer(cfg, directory, trainer), _best_score(directory, best)
 
 

@@ -125,6 +125,10 @@ def _count_gpus() -> int:
 
 
 def _check_combinations(cfg: DictConfig) -> None:
+    if cfg.trainer.accelerator == "gpu" and not _count_gpus():
+        raise InputError(
+            "trainer.accelerator=gpu, yet no CUDA device is at hand; take trainer=cpu (trainer=ddp_cpu instead of trainer=ddp)"
+        )
     steps, per_epoch = cfg.training.steps, cfg.training.steps_per_epoch
     if steps % per_epoch:
         nearest = max(per_epoch, steps - steps % per_epoch)

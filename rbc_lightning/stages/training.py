@@ -116,7 +116,28 @@ def test_trainer(cfg: DictConfig, directory: Path, trainer: pl.Trainer) -> pl.Tr
 
 def last_checkpoint(directory: Path) -> ModelCheckpoint:
     """Keep `last.ckpt`, written when an epoch has ended: a resumed training starts the next one afresh."""
-    return ModelCheckpoint(dirpath=directory, save_last=True, save_top_k=0, save_on_train_epoch_end=True)
+    # Not `save_last`: beside `save_top_k=0` Lightning would write it at the end of the training only.
+    return ModelCheckpoint(
+        dirpath=directory, filename="last", save_top_k=1, save_on_train_epoch_end=True, enable_version_counter=False
+    )
+
+
+def fit_or_resume(trainer: pl.Trainer, task: pl.LightningModule, data: pl.LightningDataModule, last: Path) -> None:
+    """Train, going on from the checkpoint `last` where there is one.
+
+    Raises:
+        KeyboardInterrupt: the user stopped it.
+    """
+    if last.is_file():
+        begun = torch.load(last, map_location="cpu", weights_only=True)["epoch"] + 1
+        print(f"Going on after epoch {begun}", flush=True)
+    try:
+        trainer.fit(task, datamodule=data, ckpt_path=str(last) if last.is_file() else None, weights_only=True)
+    except SystemExit as ended:
+        # Lightning makes an exit of Ctrl-C.
+        if trainer.interrupted:
+            raise KeyboardInterrupt from ended
+        raise
 
 
 def training_numerics(cfg: DictConfig) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from rbc_lightning.artifacts import content_hash
 from rbc_lightning.data.dataset import SmearDataset
@@ -128,6 +128,11 @@ def device_of(cfg: DictConfig) -> str:
 
 
 def _open(directory: Path) -> TrainedTranslator:
+    if not directory.is_dir():
+        raise InputError(
+            f"translator.path={directory}: no such directory; expected one that stage=translator made, such as "
+            "artifacts/translator/KEY"
+        )
     try:
         trained_on = tuple(json.loads((directory / _SOURCES).read_text()))
         # Whatever decides the painted images; a translator may go without surfaces.
@@ -171,6 +176,7 @@ def _gather(cfg: DictConfig, inputs: Inputs, gan: TrainedGan, directory: Path) -
     else:
         translator = assemble(gan.candidates()[-1])
     translator.save(directory)
+    OmegaConf.save(cfg.translator, directory / "translator.yaml", resolve=True)
     (directory / _SOURCES).write_text(json.dumps([record.sample_id for record in records], indent=1))
 
 
@@ -184,6 +190,8 @@ def _best(
         scores[path.stem] = measure_quality(cfg, inputs, assemble(path), held_out).score
         console.print(f"Checkpoint {path.stem}: faithfulness times diversity {scores[path.stem]:.4f}")
     write_json(directory / "checkpoints.json", scores)
+    best = max(checkpoints, key=lambda path: scores[path.stem])
+    console.print(f"Taking checkpoint {best.stem}")
     # Held-out pairs had a say: a later split must not test on them.
     write_json(directory / _CHOSEN_ON, {"val": list(inputs.manifest.ids("val"))})
-    return assemble(max(checkpoints, key=lambda path: scores[path.stem]))
+    return assemble(best)

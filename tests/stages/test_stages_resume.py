@@ -17,8 +17,13 @@ class Killed(Exception):
     pass
 
 
+def count_steps(cls, monkeypatch):
+    """Return a list that grows by one with every training step of a task."""
+    return die_at(cls, monkeypatch, -1)
+
+
 def die_at(cls, monkeypatch, step):
-    """Make the training step of a task fail once, at its `step`-th call."""
+    """Make the training step of a task fail once, at its `step`-th call; return the list of its calls."""
     original, calls = cls.training_step, []
 
     # `wraps`: Lightning looks at the signature to know what to pass.
@@ -30,6 +35,7 @@ def die_at(cls, monkeypatch, step):
         return original(self, batch, *rest)
 
     monkeypatch.setattr(cls, "training_step", training_step)
+    return calls
 
 
 def weights(path):
@@ -82,7 +88,10 @@ def test_a_segmenter_stopped_in_its_second_epoch_ends_as_an_undisturbed_one(tmp_
         with pytest.raises(Killed):
             run(compose_tiny(tmp_path / "b", *overrides))
     assert not list((tmp_path / "b").rglob("metrics.json"))
+    steps = count_steps(SegmentationTask, monkeypatch)
     resumed = run(compose_tiny(tmp_path / "b", *overrides))
+    # Six steps in epochs of two: what was done up to the last epoch's end is not done again.
+    assert len(steps) == 6 - (step - 1) // 2 * 2
     for name in ("last.ckpt", "best.ckpt"):
         assert_equal_weights(*(result.directory / "checkpoints" / name for result in (undisturbed, resumed)))
     assert resumed.metrics["test/dice"] == undisturbed.metrics["test/dice"]
@@ -99,7 +108,9 @@ def test_a_translator_stopped_in_either_stage_ends_as_an_undisturbed_one(
         with pytest.raises(Killed):
             run(compose_tiny(tmp_path, *TWO_STAGES))
     assert len(list((tmp_path / "artifacts").glob("gan_stage2/*"))) == (stage == 2) * 2  # directory and lock
+    steps = count_steps(Pix2PixHDTask, monkeypatch)
     resumed = run(compose_tiny(tmp_path, *TWO_STAGES))
+    assert len(steps) == 16 - (step - 1) // 4 * 4
     assert_equal_weights(*(directory / "generator.pt" for directory in (undisturbed_translator.directory, resumed.directory)))
     last = [
         sorted(d.parents[1].glob("gan_stage2/*/checkpoints/last.ckpt"))
@@ -144,7 +155,7 @@ def test_epochs_start_from_seed_and_number():
     def draw(seed, epoch):
         trainer = Trainer()
         trainer.current_epoch = epoch
-        SeedEachEpoch(seed).on_train_epoch_start(trainer, None)
+        SeedEachEpoch(seed).on_train_batch_start(trainer, None, None, 0)
         return float(torch.rand(1))
 
     assert draw(0, 3) == draw(0, 3)
