@@ -2,7 +2,6 @@
 
 import math
 import os
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -136,13 +135,13 @@ class ShapeBank:
             path: the file to write; its folder must exist.
         """
         target = Path(path)
-        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=target.name, suffix=".tmp")
+        part = target.with_name(f".{target.name}.{os.getpid()}.part")
         try:
-            with os.fdopen(handle, "wb") as stream:
+            with part.open("wb") as stream:
                 np.savez_compressed(stream, version=np.int64(FORMAT_VERSION), **{f: getattr(self, f) for f in FIELDS})
-            Path(temporary).replace(target)
+            part.replace(target)
         finally:
-            Path(temporary).unlink(missing_ok=True)
+            part.unlink(missing_ok=True)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "ShapeBank":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 
 from rbc_lightning.errors import InputError
+from rbc_lightning.tasks.files import replacing
 from rbc_lightning.tasks.instance_styles import (
     BACKGROUND,
     CELL,
@@ -172,8 +172,7 @@ class StyleBank:
 
     def save(self, path: str | Path) -> None:
         """Write the bank as one .npz file, atomically."""
-        target = Path(path)
-        with tempfile.NamedTemporaryFile(dir=target.parent, prefix=target.name, suffix=".tmp", delete=False) as file:
+        with replacing(Path(path)) as file:
             np.savez_compressed(
                 file,
                 vectors=self.vectors,
@@ -185,7 +184,6 @@ class StyleBank:
                 source_ids=np.asarray(self.source_ids, dtype=np.str_),
                 encoder_hash=np.asarray(self.encoder_hash),
             )
-        Path(file.name).replace(target)
 
     @classmethod
     def load(cls, path: str | Path, encoder_hash: str | None = None) -> StyleBank:

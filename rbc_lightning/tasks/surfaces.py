@@ -7,7 +7,6 @@ image without its cells, filled in smoothly) is laid over each painted image, wi
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -20,6 +19,7 @@ from scipy.ndimage import binary_dilation, binary_erosion, gaussian_filter
 from skimage.transform import downscale_local_mean, resize
 
 from rbc_lightning.errors import InputError
+from rbc_lightning.tasks.files import replacing
 
 Floats = NDArray[np.float64]
 
@@ -119,9 +119,8 @@ class SurfaceBank:
 
     def save(self, path: Path) -> None:
         """Write the bank as one .npz file, atomically."""
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.name, suffix=".tmp", delete=False) as file:
+        with replacing(path) as file:
             np.savez_compressed(file, **{field.name: getattr(self, field.name) for field in fields(self)})
-        Path(file.name).replace(path)
 
     @classmethod
     def load(cls, path: Path) -> SurfaceBank:

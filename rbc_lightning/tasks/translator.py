@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import cached_property
@@ -19,6 +18,7 @@ from rbc_lightning.nets.receptive_field import bytes_per_pixel
 from rbc_lightning.nets.style_networks import CONDITION_CHANNELS, PaintingSettings
 from rbc_lightning.ops.labels import paint_table, semantic_condition
 from rbc_lightning.tasks.conditioning import generator_input, reflect_pad, seeded_noise
+from rbc_lightning.tasks.files import replacing
 from rbc_lightning.tasks.instance_styles import weights_hash
 from rbc_lightning.tasks.pix2pixhd import Pix2PixHDTask
 from rbc_lightning.tasks.styles import Seed, StyleBank
@@ -89,12 +89,12 @@ class Translator:
             "generator": self.generator.state_dict(),
             "encoder": self.encoder.state_dict(),
         }
-        with tempfile.NamedTemporaryFile(dir=folder, prefix=WEIGHTS_FILE, suffix=".tmp", delete=False) as file:
-            torch.save(content, file)
+        # The weights last: a directory with weights is whole.
         self.style_bank.save(folder / STYLES_FILE)
         if self.surfaces is not None:
             self.surfaces.save(folder / SURFACES_FILE)
-        Path(file.name).replace(folder / WEIGHTS_FILE)
+        with replacing(folder / WEIGHTS_FILE) as file:
+            torch.save(content, file)
 
     @classmethod
     def load(cls, directory: str | Path, device: str | torch.device = "cpu") -> Translator:
