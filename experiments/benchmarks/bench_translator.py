@@ -122,13 +122,16 @@ def bench_step(rounds: int) -> list[Row]:
     looped = PlainGanStep(task, instance_mean_loop)
     task.prepare()
     modulated = BareTask(style="modulated", **SIZES).prepare()
+    compiled = BareTask(style="concat", compile=True, **SIZES).prepare()
 
     def half(task: BareTask) -> None:
         with torch.autocast("cpu", torch.bfloat16):
             task.training_step(batch, 0)
 
     pair = batch["image"], batch["label_map"]
-    times = in_turns({"plain": lambda: plain.step(*pair), "task": lambda: task.training_step(batch, 0)}, rounds)
+    steps = {"plain": lambda: plain.step(*pair)}
+    steps |= {name: partial(t.training_step, batch, 0) for name, t in (("task", task), ("compiled", compiled))}
+    times = in_turns(steps, rounds)
     ratio = float(np.median(np.divide(times["plain"], times["task"])))
     times |= in_turns({"bf16": lambda: half(task), "modulated": lambda: modulated.training_step(batch, 0)}, max(2, rounds // 2))
     times |= in_turns({"looped": lambda: looped.step(*pair)}, 2)
@@ -136,18 +139,19 @@ def bench_step(rounds: int) -> list[Row]:
         "looped": "plain, loop pooling, fp32",
         "plain": "plain, vectorised pooling, fp32",
         "task": "Pix2PixHDTask concat, fp32",
+        "compiled": "Pix2PixHDTask concat, fp32, compiled",
         "bf16": "Pix2PixHDTask concat, bf16",
         "modulated": "Pix2PixHDTask modulated, fp32",
     }
     ours = float(np.median(times["task"]))
     print(f"\nOne step of G, E and D at 512 x 320, 16 filters, batch 1, {COUNT} cells, {torch.get_num_threads()} threads")
-    print("way                                   ms   over the task's")
+    print("way                                       ms  over the task's")
     rows: list[Row] = []
     for key, name in names.items():
         cost = float(np.median(times[key]))
         against = ratio if key == "plain" else cost / ours
         rows.append({"way": name, "ms": cost, "over_task": against, "threads": torch.get_num_threads()})
-        print(f"{name:32s} {cost:8.0f} {against:17.2f}")
+        print(f"{name:36s} {cost:8.0f} {against:13.2f}")
     return rows
 
 
