@@ -64,10 +64,6 @@ class TrainedGan:
     first_directory: Path
     key: str
 
-    def load(self) -> Pix2PixHDTask:
-        """The task of the last stage at the end of its training."""
-        return load_task(self.directory / _LAST)
-
     def load_first(self) -> Pix2PixHDTask:
         """The task of stage 1."""
         return load_task(self.first_directory / _LAST)
