@@ -26,6 +26,7 @@ format: $(STAMP)  ## Format and mend what ruff can mend
 bench: $(STAMP)  ## Measure the fast parts against their plain twins
 	$(BIN)/python experiments/benchmarks/bench_masks.py
 	$(BIN)/python experiments/benchmarks/bench_translator.py --gpu
+	$(BIN)/python experiments/benchmarks/bench_loading.py
 
 lock:  ## Resolve pyproject.toml anew into requirements.lock
 	uv pip compile --quiet --universal --python-version 3.11 --extra dev --no-header --no-annotate pyproject.toml -o requirements.lock

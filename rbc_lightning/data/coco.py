@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import find_objects
 
 from rbc_lightning.data.formats import write_atomically
+from rbc_lightning.ops.instances import Instances
 
 _CATEGORY = {"id": 1, "name": "red blood cell", "supercategory": "cell"}
 
@@ -30,6 +31,35 @@ def write_coco(path: Path, images: Iterable[tuple[str, NDArray[np.int32]]]) -> N
             annotations.append({"id": len(annotations) + 1, "image_id": image_id, "category_id": 1, "iscrowd": 0, **cell})
     content = {"images": described, "annotations": annotations, "categories": [_CATEGORY]}
     write_atomically(path, lambda part: part.write_text(json.dumps(content)))
+
+
+def write_coco_found(path: Path, images: Iterable[tuple[str, tuple[int, int], Instances]]) -> None:
+    """Write cells that were found as COCO JSON, atomically: boxes [x, y, width, height] with a `score` each.
+
+    Cells with a label map have their exact area and mask beside the box; others the area of the box.
+
+    Args:
+        path: the JSON file.
+        images: file name, (height, width) and cells of each image.
+    """
+    described: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    for image_id, (name, (height, width), found) in enumerate(images, start=1):
+        described.append({"id": image_id, "file_name": name, "height": height, "width": width})
+        cells = _boxed(found) if found.label_map is None else instances(found.label_map)
+        for cell, score in zip(cells, found.scores, strict=True):
+            place = {"id": len(annotations) + 1, "image_id": image_id, "category_id": 1, "iscrowd": 0}
+            annotations.append(place | cell | {"score": round(float(score), 4)})
+    content = {"images": described, "annotations": annotations, "categories": [_CATEGORY]}
+    write_atomically(path, lambda part: part.write_text(json.dumps(content)))
+
+
+def _boxed(found: Instances) -> list[dict[str, Any]]:
+    boxes = found.boxes.astype(float).round(2)
+    return [
+        {"bbox": [left, top, round(right - left, 2), round(bottom - top, 2)], "area": round((right - left) * (bottom - top), 2)}
+        for left, top, right, bottom in boxes.tolist()
+    ]
 
 
 def instances(label_map: NDArray[np.int32]) -> list[dict[str, Any]]:

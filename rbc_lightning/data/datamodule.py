@@ -1,14 +1,14 @@
 """The Lightning datamodule: loaders over a mix for training and over whole real images for validation and test."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from rbc_lightning.data.dataset import ONLINE, Augment, DrawLabelMap, MixDataset, SmearDataset, StreamSampler
+from rbc_lightning.data.dataset import CACHE_BYTES, ONLINE, Augment, DrawLabelMap, MixDataset, SmearDataset, StreamSampler
 from rbc_lightning.data.manifest import Manifest, Record, refuse_leakage
 from rbc_lightning.data.mix import Mix, MixStream
 from rbc_lightning.errors import InputError
@@ -32,6 +32,9 @@ class SmearDataModule(pl.LightningDataModule):
         num_workers: loader processes.
         paint: paints label maps int64 (B, H, W) with a seed each as images (B, 3, H, W) in [0, 1]; needed when
             `synthetic` draws on the fly, called on the training device after the transfer.
+        select_on: the split that validation reads and weights are chosen on; "test" as S3 did, which makes every figure
+            optimistic.
+        cache_bytes: bound on the decoded images that each loading process keeps.
     """
 
     def __init__(
@@ -47,6 +50,8 @@ class SmearDataModule(pl.LightningDataModule):
         seed: int,
         num_workers: int = 0,
         paint: Paint | None = None,
+        select_on: Literal["val", "test"] = "val",
+        cache_bytes: int = CACHE_BYTES,
     ) -> None:
         super().__init__()
         online = callable(synthetic)
@@ -57,13 +62,17 @@ class SmearDataModule(pl.LightningDataModule):
             )
         if online and paint is None:
             raise ValueError("label maps drawn on the fly need `paint`")
+        if select_on not in ("val", "test"):
+            raise ValueError(f"select_on={select_on!r}; expected 'val' or 'test'")
         refuse_leakage(manifest, () if callable(synthetic) else synthetic)
         self.paint = paint
         self.manifest, self.batch_size, self.steps_per_epoch = manifest, batch_size, steps_per_epoch
-        self.num_workers = num_workers
+        self.num_workers, self.select_on = num_workers, select_on
         real = manifest.split("train")
         self.stream = MixStream(mix, len(real), mix.synthetic if callable(synthetic) else len(synthetic), seed)
-        self.train_set = MixDataset(real, synthetic, self.stream, augment=augment, crop=crop, seed=seed)
+        self.train_set = MixDataset(
+            real, synthetic, self.stream, augment=augment, crop=crop, seed=seed, cache_bytes=cache_bytes
+        )
 
     def train_dataloader(self) -> DataLoader[dict[str, Any]]:
         """One epoch of the stream, shared out among the processes of a distributed run."""
@@ -84,8 +93,8 @@ class SmearDataModule(pl.LightningDataModule):
         )
 
     def val_dataloader(self) -> DataLoader[dict[str, Any]]:
-        """Whole validation images, one at a time."""
-        return _whole_images(self.manifest.split("val"))
+        """Whole images of the split that weights are chosen on, one at a time."""
+        return _whole_images(self.manifest.split(self.select_on))
 
     def test_dataloader(self) -> DataLoader[dict[str, Any]]:
         """Whole test images, one at a time; real and untouched."""

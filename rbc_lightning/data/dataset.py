@@ -11,13 +11,17 @@ from torch.utils.data import Dataset, Sampler
 from rbc_lightning.data.augment import random_crop
 from rbc_lightning.data.formats import read_image, read_label_map
 from rbc_lightning.data.manifest import Record
-from rbc_lightning.data.mix import MixStream
+from rbc_lightning.data.mix import MixStream, Source
+from rbc_lightning.errors import InputError
 
 DrawLabelMap = Callable[[np.random.SeedSequence], NDArray[np.int32]]
 Augment = Callable[[NDArray[np.uint8], NDArray[np.int32], int], tuple[NDArray[np.uint8], NDArray[np.int32]]]
 
 # Begins the names of samples that are made on the fly.
 ONLINE = "online"
+CACHE_BYTES = 512 * 2**20
+# Real images come back many times in a pass over a mix, each synthetic one hardly more than once.
+_CACHE_SHARES: dict[Source, float] = {"real": 0.75, "synthetic": 0.25}
 
 
 class SmearDataset(Dataset[dict[str, Any]]):
@@ -38,11 +42,41 @@ class SmearDataset(Dataset[dict[str, Any]]):
         return to_sample(image, label_map, record.sample_id, record.origin)
 
 
+class PairCache:
+    """Reads image and label map of records, and keeps what was read first until a number of bytes is reached.
+
+    Nothing is dropped: in a stream of permutations what was used longest ago is what comes next, so that dropping it, as
+    is usual, would miss nearly always. Decoding a field of 1920 x 1200 takes fifty times as long as augmenting its crop.
+
+    Args:
+        max_bytes: bound on the kept arrays, in each process that loads; 0 keeps none.
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        self.max_bytes, self.used_bytes = max_bytes, 0
+        self._kept: dict[str, tuple[NDArray[np.uint8], NDArray[np.integer]]] = {}
+
+    def read(self, record: Record) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
+        """The pair of a record, uint8 (H, W, 3) and int32 (H, W), read-only where it is kept."""
+        if record.sample_id in self._kept:
+            image, small = self._kept[record.sample_id]
+            return image, small.astype(np.int32)
+        image, label_map = read_image(record.image_path), read_label_map(record.label_path)
+        # Half the bytes; more than 65,535 cells in an image are rare.
+        small = label_map.astype(np.uint16) if int(label_map.max(initial=0)) <= np.iinfo(np.uint16).max else label_map
+        if self.used_bytes + image.nbytes + small.nbytes <= self.max_bytes:
+            self.used_bytes += image.nbytes + small.nbytes
+            image.setflags(write=False)
+            self._kept[record.sample_id] = image, small
+        return image, label_map
+
+
 class MixDataset(Dataset[dict[str, Any]]):
     """Training samples drawn from a mix: read, cropped, augmented where the draw says so.
 
     The item at `serial` is a function of (seed, serial) alone: draws, augmentation, crop, and `noise_seed` (int), from which
-    a task draws what it adds to this sample, whatever process it lands in.
+    a task draws what it adds to this sample, whatever process it lands in. `augmented` (bool) beside `origin` says what was
+    drawn.
 
     Args:
         real: real training records.
@@ -52,6 +86,7 @@ class MixDataset(Dataset[dict[str, Any]]):
         augment: applied to the augmented draws.
         crop: side of the random square crop in pixels; None for whole images.
         seed: of augmentation and crop.
+        cache_bytes: bound on the decoded images that each loading process keeps.
     """
 
     def __init__(
@@ -63,6 +98,7 @@ class MixDataset(Dataset[dict[str, Any]]):
         augment: Augment | None,
         crop: int | None,
         seed: int,
+        cache_bytes: int = CACHE_BYTES,
     ) -> None:
         self.draw_label_map = synthetic if callable(synthetic) else None
         self.pools = {"real": tuple(real), "synthetic": () if callable(synthetic) else tuple(synthetic)}
@@ -70,6 +106,7 @@ class MixDataset(Dataset[dict[str, Any]]):
             if record.split != "train":
                 raise ValueError(f"sample {record.sample_id!r} of split {record.split!r} in a training set; expected train")
         self.stream, self.augment, self.crop, self.seed = stream, augment, crop, seed
+        self._caches = {source: PairCache(int(share * cache_bytes)) for source, share in _CACHE_SHARES.items()}
 
     def __getitem__(self, serial: int) -> dict[str, Any]:
         draw = self.stream[serial]
@@ -82,14 +119,14 @@ class MixDataset(Dataset[dict[str, Any]]):
             name, origin = f"{ONLINE}_{serial}", "synthetic"
         else:
             record = self.pools[draw.source][draw.index]
-            image, label_map = read_image(record.image_path), read_label_map(record.label_path)
+            image, label_map = self._caches[draw.source].read(record)
             name, origin = record.sample_id, record.origin
         # Cropped first: augmenting a whole field of 1920 x 1200 costs forty times as much.
         if self.crop is not None:
             image, label_map = random_crop(image, label_map, self.crop, np.random.default_rng(crop_seed))
         if draw.augmented and self.augment is not None:
             image, label_map = self.augment(image, label_map, augment_seed)
-        sample = to_sample(image, label_map, name, origin) | {"noise_seed": noise_seed}
+        sample = to_sample(image, label_map, name, origin) | {"noise_seed": noise_seed, "augmented": draw.augmented}
         return sample if self.draw_label_map is None else sample | {"paint_seed": paint_seed}
 
 
@@ -128,6 +165,24 @@ class StreamSampler(Sampler[int]):
         epoch = self.epoch if self.current_epoch is None else self.current_epoch()
         start = epoch * self.samples_per_epoch
         return iter(range(start + self.rank, start + self.samples_per_epoch, self.world_size))
+
+
+def empty_label_maps(records: Sequence[Record]) -> tuple[str, ...]:
+    """The sample_ids of the records whose label map has no cell: fine as background in training, and worth telling.
+
+    Args:
+        records: training records; every label map is read.
+
+    Raises:
+        InputError: no label map at all has a cell.
+    """
+    empty = tuple(record.sample_id for record in records if not read_label_map(record.label_path).any())
+    if records and len(empty) == len(records):
+        raise InputError(
+            f"none of the {len(records)} training label maps has a cell ({records[0].label_path} is the first); expected ids "
+            "1..n on cells: check that labels/ holds label maps and not masks of zeros"
+        )
+    return empty
 
 
 def to_sample(image: NDArray[np.uint8], label_map: NDArray[np.int32], name: str, origin: str) -> dict[str, Any]:

@@ -137,22 +137,33 @@ def cut_validation(manifest: Manifest, fraction: float, seed: int) -> Manifest:
         manifest: real samples.
         fraction: share of the training groups that becomes validation, in (0, 1); at least one group.
         seed: decides which groups; the same data set and seed give the same cut.
+
+    Raises:
+        InputError: the fraction leaves nothing to validate or to train on, or train is a single group.
     """
     if any(record.split == "val" for record in manifest.records):
         return manifest
     if not 0.0 < fraction < 1.0:
-        raise InputError(f"validation_fraction={fraction}; expected a number between 0 and 1, such as 0.2")
+        raise InputError(
+            f"data.validation_fraction={fraction}; expected a number between 0 and 1, such as 0.2, since weights are chosen on "
+            "a validation part: set it, or name a val split in splits.csv"
+        )
     groups = sorted({record.group for record in manifest.split("train")})
     if len(groups) < 2:
         raise InputError(
-            f"the train split has {len(groups)} group; expected at least 2, one of them for validation: add images, or name "
-            "a val split in splits.csv"
+            f"the train split has 1 group ({groups[0]!r}, {len(manifest.split('train'))} images), which is never divided; "
+            "expected at least 2, one of them for validation: add images, name the groups, or name a val split in splits.csv"
         )
     count = min(max(1, round(fraction * len(groups))), len(groups) - 1)
     order = np.random.default_rng(np.random.SeedSequence([seed, len(groups)])).permutation(len(groups))
     chosen = {groups[index] for index in order[:count]}
     moved = {record.sample_id for record in manifest.split("train") if record.group in chosen}
     return Manifest(tuple(replace(r, split="val") if r.sample_id in moved else r for r in manifest.records))
+
+
+def merge_validation(manifest: Manifest) -> Manifest:
+    """Move val back to train, for a protocol that, as S3's, has none and chooses on test; test stays as it is."""
+    return Manifest(tuple(replace(r, split="train") if r.split == "val" else r for r in manifest.records))
 
 
 def refuse_leakage(real: Manifest, synthetic: Iterable[Record]) -> None:

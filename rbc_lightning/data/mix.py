@@ -1,7 +1,9 @@
 """Mixes of real, synthetic and augmented samples: how many of each, and the order in which they are drawn."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Literal
 
 import numpy as np
@@ -30,12 +32,14 @@ class Mix:
         synthetic: synthetic samples, unchanged.
         augmented: samples drawn from `augmented_from` and augmented, each time anew.
         augmented_from: which samples are augmented: real ones, synthetic ones, or both in turn.
+        n_real: real training images at hand, None where that does not matter: tells RD and SD from their size controls.
     """
 
     real: int
     synthetic: int
     augmented: int
     augmented_from: tuple[Source, ...] = ("real",)
+    n_real: int | None = None
 
     def __post_init__(self) -> None:
         if min(self.real, self.synthetic, self.augmented) < 0 or self.total == 0:
@@ -58,6 +62,7 @@ class Mix:
         augmented: Count,
         total: int | None,
         augmented_from: Sequence[Source] = ("real",),
+        ratio: Sequence[float] | None = None,
     ) -> "Mix":
         """Turn the words of a mix file into counts.
 
@@ -67,13 +72,19 @@ class Mix:
                 leaves. Likewise `synthetic` and `augmented`.
             synthetic: see `real`.
             augmented: see `real`.
-            total: size of the mix; needed when a part is "rest".
+            total: size of the mix; needed when a part is "rest", and with a ratio.
             augmented_from: see the class.
+            ratio: shares real : synthetic : augmented of `total`, such as (1, 2, 1), in place of "all" and "rest".
 
         Raises:
-            InputError: an unknown word, "rest" without a total, or a total smaller than the fixed parts.
+            InputError: an unknown word, "rest" without a total, a total smaller than the fixed parts, or a ratio that is
+                not three shares of a total, or that stands beside counts.
         """
         parts: dict[str, Count] = {"real": real, "synthetic": synthetic, "augmented": augmented}
+        if ratio is not None:
+            shares = _check_ratio(ratio, parts, total)
+            n_real_drawn, n_synthetic, n_augmented = _apportion(shares, total or 0)
+            return cls(n_real_drawn, n_synthetic, n_augmented, tuple(augmented_from), n_real)
         counts = {name: _fixed_count(name, value, n_real) for name, value in parts.items()}
         open_parts = [name for name, count in counts.items() if count is None]
         fixed = sum(count or 0 for count in counts.values())
@@ -88,7 +99,7 @@ class Mix:
         for place, name in enumerate(open_parts):
             # The first parts take the remainder, so that the sum is exact.
             counts[name] = left // len(open_parts) + (1 if place < left % len(open_parts) else 0)
-        return cls(counts["real"] or 0, counts["synthetic"] or 0, counts["augmented"] or 0, tuple(augmented_from))
+        return cls(counts["real"] or 0, counts["synthetic"] or 0, counts["augmented"] or 0, tuple(augmented_from), n_real)
 
     @property
     def total(self) -> int:
@@ -97,7 +108,13 @@ class Mix:
 
     @property
     def column(self) -> str:
-        """The column of S3 Table 2 this mix belongs to, by its counts and never by its name; "other" if none."""
+        """The column of S3 Table 2 this mix belongs to, by its counts and never by its name; "other" if none.
+
+        "rd_large" and "sd_large" are the size controls: real samples alone, repeated beyond the real training images, and
+        synthetic samples alone, more than there are real training images.
+        """
+        if self.n_real is not None and self.augmented == 0 and 0 in (self.real, self.synthetic) and self.total > self.n_real:
+            return "rd_large" if self.real else "sd_large"
         return _COLUMNS.get((self.real > 0, self.synthetic > 0, self.augmented > 0), "other")
 
 
@@ -152,6 +169,39 @@ class MixStream:
             source = sources[i % len(sources)]
             pool.append((source, (i // len(sources)) % sizes[source], True))
         return pool
+
+
+def _check_ratio(ratio: Sequence[float], parts: dict[str, Count], total: int | None) -> list[Fraction]:
+    """The shares as exact fractions; what YAML or the command line may bring instead is refused."""
+    wanted = "expected three shares real : synthetic : augmented, none negative and not all 0, such as [1, 2, 1]"
+    shares = list(ratio) if isinstance(ratio, Sequence) and not isinstance(ratio, str) else []
+    numbers = [share for share in shares if isinstance(share, int | float) and not isinstance(share, bool)]
+    if len(shares) != 3 or len(numbers) != 3 or not all(0 <= share < math.inf for share in numbers) or not any(numbers):
+        raise InputError(f"mix.ratio={ratio}; {wanted}")
+    # A count, 0 as well, is a decision that the ratio would overrule without a word.
+    counts = {name: value for name, value in parts.items() if isinstance(value, int)}
+    if counts:
+        name, value = next(iter(counts.items()))
+        raise InputError(
+            f"mix.ratio={shares} and mix.{name}={value}; expected a ratio of mix.total or counts, not both: set "
+            f"mix.{name}=rest, or mix.ratio=null"
+        )
+    for name, word in parts.items():
+        _fixed_count(name, word, 0)
+    if not isinstance(total, int) or isinstance(total, bool) or total < 1:
+        raise InputError(f"mix.ratio={shares}, mix.total={total}; expected a total of at least 1 to share out: set mix.total")
+    # By way of the decimal text: 0.1 : 0.2 : 0.1 is meant to be 1 : 2 : 1 exactly.
+    return [Fraction(str(share)) for share in numbers]
+
+
+def _apportion(shares: Sequence[Fraction], total: int) -> list[int]:
+    """Share out `total` by largest remainders; of equal remainders the first part takes one."""
+    quotas = [share * total / sum(shares) for share in shares]
+    counts = [math.floor(quota) for quota in quotas]
+    by_remainder = sorted(range(len(shares)), key=lambda place: counts[place] - quotas[place])
+    for place in by_remainder[: total - sum(counts)]:
+        counts[place] += 1
+    return counts
 
 
 def _fixed_count(name: str, value: Count, n_real: int) -> int | None:

@@ -142,6 +142,9 @@ class FCN8s(nn.Module):
         padding: "same" (cheap) or "caffe" (the released nets' 100 px border and crops).
         fc_channels: Channels of fc6 and fc7; None means 4096 times the square of `width`: 256 at width 0.25.
         learn_upsampling: Train the bilinear transposed convolutions.
+        decoder_channels: None for the paper's decoder, which upsamples the logits themselves: eight rows share one row of
+            scores. With a number, an extension of ours, so many channels are upsampled and put together to logits by a
+            ReLU and a 1x1 convolution at the image's resolution.
 
     Raises:
         ValueError: If an argument is out of its range.
@@ -156,12 +159,14 @@ class FCN8s(nn.Module):
         padding: Padding = "same",
         fc_channels: int | None = None,
         learn_upsampling: bool = True,
+        decoder_channels: int | None = None,
     ) -> None:
         super().__init__()
-        _check_arguments(n_classes, width, dropout, padding, fc_channels)
+        check_arguments(n_classes, width, dropout, padding, fc_channels, decoder_channels)
         self.padding = padding
         self.trunk = VGG16Trunk(width, batch_norm, dropout, padding, fc_channels)
-        self.decoder = SkipDecoder(self.trunk.out_channels, n_classes, padding, learn_upsampling)
+        self.decoder = SkipDecoder(self.trunk.out_channels, decoder_channels or n_classes, padding, learn_upsampling)
+        self.head = decoder_head(decoder_channels, n_classes)
         initialize(self)
 
     def forward(self, image: Tensor) -> Tensor:
@@ -181,8 +186,13 @@ class FCN8s(nn.Module):
         height, width = image.shape[-2:]
         if self.padding == "same":
             image = pad_to_multiple(image, STRIDE)
-        logits: Tensor = self.decoder(self.trunk(image), (height, width))
+        logits: Tensor = self.head(self.decoder(self.trunk(image), (height, width)))
         return logits
+
+
+def decoder_head(channels: int | None, n_maps: int) -> nn.Module:
+    """What puts a decoder's channels together to `n_maps` logits; nothing for a decoder of the logits themselves."""
+    return nn.Sequential() if channels is None else nn.Sequential(nn.ReLU(), nn.Conv2d(channels, n_maps, 1))
 
 
 def pad_to_multiple(image: Tensor, multiple: int) -> Tensor:
@@ -229,7 +239,10 @@ def _crop(features: Tensor, offset: int, size: torch.Size | tuple[int, ...]) -> 
     return features[..., offset : offset + size[0], offset : offset + size[1]]
 
 
-def _check_arguments(n_classes: int, width: float, dropout: float, padding: str, fc_channels: int | None) -> None:
+def check_arguments(
+    n_classes: int, width: float, dropout: float, padding: str, fc_channels: int | None, decoder_channels: int | None
+) -> None:
+    """Refuse arguments of `FCN8s` and its relatives that are out of their range."""
     if n_classes < 1:
         raise ValueError(f"n_classes must be at least 1, got {n_classes}.")
     if not (math.isfinite(width) and width > 0):
@@ -240,3 +253,5 @@ def _check_arguments(n_classes: int, width: float, dropout: float, padding: str,
         raise ValueError(f"padding must be 'same' or 'caffe', got {padding!r}.")
     if fc_channels is not None and fc_channels < 1:
         raise ValueError(f"fc_channels must be at least 1 or None, got {fc_channels}.")
+    if decoder_channels is not None and decoder_channels < 1:
+        raise ValueError(f"decoder_channels must be at least 1 or None, got {decoder_channels}.")

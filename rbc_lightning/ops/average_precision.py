@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ def average_precision(
     iou_threshold: float = 0.5,
     interpolation: Interpolation = "area",
 ) -> float:
-    """Average precision of one class, the detections of all images ranked together (Everingham et al. 2010).
+    """Mean precision over recall, precision lifted to its envelope, all images ranked together (Everingham et al. 2010).
 
     A detection is compared with the one target of its image that it overlaps most and is right if their IoU exceeds
     the threshold and no detection of a higher score took that target; a second hit is a false alarm. Precision and recall
@@ -42,23 +42,72 @@ def average_precision(
         ValueError: the lists differ in length, boxes or scores have another shape, a score or box is not finite, or an
             option is out of its range.
     """
-    if len(predictions) != len(targets):
-        raise ValueError(f"expected one entry per image in both lists, got {len(predictions)} and {len(targets)}")
     if not 0 <= iou_threshold < 1:
         raise ValueError(f"iou_threshold must lie in [0, 1), got {iou_threshold}")
-    if interpolation not in get_args(Interpolation):
-        raise ValueError(f"interpolation must be one of {', '.join(get_args(Interpolation))}, got {interpolation!r}")
-    scores, hits = [np.zeros(0)], [np.zeros(0, dtype=np.bool_)]
-    n_targets = 0
+    _check_interpolation(interpolation)
+    images = detections_by_image(predictions, targets)
+    hits = [first_hits(image, iou_threshold) for image in images]
+    return ranked_precision(
+        np.concatenate([np.zeros(0), *(image.scores for image in images)]),
+        np.concatenate([np.zeros(0, dtype=np.bool_), *hits]),
+        sum(len(image.targets) for image in images),
+        interpolation,
+    )
+
+
+class ImageDetections(NamedTuple):
+    """One image's detections and targets, checked: float64 boxes (N, 4), scores (N,), targets (M, 4)."""
+
+    boxes: Floats
+    scores: Floats
+    targets: Floats
+
+
+def detections_by_image(predictions: Sequence[Boxes], targets: Sequence[Boxes]) -> list[ImageDetections]:
+    """Check and convert what `average_precision` takes; arguments and errors are explained there."""
+    if len(predictions) != len(targets):
+        raise ValueError(f"expected one entry per image in both lists, got {len(predictions)} and {len(targets)}")
+    images = []
     for predicted, target in zip(predictions, targets, strict=True):
-        boxes, of_boxes, true = _boxes(predicted), _scores(predicted), _boxes(target)
-        n_targets += len(true)
-        scores.append(of_boxes)
-        hits.append(_first_hits(boxes, of_boxes, true, iou_threshold))
-    found = np.concatenate(scores)
+        boxes = _boxes(predicted)
+        images.append(ImageDetections(boxes, _scores(predicted, len(boxes)), _boxes(target)))
+    return images
+
+
+def first_hits(image: ImageDetections, iou_threshold: float) -> NDArray[np.bool_]:
+    """Which detections of an image VOC counts as right, in their own order: bool (N,)."""
+    boxes, scores, targets = image
+    hits = np.zeros(len(boxes), dtype=np.bool_)
+    if not len(boxes) or not len(targets):
+        return hits
+    iou = box_iou(boxes, targets)
+    best = iou.argmax(axis=1)
+    order = np.argsort(-scores, kind="stable")
+    order = order[iou[order, best[order]] > iou_threshold]
+    # Of the detections that chose one target, the first in the ranking has it.
+    hits[order[np.unique(best[order], return_index=True)[1]]] = True
+    return hits
+
+
+def ranked_precision(scores: Floats, hits: NDArray[np.bool_], n_targets: int, interpolation: Interpolation = "area") -> float:
+    """Average precision of detections of which it is known whether they are right, all images together.
+
+    Args:
+        scores: float (N,), in any order.
+        hits: bool (N,), as `first_hits` tells them.
+        n_targets: targets of all images, found or not.
+        interpolation: as in `average_precision`.
+
+    Returns:
+        Average precision in [0, 1]; without any target 1.0 if nothing was detected either, else 0.0.
+
+    Raises:
+        ValueError: unknown interpolation.
+    """
+    _check_interpolation(interpolation)
     if n_targets == 0:
-        return 0.0 if len(found) else 1.0
-    recalled, precision = _curve(found, np.concatenate(hits))
+        return 0.0 if len(scores) else 1.0
+    recalled, precision = _curve(scores, hits)
     envelope = np.maximum.accumulate(precision[::-1])[::-1]
     if interpolation == "area":
         return float(np.diff(recalled, prepend=0) @ envelope / n_targets)
@@ -77,25 +126,13 @@ def box_iou(first: Floats, second: Floats) -> Floats:
     Returns:
         float64 (N, M); 0 where both boxes are empty.
     """
-    sides = np.minimum(first[:, None, 2:], second[None, :, 2:]) - np.maximum(first[:, None, :2], second[None, :, :2])
-    both = np.prod(np.clip(sides, 0, None), axis=2)
+    # One coordinate at a time: 1,200 x 1,200 tables of pairs of numbers would cost three times as long.
+    x1, y1 = (np.maximum(first[:, None, side], second[None, :, side]) for side in (0, 1))
+    x2, y2 = (np.minimum(first[:, None, side], second[None, :, side]) for side in (2, 3))
+    both = np.clip(x2 - x1, 0, None) * np.clip(y2 - y1, 0, None)
     areas = [np.prod(np.clip(boxes[:, 2:] - boxes[:, :2], 0, None), axis=1) for boxes in (first, second)]
     union = areas[0][:, None] + areas[1][None, :] - both
     return np.asarray(np.divide(both, union, out=np.zeros_like(both), where=union > 0))
-
-
-def _first_hits(boxes: Floats, scores: Floats, targets: Floats, iou_threshold: float) -> NDArray[np.bool_]:
-    """Which detections are right, in their own order."""
-    hits = np.zeros(len(boxes), dtype=np.bool_)
-    if not len(boxes) or not len(targets):
-        return hits
-    iou = box_iou(boxes, targets)
-    best = iou.argmax(axis=1)
-    order = np.argsort(-scores, kind="stable")
-    order = order[iou[order, best[order]] > iou_threshold]
-    # Of the detections that chose one target, the first in the ranking has it.
-    hits[order[np.unique(best[order], return_index=True)[1]]] = True
-    return hits
 
 
 def _curve(scores: Floats, hits: NDArray[np.bool_]) -> tuple[NDArray[np.int64], Floats]:
@@ -104,6 +141,11 @@ def _curve(scores: Floats, hits: NDArray[np.bool_]) -> tuple[NDArray[np.int64], 
     right = np.cumsum(hits[order], dtype=np.int64)
     steps = np.flatnonzero(np.diff(scores[order], append=-np.inf))
     return right[steps], right[steps] / (steps + 1)
+
+
+def _check_interpolation(interpolation: str) -> None:
+    if interpolation not in get_args(Interpolation):
+        raise ValueError(f"interpolation must be one of {', '.join(get_args(Interpolation))}, got {interpolation!r}")
 
 
 def _boxes(entry: Boxes) -> Floats:
@@ -115,8 +157,8 @@ def _boxes(entry: Boxes) -> Floats:
     return _finite(boxes, "boxes")
 
 
-def _scores(entry: Boxes) -> Floats:
-    scores, n_boxes = _array(entry["scores"]), len(_boxes(entry))
+def _scores(entry: Boxes, n_boxes: int) -> Floats:
+    scores = _array(entry["scores"])
     if scores.shape != (n_boxes,):
         raise ValueError(f"expected one score per box, got scores of shape {scores.shape} for {n_boxes} boxes")
     return _finite(scores, "scores")

@@ -4,11 +4,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import cv2
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+
+from rbc_lightning.ops.instances import Instances
 
 # Figures go to files, never to a window.
 mpl.use("Agg")
@@ -34,12 +37,24 @@ def color_labels(label_map: NDArray[np.integer], colors: NDArray[np.uint8] | Non
     return painted
 
 
-def outline(image: NDArray[np.uint8], mask: NDArray[np.bool_], color: tuple[int, int, int]) -> NDArray[np.uint8]:
-    """Draw the inner boundary of a mask (H, W) onto a copy of an image (H, W, 3)."""
-    padded = np.pad(mask, 1, mode="edge")
-    inside = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
+def outline_cells(image: NDArray[np.uint8], label_map: NDArray[np.integer], color: tuple[int, int, int]) -> NDArray[np.uint8]:
+    """Draw the inner boundary of every cell of a label map (H, W) onto a copy of an image (H, W, 3)."""
+    padded = np.pad(label_map, 1, mode="edge")
+    neighbours = (padded[:-2, 1:-1], padded[2:, 1:-1], padded[1:-1, :-2], padded[1:-1, 2:])
+    border = np.logical_or.reduce([label_map != neighbour for neighbour in neighbours])
     drawn = image.copy()
-    drawn[mask & ~inside] = color
+    drawn[(label_map > 0) & border] = color
+    return drawn
+
+
+def draw_cells(image: NDArray[np.uint8], found: Instances, color: tuple[int, int, int] = _VERMILION) -> NDArray[np.uint8]:
+    """Draw cells onto a copy of an image (H, W, 3): their outlines, or their boxes where there is no label map."""
+    if found.label_map is not None:
+        return outline_cells(image, found.label_map, color)
+    drawn = image.copy()
+    for left, top, right, bottom in found.boxes.round().astype(int):
+        # OpenCV's corners are inclusive, ours exclusive.
+        cv2.rectangle(drawn, (int(left), int(top)), (int(right) - 1, int(bottom) - 1), color, 1)
     return drawn
 
 
@@ -67,7 +82,7 @@ def save_run_figure(
     pairs: Sequence[tuple[str, NDArray[np.uint8], NDArray[np.integer]]],
     test_id: str,
     sample: dict[str, Any],
-    prediction: NDArray[np.bool_],
+    found: Instances,
 ) -> None:
     """Save the figure of a run: real pair, synthetic pair, and the prediction over a test image.
 
@@ -76,15 +91,14 @@ def save_run_figure(
         pairs: kind, image and label map of each training pair shown.
         test_id: name of the test image.
         sample: the test sample (image (3, H, W) in [0, 1], label_map (H, W)).
-        prediction: foreground of the test image (H, W).
+        found: cells found in the test image.
     """
     image = (sample["image"].permute(1, 2, 0).numpy() * 255).round().astype(np.uint8)
-    truth = sample["label_map"].numpy() > 0
-    over = outline(outline(image, truth, _BLUE), prediction, _VERMILION)
+    over = draw_cells(outline_cells(image, sample["label_map"].numpy(), _BLUE), found)
     rows: list[list[NDArray[Any]]] = [[color_labels(label_map), picture] for _, picture, label_map in pairs]
     titles = [[f"{kind}: label map", f"{kind}: image"] for kind, _, _ in pairs]
     rows.append([image, over])
-    titles.append([f"test: {test_id[:18]}", "truth (blue), prediction (orange)"])
+    titles.append([f"test: {test_id[:18]}", f"{int(sample['label_map'].max())} cells (blue), {len(found)} found (orange)"])
     save_grid(path, rows, titles)
 
 

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from rbc_lightning.artifacts import ArtifactStore, content_hash
 from rbc_lightning.data.folder import read_folder
-from rbc_lightning.data.manifest import Manifest, Record, cut_validation
+from rbc_lightning.data.manifest import Manifest, Record, cut_validation, merge_validation
 from rbc_lightning.data.phantom import PhantomSpec, write_phantom
 from rbc_lightning.errors import InputError, blaming
 from rbc_lightning.stages.progress import count_progress
@@ -46,7 +46,14 @@ def load_inputs(cfg: DictConfig) -> Inputs:
         manifest = read_folder(Path(cfg.data.root))
     else:
         raise InputError(f"data.kind={cfg.data.kind}; expected phantom or folder")
-    return Inputs(store, cut_validation(manifest, cfg.data.validation_fraction, derive_seed(cfg.seed, "split")))
+    return Inputs(store, _selection_split(cfg, manifest))
+
+
+def _selection_split(cfg: DictConfig, manifest: Manifest) -> Manifest:
+    """With a validation split cut from train; with none for protocol=paper, which trains on all and chooses on test."""
+    if cfg.protocol == "paper":
+        return merge_validation(manifest)
+    return cut_validation(manifest, cfg.data.validation_fraction, derive_seed(cfg.seed, "split"))
 
 
 def fingerprint(records: Sequence[Record]) -> str:

@@ -63,7 +63,7 @@ def get_judge(cfg: DictConfig, inputs: Inputs) -> SegmentationTask:
 def judge_identity(cfg: DictConfig, inputs: Inputs) -> tuple[dict[str, Any], list[str]]:
     """Settings and inputs that decide the judge."""
     cfg = _judge_config(cfg)
-    training = {key: cfg.training[key] for key in ("batch_size", "crop")} | _schedule(cfg)
+    training = {key: cfg.training[key] for key in ("batch_size", "crop", "ema_decay")} | _schedule(cfg)
     settings = {"model": cfg.model, "training": training, "seed": cfg.seed, **training_numerics(cfg), "format": 1}
     return settings, [inputs.train_fingerprint, fingerprint(inputs.manifest.split("val"))]
 
@@ -94,6 +94,7 @@ def _judge_config(cfg: DictConfig) -> DictConfig:
     with open_dict(cfg):
         cfg.model = OmegaConf.create(_FCN8S)
         cfg.model.net.width = cfg.scale.model_width
+        cfg.model.net.decoder_channels = cfg.scale.decoder_channels
     return cfg
 
 

@@ -28,15 +28,15 @@ def resolved(cfg: DictConfig) -> dict[str, Any]:
     return cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True))
 
 
-def protocol(cfg: DictConfig, mix: Mix) -> dict[str, str | None]:
+def identity(cfg: DictConfig, mix: Mix) -> dict[str, str | None]:
     """Hashes of what decides a run beside data and mix; two runs that agree in them differ in the column alone.
 
-    Keys: `base` (model, training, seed, numerics); `augment` and `synthetic` (translator, sampler, style), None for a mix
-    that uses no such samples.
+    Keys: `base` (model, training, seed, numerics, how weights are chosen); `augment` and `synthetic` (translator, sampler,
+    style), None for a mix that uses no such samples.
     """
     settings = resolved(cfg)
     numerics = training_numerics(cfg)
-    base = {key: settings[key] for key in ("model", "training", "seed")} | numerics
+    base = {key: settings[key] for key in ("model", "training", "seed", "protocol")} | numerics
     used = {key: settings["synthetic"][key] for key in ("mode", "style")}
     # How quality is looked at decides nothing, unless a checkpoint is chosen by it.
     decisive = set(settings["translator"]) - (set() if cfg.translator.choose == "quality" else {"quality"})
@@ -64,7 +64,7 @@ def run_directory(cfg: DictConfig, mix: Mix, data_hash: str) -> Path:
         mix: the resolved mix.
         data_hash: fingerprint of the real samples and their splits.
     """
-    key = content_hash([protocol(cfg, mix), asdict(mix), data_hash])[:8]
+    key = content_hash([identity(cfg, mix), asdict(mix), data_hash])[:8]
     return Path(cfg.runs_dir).resolve() / f"{cfg.data.name}_{mix.column}_{cfg.model.name}_seed{cfg.seed}_{key}"
 
 

@@ -1,21 +1,28 @@
-"""What a run and the judge of painted images share: build a segmenter, train it, take its best weights."""
+"""What a run and the judge of painted images share: build a segmenter or detector, train it, take its best weights."""
 
+import pickle
 from pathlib import Path
 
 import pytorch_lightning as pl
 import torch
-from omegaconf import DictConfig
-from pytorch_lightning.callbacks import ModelCheckpoint
+from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.callbacks import EMAWeightAveraging, ModelCheckpoint
 from pytorch_lightning.loggers import Logger
 
 from rbc_lightning.callbacks import LossGuard
 from rbc_lightning.data.datamodule import SmearDataModule
+from rbc_lightning.data.formats import read_label_map
+from rbc_lightning.data.manifest import Manifest
+from rbc_lightning.errors import InputError
 from rbc_lightning.stages.instantiation import build
+from rbc_lightning.stages.sampling import measure_layout
 from rbc_lightning.stages.training import build_trainer, fit_or_resume, last_checkpoint, test_trainer
 from rbc_lightning.tasks.base import BaseTask
 
 _CHECKPOINTS = "checkpoints"
 _BEST = "best"
+# Values of a network or task that follow from the train split unless they are set.
+_MEASURED = ("cell_size", "max_cells")
 
 
 def build_task(cfg: DictConfig) -> BaseTask:
@@ -24,11 +31,48 @@ def build_task(cfg: DictConfig) -> BaseTask:
     return task
 
 
+def with_measured_sizes(cfg: DictConfig, manifest: Manifest) -> DictConfig:
+    """The config with `cell_size` and `max_cells` of its model, where they are null, measured on the train split."""
+    places = [(part, key) for part in ("net", "task") for key in _MEASURED if key in cfg.model[part]]
+    if all(cfg.model[part][key] is not None for part, key in places):
+        return cfg
+    label_maps = [read_label_map(record.label_path) for record in manifest.split("train")]
+    measured = {
+        "cell_size": round(measure_layout(label_maps).cell_size, 2),
+        "max_cells": max(int(label_map.max()) for label_map in label_maps),
+    }
+    cfg = cfg.copy()
+    for part, key in places:
+        if cfg.model[part][key] is None:
+            OmegaConf.update(cfg, f"model.{part}.{key}", measured[key])
+    return cfg
+
+
 def load_best(directory: Path, cfg: DictConfig) -> BaseTask:
     """The task of a finished training with its chosen weights."""
-    checkpoint = torch.load(directory / _CHECKPOINTS / f"{_BEST}.ckpt", map_location="cpu", weights_only=True)
+    return load_checkpoint(directory / _CHECKPOINTS / f"{_BEST}.ckpt", cfg)
+
+
+def load_checkpoint(path: Path, cfg: DictConfig) -> BaseTask:
+    """The task of the config with the weights of a checkpoint.
+
+    Raises:
+        InputError: no such file, no checkpoint, or one of another model.
+    """
+    remedy = "take the checkpoint of a run with the same model.*, such as checkpoints/best.ckpt of its run directory"
+    try:
+        weights = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
+    except (OSError, RuntimeError, pickle.UnpicklingError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: no checkpoint of a training ({type(error).__name__}); {remedy}") from error
     task = build_task(cfg)
-    task.load_state_dict(checkpoint["state_dict"])
+    expected = task.state_dict()
+    differs = sorted(expected.keys() ^ weights.keys()) or [k for k in expected if expected[k].shape != weights[k].shape]
+    if differs:
+        raise InputError(
+            f"{path}: weights of another model than {cfg.model.name} ({len(differs)} tensors differ, first {differs[0]}); "
+            f"{remedy}"
+        )
+    task.load_state_dict(weights)
     return task
 
 
@@ -68,7 +112,10 @@ def fit(
         mode=task.mode,
         enable_version_counter=False,
     )
-    callbacks = [best, last_checkpoint(directory / _CHECKPOINTS), LossGuard()]
+    callbacks: list[pl.Callback] = [best, last_checkpoint(directory / _CHECKPOINTS), LossGuard()]
+    if cfg.training.ema_decay > 0:
+        # Batch norm's statistics are averaged as well: those of a few crops change from step to step.
+        callbacks.append(EMAWeightAveraging(decay=cfg.training.ema_decay))
     trainer = build_trainer(cfg, directory, seed=seed, callbacks=callbacks, loggers=loggers, max_steps=steps)
     fit_or_resume(trainer, task, data, _last(directory))
     return test_trainer(cfg, directory, trainer), _best_score(directory, best)

@@ -33,6 +33,7 @@ _AT_LEAST = {
 }
 _MAY_BE_NULL = ("training.crop", "translator.crop", "translator.stage2.crop")
 _WORDS = {
+    "protocol": ("held_out", "paper"),
     "synthetic.mode": ("offline", "online"),
     "sampler.placement": ("adhesion", "uniform"),
     "logger.kind": ("csv", "tensorboard", "wandb"),
@@ -58,6 +59,9 @@ def check_settings(cfg: DictConfig) -> None:
             continue
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
             raise InputError(f"{key}={value}; expected a whole number of at least {least}")
+    decay = cfg.training.ema_decay
+    if isinstance(decay, bool) or not isinstance(decay, int | float) or not 0 <= decay < 1:
+        raise InputError(f"training.ema_decay={decay}; expected a number from 0 (off) to below 1, such as 0.99")
     for key, words in _WORDS.items():
         value = OmegaConf.select(cfg, key, default=words[0])
         if value not in words:

@@ -1,23 +1,33 @@
-"""What all tasks with one network and one optimiser share: the optimiser and its schedule."""
+"""What all tasks with one network and one optimiser share: optimiser, schedule, the record of what was drawn."""
 
 from __future__ import annotations
 
 import math
-from typing import ClassVar, Literal, get_args
+from abc import abstractmethod
+from collections import Counter
+from typing import Any, ClassVar, Literal, get_args
 
 import pytorch_lightning as pl
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, OneCycleLR
+
+from rbc_lightning.ops.instances import Instances
+
+Batch = dict[str, Any]
 
 Schedule = Literal["one_cycle", "cosine", "constant"]
 WARMUP_FRACTION = 0.15
 """Part of a one-cycle run in which the learning rate rises."""
 
+KINDS = ("real", "synthetic", "augmented")
+
 
 class BaseTask(pl.LightningModule):
     """One network trained by AdamW under a learning-rate schedule that ends with the run.
+
+    Each epoch logs how many samples of each kind it really trained on: `drawn/real`, `drawn/synthetic`, `drawn/augmented`.
 
     The class attributes `monitor` and `mode` name the logged value by which weights are chosen and its direction;
     the checkpoint callback reads them.
@@ -52,6 +62,16 @@ class BaseTask(pl.LightningModule):
         # Filled by a test: one row per image, `sample_id` and the image's scores.
         self.per_image: list[dict[str, float | str]] = []
 
+    @abstractmethod
+    def predict_instances(self, image: Tensor) -> Instances:
+        """Find the cells of one image, float32 (3, H, W) in [0, 1], on the task's device; the task in evaluation mode."""
+
+    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:  # noqa: ANN401 (Lightning's)
+        """Log the kinds of samples that this step was trained on, summed over the epoch and over all processes."""
+        counts = Counter(kinds(batch))
+        for kind in KINDS:
+            self.log(f"drawn/{kind}", float(counts[kind]), on_step=False, on_epoch=True, reduce_fx="sum", sync_dist=True)
+
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """AdamW over the trainable parameters, and the schedule stepped once per optimiser step.
 
@@ -81,3 +101,9 @@ class BaseTask(pl.LightningModule):
         if self.schedule == "cosine":
             return CosineAnnealingLR(optimizer, T_max=int(total_steps))
         return OneCycleLR(optimizer, self.learning_rate, total_steps=int(total_steps), pct_start=WARMUP_FRACTION)
+
+
+def kinds(batch: Batch) -> list[str]:
+    """The kind of every sample of a batch, one of `KINDS`: whatever was augmented counts as augmented alone."""
+    augmented = batch.get("augmented", [False] * len(batch["origin"]))
+    return ["augmented" if changed else origin for origin, changed in zip(batch["origin"], augmented, strict=True)]

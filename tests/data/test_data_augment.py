@@ -214,9 +214,12 @@ def test_probability_is_the_share_of_changed_images(image):
 
 def test_paper_has_the_ten_of_the_paper_and_every_config_builds(image, label_map):
     assert list(PAPER) == list(TRANSFORMS)[:10]
+    # Each has a probability of its own, and a range where there is anything to range over.
+    assert all(0 < parameters["p"] < 1 for parameters in PAPER.values())
+    assert [name for name, parameters in PAPER.items() if set(parameters) == {"p"}] == [*GEOMETRIC[:2], "grayscale"]
     for path in CONF.glob("*.yaml"):
         content = yaml.safe_load(path.read_text())
-        assert set(content) == {"transforms"}, path
+        assert set(content) == {"transforms", "copy_paste"}, path
         assert all("p" in parameters for parameters in content["transforms"].values()), path
         with warnings.catch_warnings():
             warnings.simplefilter("error")

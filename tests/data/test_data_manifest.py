@@ -9,6 +9,7 @@ from rbc_lightning.data.manifest import (
     Manifest,
     Record,
     cut_validation,
+    merge_validation,
     refuse_held_out_sources,
     refuse_leakage,
 )
@@ -42,14 +43,27 @@ def test_a_given_validation_split_is_kept():
 
 
 def test_one_group_cannot_be_cut():
-    with pytest.raises(InputError, match="the train split has 1 group; expected at least 2"):
-        cut_validation(Manifest((record("a"), record("c", "test"))), 0.5, seed=0)
+    one = Manifest((record("a", group="p"), record("b", group="p"), record("c", "test")))
+    with pytest.raises(
+        InputError, match=r"the train split has 1 group \('p', 2 images\).*expected at least 2.*name a val split"
+    ):
+        cut_validation(one, 0.5, seed=0)
 
 
 @pytest.mark.parametrize("fraction", [0.0, 1.0, -0.1])
 def test_the_validation_share_is_checked(fraction):
-    with pytest.raises(InputError, match="expected a number between 0 and 1"):
+    with pytest.raises(InputError, match=f"data.validation_fraction={fraction}; expected a number between 0 and 1"):
         cut_validation(real(), fraction, seed=0)
+
+
+def test_merging_gives_validation_back_to_train_and_leaves_test():
+    whole = real()
+    merged = merge_validation(cut_validation(whole, 0.3, seed=1))
+    assert merged == whole
+    given = merge_validation(Manifest((record("a"), record("b", "val"), record("c", "test"))))
+    assert (given.ids("train"), given.ids("test")) == (("a", "b"), ("c",))
+    with pytest.raises(InputError, match="split 'val' is empty"):
+        given.ids("val")
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,12 @@
 import numpy as np
 import pytest
 import torch
+from oracles.random_detections import LAYOUTS, random_detections
 from oracles.voc_average_precision import voc_average_precision
+from torchmetrics.detection import MeanAveragePrecision
 
 from rbc_lightning.ops.average_precision import average_precision, box_iou
+from rbc_lightning.ops.coco_average_precision import coco_average_precision
 
 A, B, C, FAR = [0, 0, 10, 10], [20, 0, 30, 10], [40, 0, 50, 10], [90, 90, 99, 99]
 
@@ -71,22 +74,25 @@ def test_without_targets_silence_is_right(predictions, expected):
 
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("threshold", [0.3, 0.5, 0.75])
-def test_agrees_with_the_plain_walk_through_the_ranking(seed, threshold):
-    rng = np.random.default_rng(seed)
-    predictions, targets = [], []
-    for _ in range(4):
-        corner = rng.uniform(0, 80, (rng.integers(0, 25), 2))
-        true = np.concatenate((corner, corner + rng.uniform(8, 20, corner.shape)), axis=1)
-        moved = np.concatenate([true + rng.normal(0, spread, true.shape) for spread in (1, 2, 4)])
-        predictions.append({"boxes": moved.tolist(), "scores": rng.permutation(10_000)[: len(moved)].tolist()})
-        targets.append({"boxes": true.tolist()})
-    # Scores of the same image differ; between images they must as well.
-    for image, prediction in enumerate(predictions):
-        prediction["scores"] = [score + image / 10 for score in prediction["scores"]]
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_agrees_with_the_plain_walk_through_the_ranking(seed, threshold, layout):
+    predictions, targets = random_detections(seed, layout)
+    plain_predictions = [{name: values.tolist() for name, values in entry.items()} for entry in predictions]
     for name, eleven in (("area", False), ("11-point", True)):
-        plain = voc_average_precision(predictions, targets, threshold, eleven)
+        plain = voc_average_precision(plain_predictions, targets, threshold, eleven)
         assert 0 < plain < 1
         assert average_precision(predictions, targets, threshold, name) == pytest.approx(plain, abs=1e-12)
+
+
+def test_a_hand_made_curve():
+    # Ten targets; 1, 2, 3, 4, 5, 6 of them are found at ranks 1, 2, 4, 7, 8, 10, the other ranks are false alarms.
+    # The envelope of 1, 1, 3/4, 4/7, 5/8, 6/10 lifts the fourth to 5/8.
+    boxes, ranks = [[20 * i, 0, 20 * i + 10, 10] for i in range(10)], [1, 2, 4, 7, 8, 10]
+    missed = [300, 300, 310, 310]
+    detections = found(*((boxes[ranks.index(r)] if r in ranks else missed, 1 - r / 100) for r in range(1, 11)))
+    assert average_precision(detections, truth(*boxes)) == pytest.approx((1 + 1 + 3 / 4 + 5 / 8 + 5 / 8 + 6 / 10) / 10)
+    eleven = (3 * 1 + 3 / 4 + 2 * 5 / 8 + 6 / 10) / 11
+    assert average_precision(detections, truth(*boxes), interpolation="11-point") == pytest.approx(eleven)
 
 
 def test_a_thousand_boxes_and_more_all_count_and_tensors_are_fine():
@@ -97,20 +103,22 @@ def test_a_thousand_boxes_and_more_all_count_and_tensors_are_fine():
     assert average_precision(predictions, [{"boxes": torch.from_numpy(np.concatenate((boxes, boxes + 5000)))}]) == 0.5
 
 
-def test_agrees_with_torchmetrics_where_a_backend_for_it_is_installed():
-    backend = "faster_coco_eval"
-    pytest.importorskip(backend)
-    from torchmetrics.detection import MeanAveragePrecision
-
+def test_agrees_with_torchmetrics_where_the_two_definitions_meet():
+    # On targets well apart VOC and COCO match alike; area and 101 recall points read one curve up to 1/101 differently.
+    # 397 is prime: torchmetrics rounds its recall points to single precision, so that none may be met exactly.
     rng = np.random.default_rng(0)
-    corner = rng.uniform(0, 900, (400, 2))
-    true = torch.tensor(np.concatenate((corner, corner + rng.uniform(30, 50, corner.shape)), axis=1), dtype=torch.float32)
-    moved = true[:300] + torch.tensor(rng.normal(0, 4, (300, 4)), dtype=torch.float32)
+    corner = torch.tensor([[60.0 * (i % 20), 60.0 * (i // 20)] for i in range(397)])
+    true = torch.cat((corner, corner + torch.tensor(rng.uniform(30, 50, (397, 2)), dtype=torch.float32)), dim=1)
+    moved = true[:300] + torch.tensor(rng.normal(0, 5, (300, 4)), dtype=torch.float32)
     prediction = {"boxes": moved, "scores": torch.tensor(rng.random(300)), "labels": torch.zeros(300, dtype=torch.int64)}
-    target = {"boxes": true, "labels": torch.zeros(400, dtype=torch.int64)}
-    metric = MeanAveragePrecision(max_detection_thresholds=[1, 100, 2000], backend=backend)
-    theirs = float(metric(preds=[prediction], target=[target])["map_50"])
-    assert average_precision([prediction], [target]) == pytest.approx(theirs, abs=0.01)
+    target = {"boxes": true, "labels": torch.zeros(397, dtype=torch.int64)}
+    # Torchmetrics wants three limits and looks at no more than the last: the largest count must lie below it.
+    metric = MeanAveragePrecision(max_detection_thresholds=[1, 100, 2000], backend="faster_coco_eval")
+    theirs = metric(preds=[prediction], target=[target])
+    assert 0.3 < theirs["map_50"] < 0.7
+    assert average_precision([prediction], [target]) == pytest.approx(float(theirs["map_50"]), abs=0.01)
+    assert coco_average_precision([prediction], [target], [0.5]) == pytest.approx(float(theirs["map_50"]), abs=1e-6)
+    assert coco_average_precision([prediction], [target]) == pytest.approx(float(theirs["map"]), abs=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,9 @@ import pytest
 import torch
 from PIL import Image
 
-from rbc_lightning.report.figures import color_labels, outline, save_grid, save_pair_sheet, save_run_figure
+from rbc_lightning.ops.instances import Instances
+from rbc_lightning.ops.labels import label_map_to_boxes
+from rbc_lightning.report.figures import color_labels, draw_cells, outline_cells, save_grid, save_pair_sheet, save_run_figure
 from rbc_lightning.report.layout_figures import save_placement_panel
 
 
@@ -24,20 +26,34 @@ def test_palette_indices_decide_the_colour_when_given():
     assert tuple(painted[0, 0]) == tuple(painted[0, 1]) != (0, 0, 0)
 
 
-def test_an_outline_is_the_inner_boundary_and_leaves_the_image_alone():
+def test_outlines_are_inner_boundaries_and_leave_the_image_alone():
     image = np.full((5, 5, 3), 9, dtype=np.uint8)
-    mask = np.zeros((5, 5), dtype=bool)
-    mask[1:4, 1:4] = True
-    drawn = outline(image, mask, (255, 0, 0))
+    label_map = np.zeros((5, 5), dtype=np.int32)
+    label_map[1:4, 1:4] = 1
+    drawn = outline_cells(image, label_map, (255, 0, 0))
     red = (drawn == (255, 0, 0)).all(axis=2)
     assert red.sum() == 8
     assert not red[2, 2]
     assert (image == 9).all()
 
 
-def test_a_mask_that_fills_the_image_has_no_outline():
-    drawn = outline(np.zeros((3, 3, 3), dtype=np.uint8), np.ones((3, 3), dtype=bool), (255, 0, 0))
-    assert (drawn == 0).all()
+def test_two_cells_that_touch_are_outlined_apart():
+    label_map = np.ones((5, 8), dtype=np.int32)
+    label_map[:, 4:] = 2
+    drawn = outline_cells(np.zeros((5, 8, 3), dtype=np.uint8), label_map, (255, 0, 0))
+    red = (drawn == (255, 0, 0)).all(axis=2)
+    # The image border is no outline; the line between the two is.
+    assert red.sum() == 10
+    assert red[:, 3:5].all()
+
+
+def test_cells_without_a_label_map_are_drawn_as_boxes():
+    found = Instances(np.array([[2, 1, 6, 5]], dtype=np.float32), np.ones(1, dtype=np.float32))
+    drawn = draw_cells(np.zeros((7, 8, 3), dtype=np.uint8), found, (255, 0, 0))
+    red = (drawn == (255, 0, 0)).all(axis=2)
+    assert red.sum() == 12
+    assert red[1, 2]
+    assert red[4, 5]
 
 
 @pytest.mark.parametrize("n", [1, 3])
@@ -55,7 +71,9 @@ def test_the_figure_of_a_run_shows_truth_and_prediction(tmp_path):
     label_map[5:15, 5:15] = 1
     sample = {"image": torch.full((3, 20, 20), 0.9), "label_map": torch.from_numpy(label_map).long()}
     pairs = [("real", image, label_map), ("synthetic", image, label_map)]
-    save_run_figure(tmp_path / "run.png", pairs, "test_7", sample, np.roll(label_map, 2, axis=1) > 0)
+    moved = np.roll(label_map, 2, axis=1)
+    found = Instances(label_map_to_boxes(moved), np.ones(1, dtype=np.float32), moved)
+    save_run_figure(tmp_path / "run.png", pairs, "test_7", sample, found)
     drawn = np.array(Image.open(tmp_path / "run.png").convert("RGB")).reshape(-1, 3)
     colors = {tuple(color) for color in drawn}
     assert {(0, 114, 178), (213, 94, 0)} <= colors

@@ -4,10 +4,10 @@ import json
 import pytest
 from rich.console import Console
 
-from rbc_lightning.report.tables import COLUMNS, outcome_table, siblings
+from rbc_lightning.report.tables import COLUMNS, CONTROLS, outcome_table, siblings
 
-PROTOCOL = {"base": "b1", "augment": "a1", "synthetic": "s1"}
-BASE = {"data": "phantom", "data_hash": "d1", "model": "fcn8s", "seed": 0, "protocol": PROTOCOL}
+IDENTITY = {"base": "b1", "augment": "a1", "synthetic": "s1"}
+BASE = {"data": "phantom", "data_hash": "d1", "model": "fcn8s", "seed": 0, "identity": IDENTITY}
 
 
 def write_run(root, name, **metrics):
@@ -25,9 +25,9 @@ def test_only_runs_that_differ_in_the_column_alone_stand_beside(tmp_path):
     write_run(tmp_path, "a", column="rd", **{"test/dice": 0.9})
     write_run(tmp_path, "b", column="sd", seed=1, **{"test/dice": 0.1})
     write_run(tmp_path, "c", column="sd", data_hash="other", **{"test/dice": 0.2})
-    write_run(tmp_path, "d", column="sd", protocol=PROTOCOL | {"base": "b2"}, **{"test/dice": 0.3})
-    write_run(tmp_path, "f", column="sd", protocol=PROTOCOL | {"synthetic": "another GAN"}, **{"test/dice": 0.5})
-    write_run(tmp_path, "g", column="rd_sd", protocol=PROTOCOL | {"augment": None}, **{"test/dice": 0.6})
+    write_run(tmp_path, "d", column="sd", identity=IDENTITY | {"base": "b2"}, **{"test/dice": 0.3})
+    write_run(tmp_path, "f", column="sd", identity=IDENTITY | {"synthetic": "another GAN"}, **{"test/dice": 0.5})
+    write_run(tmp_path, "g", column="rd_sd", identity=IDENTITY | {"augment": None}, **{"test/dice": 0.6})
     (tmp_path / "torn").mkdir()
     (tmp_path / "torn" / "metrics.json").write_text("{")
     write_run(tmp_path, "e", column="sd", model="unet", **{"test/dice": 0.4})
@@ -73,3 +73,24 @@ def test_runs_that_are_left_out_are_counted(tmp_path):
     text = text_of(outcome_table(own, tmp_path))
     assert "1 finished runs on this data with other settings or seeds are not shown" in text
     assert "20 test images, 600 steps, one seed (0)" in text
+
+
+def test_figures_of_weights_chosen_on_test_are_marked(tmp_path):
+    own = {**BASE, "column": "rd", "test/dice": 0.9}
+    marked = " ".join(text_of(outcome_table({**own, "optimistic": True}, tmp_path)).split())
+    assert "optimistic: weights chosen on the test split" in marked
+    assert "optimistic" not in text_of(outcome_table({**own, "optimistic": False}, tmp_path))
+
+
+def test_the_headline_of_a_run_is_what_its_weights_were_chosen_by(tmp_path):
+    own = {**BASE, "model": "dcan", "column": "rd", "test/dice": 0.9, "test/ap50": 0.7123, "headline": "test/ap50"}
+    text = text_of(outcome_table(own, tmp_path))
+    assert "test/ap50 of dcan" in text
+    assert "0.712" in text
+    assert "0.853" in text  # the paper's DCAN
+
+
+@pytest.mark.parametrize("column", ["rd_large", "sd_large"])
+def test_a_size_control_is_named(tmp_path, column):
+    text = text_of(outcome_table({**BASE, "column": column, "test/dice": 0.5}, tmp_path))
+    assert f"{CONTROLS[column]}: 0.5000" in text

@@ -73,7 +73,11 @@ def test_test_scores_and_rows_by_hand(batch_size):
         assert scores["test/iou"] == pytest.approx((2 / 5 + 1) / 2)
         assert scores["test/dice_pooled"] == pytest.approx(8 / 11)
         assert [row["sample_id"] for row in task.per_image] == ["a", "b"]
-        assert task.per_image[0] == {"sample_id": "a", "dice": pytest.approx(4 / 7), "iou": pytest.approx(2 / 5)}
+        first = task.per_image[0]
+        assert (first["sample_id"], first["dice"], first["iou"]) == ("a", pytest.approx(4 / 7), pytest.approx(2 / 5))
+        # One patch of three pixels found where there are three cells.
+        assert (first["n_true"], first["n_found"], first["count_error"]) == (3, 1, pytest.approx(2 / 3))
+        assert scores["test/count_error"] == pytest.approx(1 / 3)
 
 
 def test_validation_logs_the_mean_dice_over_images_and_the_loss():
@@ -211,3 +215,40 @@ def test_trains_on_a_gpu(discs):
     run = pl.Trainer(accelerator="gpu", devices=1, precision="bf16-mixed", max_steps=60, logger=False)
     run.fit(task, steps(discs, 60), steps(discs, 1))
     assert run.callback_metrics["val/dice"] > 0.97
+
+
+def test_an_image_in_tiles_is_predicted_as_in_one_piece():
+    """The network sees 3 x 3 pixels, so that nothing but a seam could make a difference."""
+    torch.manual_seed(0)
+    net = nn.Conv2d(3, 1, 3, padding=1)
+    image = torch.rand(3, 300, 700)
+    whole, tiled = (SegmentationTask(net, tile=tile).predict_maps(image) for tile in (None, 256))
+    assert torch.allclose(whole, tiled, atol=1e-6)
+    with pytest.raises(ValueError, match="tile must be at least 256 pixels or None, got 100"):
+        SegmentationTask(net, tile=100)
+
+
+def test_specks_are_no_cells_once_the_cell_size_is_known():
+    maps = torch.zeros(1, 40, 40)
+    maps[0, 5:25, 5:25] = 0.9
+    maps[0, 30:32, 30:32] = 0.9
+    found = [SegmentationTask(RedMeansCell(), cell_size=size).read_cells(maps.numpy()) for size in (None, 20.0)]
+    assert [len(cells) for cells in found] == [2, 1]
+    assert found[1].boxes.tolist() == [[5, 5, 25, 25]]
+
+
+def test_what_was_drawn_is_counted_by_kind_over_the_epoch():
+    class Counts(pl.Callback):
+        def on_train_epoch_end(self, trainer, *_):
+            seen.append({name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("drawn/")})
+
+    seen = []
+    batch = {
+        "image": torch.rand(3, 3, 8, 8),
+        "label_map": torch.randint(0, 2, (3, 8, 8)),
+        "sample_id": ["a", "b", "c"],
+        "origin": ["real", "synthetic", "real"],
+        "augmented": torch.tensor([False, False, True]),
+    }
+    trainer(max_epochs=2, callbacks=[Counts()]).fit(SegmentationTask(RedMeansCell()), steps(batch, 4))
+    assert seen == [{"drawn/real": 4, "drawn/synthetic": 4, "drawn/augmented": 4}] * 2

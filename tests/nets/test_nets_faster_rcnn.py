@@ -1,0 +1,285 @@
+"""Faster R-CNN: anchors and limits that follow the cells, pixels and coordinates left as they are, empty images, weights."""
+
+import socket
+from urllib.error import URLError
+
+import pytest
+import torch
+from torch import nn
+from torchvision.models import resnet18
+from torchvision.models.detection.image_list import ImageList
+from torchvision.ops import box_iou
+from torchvision.ops.misc import FrozenBatchNorm2d
+
+from rbc_lightning.nets.faster_rcnn import FasterRCNN, anchor_sizes
+
+LITE = {"fpn_channels": 16, "head_channels": 32}
+
+
+@pytest.fixture
+def net():
+    torch.manual_seed(0)
+    return FasterRCNN(24, 20, **LITE)
+
+
+@pytest.fixture
+def two_images():
+    """Two images 64 x 96 and the boxes in them."""
+    image = torch.randn(2, 3, 64, 96, generator=torch.Generator().manual_seed(0))
+    boxes = [torch.tensor([[4.0, 6, 28, 30], [50, 20, 75, 44]]), torch.tensor([[10.0, 10, 34, 33]])]
+    return image, [{"boxes": found} for found in boxes]
+
+
+def losses_of(net, images, targets):
+    torch.manual_seed(1)  # of the draw of anchors and regions
+    return net.train()(images, targets)
+
+
+@pytest.mark.parametrize(
+    ("cell_size", "expected"),
+    [
+        (45, (22.5, 45, 90, 180, 360)),
+        (77, (19.25, 38.5, 77, 154, 308)),
+        (32, (32, 64, 128, 256, 512)),
+        (33, (16.5, 33, 66, 132, 264)),
+        (10, (10, 20, 40, 80, 160)),
+    ],
+)
+def test_anchors_double_from_sixteen_pixels_or_the_cell_and_hit_its_size(cell_size, expected):
+    assert anchor_sizes(cell_size) == expected
+
+
+@pytest.mark.parametrize("cell_size", [11.0, 24.0, 46.6, 77.3, 130.0])
+def test_some_anchor_of_the_built_model_has_the_shape_of_a_cell(cell_size):
+    generator = FasterRCNN(cell_size, 20, **LITE).detector.rpn.anchor_generator
+    pyramid = [torch.zeros(1, 16, side, side) for side in (64, 32, 16, 8, 4)]
+    (anchors,) = generator(ImageList(torch.zeros(1, 3, 256, 256), [(256, 256)]), pyramid)
+    at_origin = anchors - torch.cat([(anchors[:, :2] + anchors[:, 2:]) / 2] * 2, dim=1)
+    half = cell_size / 2
+    iou = box_iou(torch.tensor([[-half, -half, half, half]]), at_origin)
+    # torchvision rounds anchors to whole pixels, which tells on the smallest.
+    assert iou.max() > (0.9 if cell_size > 16 else 0.8)
+    assert len(anchors) == 3 * (64**2 + 32**2 + 16**2 + 8**2 + 4**2)
+
+
+@pytest.mark.parametrize("max_cells", [7, 300, 1100])
+def test_every_limit_of_the_built_model_is_twice_the_number_of_cells(max_cells):
+    detector = FasterRCNN(46, max_cells, proposals=50, **LITE).detector
+    for training in (True, False):
+        rpn = detector.train(training).rpn
+        assert min(rpn.pre_nms_top_n(), rpn.post_nms_top_n(), detector.roi_heads.detections_per_img) >= 2 * max_cells
+    assert detector.rpn.post_nms_top_n() == max(50, 2 * max_cells)
+
+
+def test_three_hundred_cells_of_one_image_are_all_found():
+    net = FasterRCNN(16, 300, **LITE).eval()
+    corners = torch.cartesian_prod(torch.arange(20), torch.arange(15)).float() * 20 + 2
+    boxes = torch.cat((corners, corners + 16), dim=1)
+
+    class AsTold(nn.Module):
+        """A trained network's answers: these proposals are cells and sit right."""
+
+        def forward(self, features, *_):
+            if isinstance(features, ImageList):
+                return [boxes], {}
+            return torch.tensor([[-5.0, 5.0]]).expand(len(features), 2), torch.zeros(len(features), 8)
+
+    net.detector.rpn = net.detector.roi_heads.box_predictor = AsTold()
+    (found,) = net(torch.zeros(1, 3, 304, 404))
+    assert len(found["boxes"]) == 300
+    torch.testing.assert_close(found["boxes"].sort(dim=0).values, boxes.sort(dim=0).values, atol=1e-4, rtol=0)
+
+
+def test_the_proposals_of_a_full_field_are_all_kept():
+    rpn = FasterRCNN(16, 700, **LITE).detector.rpn
+    corners = torch.cartesian_prod(torch.arange(40), torch.arange(35)).float() * 20
+    boxes = torch.cat((corners, corners + 16), dim=1)
+    for training in (True, False):
+        (proposals,), _ = rpn.train(training).filter_proposals(boxes[None], torch.zeros(1, 1400), [(700, 800)], [1400])
+        assert len(proposals) == 1400
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_images_are_padded_and_never_resized(net, training):
+    seen = []
+    net.train(training).detector.backbone.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+    images = [torch.rand(3, 50, 70), torch.rand(3, 64, 33)]
+    net(images, [{"boxes": torch.tensor([[1.0, 2, 20, 25]])}] * 2 if training else None)
+    (stacked,) = seen
+    assert stacked.shape == (2, 3, 64, 96)
+    assert torch.equal(stacked[0, :, :50, :70], images[0])
+    assert torch.equal(stacked[1, :, :64, :33], images[1])
+    assert stacked[0, :, 50:].abs().sum() == stacked[0, :, :, 70:].abs().sum() == stacked[1, :, :, 33:].abs().sum() == 0
+
+
+def test_the_first_image_may_be_tiny(net):
+    pool = net.detector.roi_heads.box_roi_pool.align
+    net.eval()(torch.rand(1, 3, 33, 33))
+    assert pool.scales == [1 / 4, 1 / 8, 1 / 16, 1 / 32]
+
+
+def test_coordinates_keep_their_precision_under_autocast(net):
+    outputs = {}
+    for name, part in (("anchors", net.detector.rpn.anchor_generator), ("proposals", net.detector.rpn)):
+        part.register_forward_hook(lambda _, __, output, name=name: outputs.setdefault(name, []).append(output))
+    net.eval()
+    image = torch.randn(1, 3, 32, 1024, generator=torch.Generator().manual_seed(0))
+    net(image)
+    with torch.autocast("cpu", torch.bfloat16):
+        (found,) = net(image)
+    exact, mixed = outputs["anchors"]
+    assert torch.equal(exact[0], mixed[0])
+    (proposals,), _ = outputs["proposals"][1]
+    assert proposals.dtype == found["boxes"].dtype == found["scores"].dtype == torch.float32
+    far = proposals[proposals[:, 0] > 512, 0]
+    # In bf16 coordinates beyond 512 are multiples of four.
+    assert (far % 4 != 0).float().mean() > 0.9
+
+
+def test_an_image_without_cells_has_no_box_losses_and_trains_the_rest(net, two_images):
+    image, _ = two_images
+    losses = losses_of(net, image, [{"boxes": torch.zeros(0, 4)}] * 2)
+    assert losses["loss_box_reg"] == losses["loss_rpn_box_reg"] == 0
+    # Untrained scores are even: the binary losses start near ln 2.
+    assert losses["loss_objectness"].item() == pytest.approx(0.693, abs=0.05)
+    assert losses["loss_classifier"].item() == pytest.approx(0.693, abs=0.3)
+    sum(losses.values()).backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in net.parameters() if p.requires_grad)
+    assert net.detector.rpn.head.cls_logits.weight.grad.abs().max() > 0
+
+
+def test_a_batch_may_mix_images_with_and_without_cells(net, two_images):
+    image, targets = two_images
+    losses = losses_of(net, image, [targets[0], {"boxes": torch.zeros(0, 4)}])
+    assert min(loss.item() for loss in losses.values()) > 0
+    sum(losses.values()).backward()
+    assert all(p.grad.isfinite().all() for p in net.parameters() if p.requires_grad)
+
+
+def test_boxes_without_area_are_left_out(net, two_images):
+    image, targets = two_images
+    empty = torch.tensor([[5.0, 5, 5, 20], [8, 9, 30, 9], [3, 3, 3, 3]])
+    expected = losses_of(net, image, targets)
+    got = losses_of(net, image, [{"boxes": torch.cat((target["boxes"], empty))} for target in targets])
+    assert {name: loss.item() for name, loss in got.items()} == {name: loss.item() for name, loss in expected.items()}
+
+
+def test_an_untrained_detector_on_a_blank_image_finds_nothing_or_boxes_inside(net):
+    (found,) = net.eval()(torch.zeros(1, 3, 40, 50))
+    assert (found["boxes"] >= 0).all()
+    assert (found["boxes"] <= torch.tensor([50.0, 40, 50, 40])).all()
+
+
+def test_training_needs_targets(net):
+    with pytest.raises(ValueError, match=r"in training mode needs targets; call eval\(\) to detect"):
+        net.train()(torch.zeros(1, 3, 32, 32))
+
+
+def test_the_paper_size_model_has_the_reference_number_of_parameters():
+    with torch.device("meta"):
+        paper = FasterRCNN(46, 20, backbone="resnet101", fpn_channels=256, head_channels=1024)
+    norms = sum(p.numel() for m in paper.modules() if isinstance(m, nn.BatchNorm2d) for p in m.parameters())
+    # The published count is that of frozen norms, which have no parameters.
+    assert (sum(p.numel() for p in paper.parameters()) - norms) / 1e6 == pytest.approx(60.2, abs=0.05)
+    assert all(p.requires_grad for p in paper.parameters())
+
+
+@pytest.mark.parametrize(("norm", "kind"), [("batch", nn.BatchNorm2d), ("group", nn.GroupNorm)])
+def test_from_scratch_every_norm_normalises(norm, kind):
+    torch.manual_seed(0)
+    net = FasterRCNN(24, 20, norm=norm, **LITE)
+    trunk = net.detector.backbone.body
+    assert sum(isinstance(m, kind) for m in trunk.modules()) == 20
+    assert not any(isinstance(m, FrozenBatchNorm2d) for m in net.modules())
+    deepest = trunk.train()(torch.randn(2, 3, 128, 128))["3"]
+    assert 0.1 < deepest.std() < 10  # frozen norms let it grow to thousands
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"cell_size": 0}, "cell_size must be positive, got 0"),
+        ({"cell_size": float("nan")}, "cell_size must be positive, got nan"),
+        ({"max_cells": 0}, "max_cells must be positive, got 0"),
+        ({"roi_samples": 0}, "roi_samples must be positive, got 0"),
+        ({"backbone": "vgg16"}, "backbone must be resnet18, resnet50 or resnet101, got 'vgg16'"),
+        ({"norm": "instance"}, "norm must be batch, group or frozen, got 'instance'"),
+        ({"norm": "frozen"}, "norm 'frozen' without weights normalises nothing; name weights, or take norm 'batch'"),
+        ({"norm": "group", "weights": "imagenet"}, "norm 'group' has no use for weights trained with batch norm"),
+        ({"weights": "coco"}, "weights 'coco' exist for backbone resnet50 only, got resnet18"),
+        ({"anchor_ratios": ()}, "anchor_ratios must be positive, got"),
+        ({"nms_threshold": 0.0}, r"nms_threshold must lie in \(0, 1\], got 0.0"),
+        ({"score_threshold": 1.0}, r"score_threshold must lie in \[0, 1\), got 1.0"),
+        ({"roi_positive_fraction": 1.5}, r"roi_positive_fraction must lie in \(0, 1\], got 1.5"),
+    ],
+)
+def test_bad_arguments_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        FasterRCNN(**{"cell_size": 24, "max_cells": 20, **LITE, **arguments})
+
+
+def test_trunk_weights_come_from_a_file(tmp_path):
+    torch.manual_seed(3)
+    trunk = resnet18()
+    torch.save(trunk.state_dict(), tmp_path / "trunk.pth")
+    for norm, kind in (("batch", nn.BatchNorm2d), ("frozen", FrozenBatchNorm2d)):
+        body = FasterRCNN(24, 20, norm=norm, weights=str(tmp_path / "trunk.pth"), **LITE).detector.backbone.body
+        assert torch.equal(body.layer4[1].conv2.weight, trunk.layer4[1].conv2.weight)
+        assert isinstance(body.bn1, kind)
+        assert torch.equal(body.bn1.running_mean, trunk.bn1.running_mean)
+
+
+def test_detector_weights_come_from_a_file_but_for_the_classes(tmp_path, net):
+    other = FasterRCNN(30, 5, **LITE)
+    state = other.detector.state_dict()
+    # As in COCO's file: 91 classes.
+    state["roi_heads.box_predictor.cls_score.weight"] = torch.zeros(91, 32)
+    torch.save(state, tmp_path / "detector.pth")
+    loaded = FasterRCNN(24, 20, weights=str(tmp_path / "detector.pth"), **LITE).detector
+    for name in ("rpn.head.cls_logits.weight", "roi_heads.box_head.fc6.weight", "backbone.fpn.inner_blocks.0.0.weight"):
+        assert torch.equal(loaded.state_dict()[name], state[name])
+    assert loaded.roi_heads.box_predictor.cls_score.weight.shape == (2, 32)
+
+
+def test_weights_that_do_not_fit_are_named(tmp_path):
+    path = tmp_path / "weights.pth"
+    torch.save(resnet18().state_dict(), path)
+    with pytest.raises(ValueError, match=r"weights.pth' do not fit this resnet50 detector: .*layer1.0.conv1.weight") as raised:
+        FasterRCNN(24, 20, backbone="resnet50", weights=str(path), **LITE)
+    assert "\n" not in str(raised.value)
+    torch.save({"conv1.weight": torch.zeros(64, 3, 7, 7), "conv9.weight": torch.zeros(1)}, path)
+    with pytest.raises(ValueError, match=r"tensors missing \(bn1.weight, .*\), 1 unknown \(conv9.weight\)"):
+        FasterRCNN(24, 20, weights=str(path), **LITE)
+    torch.save([1, 2], path)
+    with pytest.raises(ValueError, match="hold a list; expected a state dict"):
+        FasterRCNN(24, 20, weights=str(path), **LITE)
+    path.write_bytes(b"no weights")
+    with pytest.raises(ValueError, match="are damaged, or more than tensors; expected a state dict"):
+        FasterRCNN(24, 20, weights=str(path), **LITE)
+    with pytest.raises(FileNotFoundError, match=r"no file nowhere\.pth; expected 'imagenet', 'coco', null or the path"):
+        FasterRCNN(24, 20, weights="nowhere.pth", **LITE)
+
+
+@pytest.mark.parametrize(("backbone", "weights"), [("resnet18", "imagenet"), ("resnet50", "coco")])
+def test_no_network_is_one_line_that_names_the_way_out(monkeypatch, tmp_path, backbone, weights):
+    def refuse(*args, **kwargs):
+        raise URLError("Name or service not known")
+
+    monkeypatch.setattr(torch.hub, "download_url_to_file", refuse)
+    monkeypatch.setattr(socket, "create_connection", refuse)
+    monkeypatch.setattr(torch.hub, "_hub_dir", None)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    with pytest.raises(
+        OSError, match=f"weights '{weights}': no copy in .*give the path of a local copy of that file"
+    ) as raised:
+        FasterRCNN(24, 20, backbone=backbone, weights=weights)
+    assert "\n" not in str(raised.value)
+
+
+def test_without_named_weights_the_network_is_left_alone(monkeypatch):
+    def refuse(*args, **kwargs):
+        raise AssertionError("reached for the network")
+
+    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", refuse)
+    monkeypatch.setattr(socket, "create_connection", refuse)
+    FasterRCNN(24, 20, **LITE)
