@@ -55,7 +55,8 @@ class EpochLines(pl.Callback):
         done, total = trainer.current_epoch + 1, _epochs(trainer)
         if not trainer.is_global_zero or (done < total and done % max(1, total // self.lines)):
             return
-        values = "  ".join(f"{name} {float(value):.3f}" for name, value in sorted(trainer.callback_metrics.items()))
+        shown = {name: value for name, value in sorted(trainer.callback_metrics.items()) if not name.startswith("drawn/")}
+        values = "  ".join(f"{name} {float(value):.3f}" for name, value in shown.items())
         seconds = time.monotonic() - self._started
         print(f"  epoch {done}/{total}  {seconds:.0f} s  {values}", flush=True)
 

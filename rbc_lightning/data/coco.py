@@ -36,22 +36,29 @@ def write_coco(path: Path, images: Iterable[tuple[str, NDArray[np.int32]]]) -> N
 def write_coco_found(path: Path, images: Iterable[tuple[str, tuple[int, int], Instances]]) -> None:
     """Write cells that were found as COCO JSON, atomically: boxes [x, y, width, height] with a `score` each.
 
-    Cells with a label map have their exact area and mask beside the box; others the area of the box.
+    Cells with a label map have their exact area and mask beside the box; others the area of the box. Images are written as
+    they come and not kept, so that there may be any number of them.
 
     Args:
         path: the JSON file.
         images: file name, (height, width) and cells of each image.
     """
+    write_atomically(path, lambda part: _write_found(part, images))
+
+
+def _write_found(path: Path, images: Iterable[tuple[str, tuple[int, int], Instances]]) -> None:
     described: list[dict[str, Any]] = []
-    annotations: list[dict[str, Any]] = []
-    for image_id, (name, (height, width), found) in enumerate(images, start=1):
-        described.append({"id": image_id, "file_name": name, "height": height, "width": width})
-        cells = _boxed(found) if found.label_map is None else instances(found.label_map)
-        for cell, score in zip(cells, found.scores, strict=True):
-            place = {"id": len(annotations) + 1, "image_id": image_id, "category_id": 1, "iscrowd": 0}
-            annotations.append(place | cell | {"score": round(float(score), 4)})
-    content = {"images": described, "annotations": annotations, "categories": [_CATEGORY]}
-    write_atomically(path, lambda part: part.write_text(json.dumps(content)))
+    count = 0
+    with path.open("w") as handle:
+        handle.write('{"annotations": [')
+        for image_id, (name, (height, width), found) in enumerate(images, start=1):
+            described.append({"id": image_id, "file_name": name, "height": height, "width": width})
+            cells = _boxed(found) if found.label_map is None else instances(found.label_map)
+            for cell, score in zip(cells, found.scores, strict=True):
+                count += 1
+                place = {"id": count, "image_id": image_id, "category_id": 1, "iscrowd": 0}
+                handle.write("," * (count > 1) + "\n" + json.dumps(place | cell | {"score": round(float(score), 4)}))
+        handle.write(f'],\n"images": {json.dumps(described)},\n"categories": {json.dumps([_CATEGORY])}}}\n')
 
 
 def _boxed(found: Instances) -> list[dict[str, Any]]:

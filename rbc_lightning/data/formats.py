@@ -20,6 +20,9 @@ _DEEP_MODES = ("I", "F", "I;16", "I;16B", "I;16L")
 _LABEL_MODES = ("1", "L", "I", "I;16", "I;16B", "I;16L")
 _PNG_MAX_ID = np.iinfo(np.uint16).max
 
+# Scans of slides have more pixels than PIL takes for an attack.
+Image.MAX_IMAGE_PIXELS = None
+
 # A fast compression level: the files are read far more often than they are shared.
 _PNG_LEVEL = 3
 

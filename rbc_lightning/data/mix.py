@@ -148,7 +148,8 @@ class MixStream:
         if mix.synthetic > 0 and n_synthetic == 0:
             raise InputError("the mix asks for synthetic samples and none were made; run stage=synthesize")
         self.mix, self.seed = mix, seed
-        self._pool = self._one_pass(n_real, n_synthetic)
+        self._sizes: dict[Source, int] = {"real": n_real, "synthetic": n_synthetic}
+        self._slots = self._one_pass()
         self._pass = -1
         self._order = np.empty(0, dtype=np.int64)
 
@@ -157,18 +158,22 @@ class MixStream:
         if number != self._pass:
             self._pass = number
             self._order = np.random.default_rng(np.random.SeedSequence([self.seed, number])).permutation(self.mix.total)
-        source, index, augmented = self._pool[int(self._order[place])]
-        return Draw(source, index, augmented, serial)
+        source, first, step, augmented = self._slots[int(self._order[place])]
+        return Draw(source, (first + number * step) % self._sizes[source], augmented, serial)
 
-    def _one_pass(self, n_real: int, n_synthetic: int) -> list[tuple[Source, int, bool]]:
-        sizes: dict[Source, int] = {"real": n_real, "synthetic": n_synthetic}
-        pool: list[tuple[Source, int, bool]] = [("real", i % n_real, False) for i in range(self.mix.real)]
-        pool += [("synthetic", i % n_synthetic, False) for i in range(self.mix.synthetic)]
-        sources = self.mix.augmented_from
-        for i in range(self.mix.augmented):
-            source = sources[i % len(sources)]
-            pool.append((source, (i // len(sources)) % sizes[source], True))
-        return pool
+    def _one_pass(self) -> list[tuple[Source, int, int, bool]]:
+        """For each draw of a pass: source, index in the first pass, how far it moves on from pass to pass, augmented or not.
+
+        Where a part is smaller than its pool, or no multiple of it, the next pass goes on where this one stopped, so that
+        every sample has its turn.
+        """
+        real, synthetic, sources = self.mix.real, self.mix.synthetic, self.mix.augmented_from
+        slots: list[tuple[Source, int, int, bool]] = [("real", i, real, False) for i in range(real)]
+        slots += [("synthetic", i, synthetic, False) for i in range(synthetic)]
+        for place, source in enumerate(sources):
+            share = len(range(place, self.mix.augmented, len(sources)))
+            slots += [(source, i, share, True) for i in range(share)]
+        return slots
 
 
 def _check_ratio(ratio: Sequence[float], parts: dict[str, Count], total: int | None) -> list[Fraction]:

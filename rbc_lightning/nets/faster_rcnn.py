@@ -7,24 +7,22 @@ cells' size, no limit lies below twice the number of cells, and coordinates stay
 from __future__ import annotations
 
 import math
-import pickle
-from collections.abc import Mapping, Sequence
-from http.client import HTTPException
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torchvision.models import get_model_weights, resnet
+from torchvision.models import resnet
 from torchvision.models.detection import FasterRCNN as TorchvisionFasterRCNN
-from torchvision.models.detection import FasterRCNN_ResNet50_FPN_Weights
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.backbone_utils import BackboneWithFPN
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
 from torchvision.models.detection.image_list import ImageList
 from torchvision.ops import MultiScaleRoIAlign
 from torchvision.ops.misc import FrozenBatchNorm2d
+
+from rbc_lightning.nets.detection_weights import load_detection_weights
 
 Backbone = Literal["resnet18", "resnet50", "resnet101"]
 Norm = Literal["batch", "group", "frozen"]
@@ -125,7 +123,7 @@ class FasterRCNN(nn.Module):
         for module in (pyramid, self.detector.rpn.head, self.detector.roi_heads.box_predictor):
             module.register_forward_hook(_to_float32)
         if weights is not None:
-            _load(self.detector, weights, backbone)
+            load_detection_weights(self.detector, weights, backbone)
 
     def forward(self, images: Tensor | Sequence[Tensor], targets: Sequence[Target] | None = None) -> Any:  # noqa: ANN401 (two kinds of result)
         """Losses in training mode, detections in evaluation mode, as torchvision's detectors.
@@ -240,53 +238,3 @@ def _check_shares(score_threshold: float, nms_threshold: float, roi_positive_fra
         raise ValueError(f"nms_threshold must lie in (0, 1], got {nms_threshold}.")
     if not 0 < roi_positive_fraction <= 1:
         raise ValueError(f"roi_positive_fraction must lie in (0, 1], got {roi_positive_fraction}.")
-
-
-def _load(detector: nn.Module, source: str, backbone: Backbone) -> None:
-    """Fill the trunk, or all but the last layer, depending on what the weights hold."""
-    named = source in ("imagenet", "coco")
-    state = dict(_fetch(source, backbone) if named else _read(Path(source)))
-    whole = any(name.startswith("backbone.") for name in state)
-    # Classes are others: ImageNet's or COCO's.
-    left_out = "roi_heads.box_predictor." if whole else "fc."
-    state = {name: tensor for name, tensor in state.items() if not name.startswith(left_out)}
-    module = detector if whole else detector.get_submodule("backbone.body")
-    try:
-        result = module.load_state_dict(state, strict=False)
-    except RuntimeError as error:
-        first = str(error).splitlines()[1].strip()
-        raise ValueError(f"weights {source!r} do not fit this {backbone} detector: {first}") from error
-    missing = [name for name in result.missing_keys if not name.startswith(left_out)]
-    missing = [name for name in missing if not name.endswith("num_batches_tracked")]
-    if missing or result.unexpected_keys:
-        raise ValueError(
-            f"weights {source!r} do not fit this {backbone} detector: {len(missing)} tensors missing "
-            f"({', '.join(missing[:3])}), {len(result.unexpected_keys)} unknown ({', '.join(result.unexpected_keys[:3])})."
-        )
-
-
-def _fetch(source: str, backbone: Backbone) -> Mapping[str, Tensor]:
-    if source == "coco" and backbone != "resnet50":
-        raise ValueError(f"weights 'coco' exist for backbone resnet50 only, got {backbone}; take 'imagenet' or a file.")
-    enum = FasterRCNN_ResNet50_FPN_Weights.COCO_V1 if source == "coco" else get_model_weights(backbone).IMAGENET1K_V1
-    try:
-        return cast(Mapping[str, Tensor], enum.get_state_dict(check_hash=True, map_location="cpu", weights_only=True))
-    except (OSError, HTTPException) as error:
-        raise OSError(
-            f"weights {source!r}: no copy in {torch.hub.get_dir()}/checkpoints, and {enum.url} could not be fetched ({error}); "
-            "give the path of a local copy of that file instead, or null to train from scratch"
-        ) from error
-    except (RuntimeError, pickle.UnpicklingError, EOFError) as error:
-        raise ValueError(f"weights {source!r} are damaged: delete them from {torch.hub.get_dir()}/checkpoints.") from error
-
-
-def _read(path: Path) -> Mapping[str, Tensor]:
-    if not path.is_file():
-        raise FileNotFoundError(f"weights: no file {path}; expected 'imagenet', 'coco', null or the path of a state dict")
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError) as error:
-        raise ValueError(f"weights {path} are damaged, or more than tensors; expected a state dict.") from error
-    if not isinstance(content, Mapping):
-        raise ValueError(f"weights {path} hold a {type(content).__name__}; expected a state dict.")
-    return content

@@ -81,7 +81,8 @@ def save_run_figure(
     path: Path,
     pairs: Sequence[tuple[str, NDArray[np.uint8], NDArray[np.integer]]],
     test_id: str,
-    sample: dict[str, Any],
+    image: NDArray[np.uint8],
+    label_map: NDArray[np.integer],
     found: Instances,
 ) -> None:
     """Save the figure of a run: real pair, synthetic pair, and the prediction over a test image.
@@ -90,15 +91,15 @@ def save_run_figure(
         path: file to write.
         pairs: kind, image and label map of each training pair shown.
         test_id: name of the test image.
-        sample: the test sample (image (3, H, W) in [0, 1], label_map (H, W)).
+        image: the test image (H, W, 3).
+        label_map: its label map (H, W).
         found: cells found in the test image.
     """
-    image = (sample["image"].permute(1, 2, 0).numpy() * 255).round().astype(np.uint8)
-    over = draw_cells(outline_cells(image, sample["label_map"].numpy(), _BLUE), found)
-    rows: list[list[NDArray[Any]]] = [[color_labels(label_map), picture] for _, picture, label_map in pairs]
+    over = draw_cells(outline_cells(image, label_map, _BLUE), found)
+    rows: list[list[NDArray[Any]]] = [[color_labels(labels), picture] for _, picture, labels in pairs]
     titles = [[f"{kind}: label map", f"{kind}: image"] for kind, _, _ in pairs]
     rows.append([image, over])
-    titles.append([f"test: {test_id[:18]}", f"{int(sample['label_map'].max())} cells (blue), {len(found)} found (orange)"])
+    titles.append([f"test: {test_id[:18]}", f"{int(label_map.max())} cells (blue), {len(found)} found (orange)"])
     save_grid(path, rows, titles)
 
 

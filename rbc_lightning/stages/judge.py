@@ -64,7 +64,7 @@ def judge_identity(cfg: DictConfig, inputs: Inputs) -> tuple[dict[str, Any], lis
     """Settings and inputs that decide the judge."""
     cfg = _judge_config(cfg)
     training = {key: cfg.training[key] for key in ("batch_size", "crop", "ema_decay")} | _schedule(cfg)
-    settings = {"model": cfg.model, "training": training, "seed": cfg.seed, **training_numerics(cfg), "format": 1}
+    settings = {"model": cfg.model, "training": training, "seed": cfg.seed, **training_numerics(cfg), "format": 2}
     return settings, [inputs.train_fingerprint, fingerprint(inputs.manifest.split("val"))]
 
 

@@ -1,24 +1,25 @@
 """`stage=predict`: find the cells in a folder of images with a trained run."""
 
-from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import torch
 from omegaconf import DictConfig, OmegaConf
 from rich.progress import track
 
 from rbc_lightning.data.coco import write_coco_found
 from rbc_lightning.data.formats import IMAGE_SUFFIXES, read_image, write_image, write_label_map
 from rbc_lightning.errors import InputError
-from rbc_lightning.ops.cell_table import COLUMNS, cell_table, keep_scores
+from rbc_lightning.ops.cell_table import COLUMNS, cell_table
 from rbc_lightning.ops.instances import Instances
 from rbc_lightning.report.figures import draw_cells
 from rbc_lightning.stages.inputs import console
 from rbc_lightning.stages.run_directory import METRICS, write_csv
-from rbc_lightning.stages.segmenter import load_best, load_checkpoint
+from rbc_lightning.stages.segmenter import find_cells, load_best, load_checkpoint
+from rbc_lightning.stages.settings import check_settings
 from rbc_lightning.tasks.base import BaseTask
+from rbc_lightning.tasks.detection import DetectionTask
+from rbc_lightning.tasks.segmentation import TILE_OVERLAP, SegmentationTask
 
 
 @dataclass(frozen=True)
@@ -44,27 +45,30 @@ def run(cfg: DictConfig) -> PredictResult:
     default = directory / "predictions" / Path(cfg.predict.images).resolve().name
     output = Path(cfg.predict.output) if cfg.predict.output is not None else default
     task = _load(cfg, directory)
-    names = _output_names(paths)
     rows: list[tuple[object, ...]] = []
-    described: list[tuple[str, tuple[int, int], Instances]] = []
     skipped: list[str] = []
-    for path in track(paths, description="Finding cells", console=console):
-        try:
-            image = read_image(path)
-        except InputError as error:
-            console.print(f"skipped: {error}")
-            skipped.append(path.name)
-            continue
-        found = _find(task, image, cfg.predict.score)
-        if found.label_map is not None:
-            write_label_map(output / "labels" / f"{names[path]}.png", found.label_map)
-        write_image(output / "overlays" / f"{names[path]}.png", draw_cells(image, found))
-        rows += [(path.name, number, *cell) for number, cell in enumerate(cell_table(found), start=1)]
-        described.append((path.name, image.shape[:2], found))
+
+    def find_all() -> Iterator[tuple[str, tuple[int, int], Instances]]:
+        names = _output_names(paths)
+        for path in track(paths, description="Finding cells", console=console):
+            try:
+                image = read_image(path)
+            except InputError as error:
+                console.print(f"skipped: {error}", markup=False, soft_wrap=True)
+                skipped.append(path.name)
+                continue
+            found = find_cells(cfg, task, image, cfg.predict.score)
+            if found.label_map is not None:
+                write_label_map(output / "labels" / f"{names[path]}.png", found.label_map)
+            write_image(output / "overlays" / f"{names[path]}.png", draw_cells(image, found))
+            rows.extend((path.name, number, *cell) for number, cell in enumerate(cell_table(found), start=1))
+            yield path.name, image.shape[:2], found
+
+    # Image by image: the label maps of a thousand large fields would take gigabytes.
+    write_coco_found(output / "boxes.json", find_all())
     write_csv(output / "cells.csv", ("image", "cell", *COLUMNS), rows)
-    write_coco_found(output / "boxes.json", described)
-    maps = any(found.label_map is not None for _, _, found in described)
-    return PredictResult(output.resolve(), len(described), len(rows), tuple(skipped), maps)
+    count = len(paths) - len(skipped)
+    return PredictResult(output.resolve(), count, len(rows), tuple(skipped), count > 0 and isinstance(task, SegmentationTask))
 
 
 def _load(cfg: DictConfig, directory: Path) -> BaseTask:
@@ -74,36 +78,41 @@ def _load(cfg: DictConfig, directory: Path) -> BaseTask:
         task = load_best(directory, trained)
     else:
         task = load_checkpoint(Path(cfg.predict.checkpoint), trained)
+    tile = cfg.predict.tile
+    if tile is not None and isinstance(task, DetectionTask) and tile <= task.overlap:
+        raise InputError(
+            f"predict.tile={tile}; expected more than the {task.overlap} pixels (two cells) that neighbouring tiles share, or "
+            "null for whole images"
+        )
     if cfg.trainer.accelerator == "gpu":
         task = task.to("cuda")
-    task.tile = cfg.predict.tile
+    task.tile = tile
     return task.eval()
 
 
-def _find(task: BaseTask, image: np.ndarray, score: float) -> Instances:
-    tensor = torch.from_numpy(image.transpose(2, 0, 1).copy()).float().div_(255).to(task.device)
-    with torch.inference_mode():
-        return keep_scores(task.predict_instances(tensor), score)
-
-
 def _output_names(paths: list[Path]) -> dict[Path, str]:
-    """Names of results without suffix; two images that differ in the suffix alone keep it."""
-    stems = Counter(path.stem for path in paths)
-    return {path: path.stem if stems[path.stem] == 1 else path.name.replace(".", "_") for path in paths}
+    """Names of results without suffix; where two images differ in the suffix alone, all keep theirs."""
+    unique = len({path.stem for path in paths}) == len(paths)
+    return {path: path.stem if unique else path.name for path in paths}
 
 
 def _settings(cfg: DictConfig) -> tuple[Path, list[Path]]:
+    check_settings(cfg)
     for name in ("run", "images"):
         if cfg.predict[name] is None:
             raise InputError(f"predict.{name} has no value; expected a directory: set predict.{name}=...")
-    if cfg.predict.tile is not None and cfg.predict.tile < 256:
-        raise InputError(f"predict.tile={cfg.predict.tile}; expected at least 256 pixels, or null for whole images")
+    tile, score, least = cfg.predict.tile, cfg.predict.score, 2 * TILE_OVERLAP
+    if tile is not None and (isinstance(tile, bool) or not isinstance(tile, int) or tile < least):
+        raise InputError(f"predict.tile={tile}; expected at least {least} pixels, or null for whole images")
+    if isinstance(score, bool) or not isinstance(score, int | float) or not 0 <= score <= 1:
+        raise InputError(f"predict.score={score}; expected a number from 0 (every cell) to 1, such as 0.5")
     directory, images = Path(cfg.predict.run), Path(cfg.predict.images)
-    if not (directory / METRICS).is_file():
-        raise InputError(f"{directory}: no finished run (no {METRICS}); expected a run directory that stage=train printed")
-    if cfg.trainer.accelerator == "gpu" and not torch.cuda.is_available():
-        raise InputError("trainer.accelerator=gpu, yet no CUDA device is at hand; take trainer=cpu")
-    paths = sorted(p for p in images.glob("*") if p.suffix.lower() in IMAGE_SUFFIXES) if images.is_dir() else []
+    for name in (METRICS, "config.yaml"):
+        if not (directory / name).is_file():
+            raise InputError(f"{directory}: no finished run (no {name}); expected a run directory that stage=train printed")
+    found = images.glob("*") if images.is_dir() else []
+    # Beside each image, some systems keep a hidden file of its name that is none.
+    paths = sorted(p for p in found if p.suffix.lower() in IMAGE_SUFFIXES and not p.name.startswith("."))
     if not paths:
         raise InputError(
             f"{images}: not a directory with images; expected files ending in {', '.join(IMAGE_SUFFIXES)} directly in it (of a "

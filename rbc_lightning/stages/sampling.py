@@ -69,7 +69,10 @@ def measure_layout(label_maps: Sequence[NDArray[np.int32]]) -> TrainLayout:
         inside = np.setdiff1d(np.arange(1, len(areas)), border)
         diameters += list(2.0 * np.sqrt(areas[inside] / np.pi))
     if not diameters:
-        raise InputError("the train split's label maps hold no cell off the border; expected some: check labels/")
+        raise InputError(
+            "the train split's label maps hold no cell off the border, from which the cell size is measured; expected some: "
+            "check labels/, or set model.task.cell_size and sampler.cell_size where there is one"
+        )
     return TrainLayout(height, width, float(counts.mean()), float(counts.std()), float(np.mean(diameters)))
 
 

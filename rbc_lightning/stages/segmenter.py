@@ -1,26 +1,32 @@
 """What a run and the judge of painted images share: build a segmenter or detector, train it, take its best weights."""
 
-import pickle
 from pathlib import Path
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
+from numpy.typing import NDArray
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import EMAWeightAveraging, ModelCheckpoint
 from pytorch_lightning.loggers import Logger
+from torch import Tensor
 
 from rbc_lightning.callbacks import LossGuard
 from rbc_lightning.data.datamodule import SmearDataModule
 from rbc_lightning.data.formats import read_label_map
 from rbc_lightning.data.manifest import Manifest
 from rbc_lightning.errors import InputError
+from rbc_lightning.ops.cell_table import keep_scores
+from rbc_lightning.ops.instances import Instances
 from rbc_lightning.stages.instantiation import build
 from rbc_lightning.stages.sampling import measure_layout
-from rbc_lightning.stages.training import build_trainer, fit_or_resume, last_checkpoint, test_trainer
+from rbc_lightning.stages.training import build_trainer, fit_or_resume, last_checkpoint, precision, test_trainer
 from rbc_lightning.tasks.base import BaseTask
 
 _CHECKPOINTS = "checkpoints"
 _BEST = "best"
+_REMEDY = "take the checkpoint of a run with the same model.*, such as checkpoints/best.ckpt of its run directory"
+_HALF = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
 # Values of a network or task that follow from the train split unless they are set.
 _MEASURED = ("cell_size", "max_cells")
 
@@ -59,21 +65,38 @@ def load_checkpoint(path: Path, cfg: DictConfig) -> BaseTask:
     Raises:
         InputError: no such file, no checkpoint, or one of another model.
     """
-    remedy = "take the checkpoint of a run with the same model.*, such as checkpoints/best.ckpt of its run directory"
-    try:
-        weights = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
-    except (OSError, RuntimeError, pickle.UnpicklingError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: no checkpoint of a training ({type(error).__name__}); {remedy}") from error
+    weights = _read_weights(path)
     task = build_task(cfg)
     expected = task.state_dict()
     differs = sorted(expected.keys() ^ weights.keys()) or [k for k in expected if expected[k].shape != weights[k].shape]
     if differs:
         raise InputError(
             f"{path}: weights of another model than {cfg.model.name} ({len(differs)} tensors differ, first {differs[0]}); "
-            f"{remedy}"
+            f"{_REMEDY}"
         )
     task.load_state_dict(weights)
     return task
+
+
+def _read_weights(path: Path) -> dict[str, Tensor]:
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        # Of any type: reading foreign bytes as a pickle fails in whatever way they happen to ask for.
+        raise InputError(f"{path}: no checkpoint of a training ({type(error).__name__}); {_REMEDY}") from error
+    weights = content.get("state_dict") if isinstance(content, dict) else None
+    if not isinstance(weights, dict) or not all(isinstance(value, Tensor) for value in weights.values()):
+        raise InputError(f"{path}: no checkpoint of a training (it has no state_dict); {_REMEDY}")
+    return weights
+
+
+@torch.inference_mode()
+def find_cells(cfg: DictConfig, task: BaseTask, image: NDArray[np.uint8], least_score: float = 0.5) -> Instances:
+    """The cells of an image (H, W, 3) of at least a score, computed with the precision of a run's test."""
+    tensor = torch.from_numpy(image.transpose(2, 0, 1).copy()).float().div_(255).to(task.device)
+    half = _HALF.get(precision(cfg.trainer.precision))
+    with torch.autocast(task.device.type, dtype=half, enabled=half is not None):
+        return keep_scores(task.eval().predict_instances(tensor), least_score)
 
 
 def is_begun(directory: Path) -> bool:

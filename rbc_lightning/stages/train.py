@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from filelock import FileLock
 from omegaconf import DictConfig, OmegaConf
 
 from rbc_lightning.data.copy_paste import build_training_augmentation
 from rbc_lightning.data.datamodule import Paint, SmearDataModule
-from rbc_lightning.data.dataset import DrawLabelMap, SmearDataset, empty_label_maps
+from rbc_lightning.data.dataset import DrawLabelMap, empty_label_maps
 from rbc_lightning.data.formats import read_image, read_label_map, write_atomically
 from rbc_lightning.data.manifest import Record
 from rbc_lightning.data.mix import Mix
@@ -22,7 +23,7 @@ from rbc_lightning.report.figures import save_run_figure
 from rbc_lightning.report.tables import COLUMNS, outcome_table
 from rbc_lightning.stages.inputs import Inputs, console, derive_seed, load_inputs, splits_fingerprint
 from rbc_lightning.stages.run_directory import METRICS, identity, machine, run_directory, write_csv, write_json, write_rows
-from rbc_lightning.stages.segmenter import build_task, fit, is_begun, load_best, with_measured_sizes
+from rbc_lightning.stages.segmenter import build_task, find_cells, fit, is_begun, load_best, with_measured_sizes
 from rbc_lightning.stages.synthesize import get_synthetic, online_synthetic
 from rbc_lightning.stages.training import build_loggers, close_loggers, precision
 from rbc_lightning.tasks.base import BaseTask
@@ -76,6 +77,8 @@ def _train(cfg: DictConfig, inputs: Inputs, mix: Mix, directory: Path, data_hash
     cfg = with_measured_sizes(cfg, inputs.manifest)
     with blaming("model"):
         task = build_task(cfg)
+        # A network that does not fit its task is told of before anything is written.
+        find_cells(cfg, task, np.zeros((64, 64, 3), dtype=np.uint8))
     data = _data(cfg, inputs, mix, seed)
     loggers = build_loggers(cfg, directory, job="train", tags=[mix.column, cfg.model.name])
     write_atomically(directory / "config.yaml", lambda part: part.write_text(OmegaConf.to_yaml(cfg, resolve=True)))
@@ -92,7 +95,7 @@ def _train(cfg: DictConfig, inputs: Inputs, mix: Mix, directory: Path, data_hash
         close_loggers(loggers)
     _write_counts(directory, data, cfg.training.steps)
     write_rows(directory / "per_image.csv", task.per_image)
-    _draw(directory, data, task)
+    _draw(cfg, directory, data, task)
     on_test = cfg.protocol == "paper"
     record = {
         **scores,
@@ -163,11 +166,9 @@ def _write_counts(directory: Path, data: SmearDataModule, steps: int) -> None:
     write_csv(directory / "drawn.csv", ("origin", "sample_id", "augmented", "draws"), rows)
 
 
-def _draw(directory: Path, data: SmearDataModule, task: BaseTask) -> None:
+def _draw(cfg: DictConfig, directory: Path, data: SmearDataModule, task: BaseTask) -> None:
     test = data.manifest.split("test")[0]
     pairs = [(kind, pool[0]) for kind, pool in data.train_set.pools.items() if pool]
-    sample = SmearDataset([test])[0]
-    with torch.inference_mode():
-        found = task.eval().predict_instances(sample["image"].to(task.device))
     panels = [(kind, read_image(record.image_path), read_label_map(record.label_path)) for kind, record in pairs]
-    save_run_figure(directory / "figures" / "run.png", panels, test.sample_id, sample, found)
+    image, label_map = read_image(test.image_path), read_label_map(test.label_path)
+    save_run_figure(directory / "figures" / "run.png", panels, test.sample_id, image, label_map, find_cells(cfg, task, image))

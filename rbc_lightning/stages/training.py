@@ -219,5 +219,7 @@ def _quiet() -> None:
         "LeafSpec",
         "Experiment logs directory",
         "You passed in a",
+        # On resuming, a callback is told of no value yet for what it monitors.
+        "could not find the monitored key",
     ):
         warnings.filterwarnings("ignore", message=f".*{notice}.*")

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from rbc_lightning.ops.illumination import flatten_illumination
 from rbc_lightning.ops.instance_scores import InstanceScores
 from rbc_lightning.ops.instances import Instances, split_cells
 from rbc_lightning.ops.metrics import OverlapScores
@@ -180,11 +181,12 @@ class SegmentationTask(BaseTask):
 
 
 def standardize(image: Tensor) -> Tensor:
-    """Subtract each image's mean and divide by its standard deviation, channel by channel, over its own pixels.
+    """Even out each image's light, subtract its mean and divide by its standard deviation, channel by channel.
 
     Stain and background differ more between smears than cells differ from background within one
-    (the spread of mean intensity between images is a tenth of the full range), so that an image is its own best
-    reference. Nothing is learnt or stored: a network sees the same input in training, test and prediction.
+    (the spread of mean intensity between images is a tenth of the full range), and in a pale smear a corner that the lamp
+    does not reach is as dark as a cell, so that an image is its own best reference. Nothing is learnt or stored: a network
+    sees the same input in training, test and prediction.
 
     Args:
         image: Float (B, C, H, W) in [0, 1].
@@ -192,6 +194,6 @@ def standardize(image: Tensor) -> Tensor:
     Returns:
         Float32 of the same shape; a constant image gives zeros.
     """
-    image = image.float()
+    image = flatten_illumination(image.float())
     std, mean = torch.std_mean(image, dim=(2, 3), keepdim=True, correction=0)
     return (image - mean) / std.clamp_min(IMAGE_STD_FLOOR)

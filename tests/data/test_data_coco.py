@@ -1,12 +1,16 @@
 import json
+import weakref
 
 import numpy as np
 import pytest
+from faster_coco_eval import COCO
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from rbc_lightning.data.coco import instances, write_coco
+from rbc_lightning.data.coco import instances, write_coco, write_coco_found
+from rbc_lightning.ops.instances import Instances
+from rbc_lightning.ops.labels import label_map_to_boxes
 
 
 def decode(code):
@@ -46,3 +50,71 @@ def test_more_cells_than_255_and_1000():
     label_map = np.arange(1, 1501, dtype=np.int32).reshape(30, 50)
     assert len(instances(label_map)) == 1500
     assert [cell["area"] for cell in instances(label_map)] == pytest.approx([1] * 1500)
+
+
+def found_in(label_map, scores):
+    return Instances(label_map_to_boxes(label_map), np.array(scores, dtype=np.float32), label_map)
+
+
+def test_cells_found_are_read_back_by_another_reader(tmp_path):
+    label_map = np.zeros((5, 7), dtype=np.int32)
+    label_map[1:3, 2:6], label_map[4, 0] = 1, 2
+    boxes = np.array([[0.123, 1, 3.5, 2.25]], dtype=np.float32)
+    images = [
+        ("maps.png", (5, 7), found_in(label_map, [0.75, 0.123456])),
+        ("none.png", (9, 4), Instances(np.zeros((0, 4), np.float32), np.zeros(0, np.float32))),
+        ("boxes.png", (3, 4), Instances(boxes, np.array([1.0], dtype=np.float32))),
+    ]
+    write_coco_found(tmp_path / "found" / "boxes.json", iter(images))
+    coco = COCO(str(tmp_path / "found" / "boxes.json"))
+    assert [(image["file_name"], image["height"], image["width"]) for image in coco.dataset["images"]] == [
+        ("maps.png", 5, 7),
+        ("none.png", 9, 4),
+        ("boxes.png", 3, 4),
+    ]
+    first, second, third = (coco.anns[number] for number in (1, 2, 3))
+    assert [cell["image_id"] for cell in (first, second, third)] == [1, 1, 3]
+    assert (first["bbox"], first["area"], first["score"]) == ([2, 1, 4, 2], 8, 0.75)
+    assert (second["bbox"], second["area"], second["score"]) == ([0, 4, 1, 1], 1, 0.1235)
+    for cell in (first, second):
+        np.testing.assert_array_equal(coco.annToMask(cell), label_map == cell["id"])
+    # A box alone has the area of the box: 3.38 x 1.25, and no mask that nobody found.
+    assert (third["bbox"], third["area"], third["score"]) == ([0.12, 1.0, 3.38, 1.25], 4.22, 1.0)
+    assert "segmentation" not in third
+    assert coco.getCatIds() == [1]
+    assert all(cell["category_id"] == 1 and cell["iscrowd"] == 0 for cell in coco.anns.values())
+
+
+def test_no_image_and_no_cell_make_a_file_that_is_read(tmp_path):
+    write_coco_found(tmp_path / "boxes.json", [])
+    assert COCO(str(tmp_path / "boxes.json")).dataset["annotations"] == []
+
+
+def test_images_found_are_written_one_by_one_and_not_kept(tmp_path):
+    alive = []
+
+    def one_by_one():
+        for number in range(3):
+            assert all(reference() is None for reference in alive[:-1])
+            found = found_in(np.array([[1, 0, 2]], dtype=np.int32), [0.5, 0.5])
+            alive.append(weakref.ref(found))
+            yield f"{number}.png", (1, 3), found
+            del found
+
+    write_coco_found(tmp_path / "boxes.json", one_by_one())
+    assert len(json.loads((tmp_path / "boxes.json").read_text())["annotations"]) == 6
+
+
+def test_a_stop_half_way_leaves_no_half_written_file(tmp_path):
+    def stopped():
+        yield "a.png", (1, 3), found_in(np.array([[1, 0, 2]], dtype=np.int32), [0.5, 0.5])
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_coco_found(tmp_path / "boxes.json", stopped())
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_score_for_every_cell(tmp_path):
+    with pytest.raises(ValueError, match=r"shorter|longer"):
+        write_coco_found(tmp_path / "boxes.json", [("a.png", (1, 3), found_in(np.array([[1, 0, 2]], dtype=np.int32), [0.5]))])

@@ -166,3 +166,22 @@ def test_a_mix_needs_its_samples():
         MixStream(Mix(1, 0, 0), n_real=0, n_synthetic=3, seed=0)
     with pytest.raises(InputError, match="asks for synthetic samples and none were made"):
         MixStream(Mix(0, 1, 0), n_real=3, n_synthetic=0, seed=0)
+
+
+def test_a_part_smaller_than_its_pool_takes_the_samples_in_turn_over_the_passes():
+    stream = MixStream(Mix(real=4, synthetic=0, augmented=6, augmented_from=("real",)), n_real=10, n_synthetic=0, seed=0)
+    draws = [stream[serial] for serial in range(5 * 10)]
+    for augmented, each in ((False, 2), (True, 3)):
+        counts = Counter(draw.index for draw in draws if draw.augmented == augmented)
+        assert counts == dict.fromkeys(range(10), each)
+    # In any order of asking.
+    assert [stream[serial] for serial in reversed(range(50))] == draws[::-1]
+
+
+def test_augmented_parts_of_two_sources_go_on_as_well():
+    mix = Mix(real=3, synthetic=2, augmented=5, augmented_from=("real", "synthetic"))
+    stream = MixStream(mix, n_real=3, n_synthetic=4, seed=1)
+    draws = [stream[serial] for serial in range(10 * 12)]
+    counts = Counter((draw.source, draw.index) for draw in draws if draw.augmented)
+    # Three of five are real ones: 36 of twelve passes over three; two are synthetic: 24 over four.
+    assert counts == {("real", i): 12 for i in range(3)} | {("synthetic", i): 6 for i in range(4)}

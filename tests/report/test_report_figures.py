@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from rbc_lightning.ops.instances import Instances
@@ -69,11 +68,10 @@ def test_sheets_hold_their_tiles(tmp_path, n):
 def test_the_figure_of_a_run_shows_truth_and_prediction(tmp_path):
     image, label_map = np.full((20, 20, 3), 230, dtype=np.uint8), np.zeros((20, 20), dtype=np.int32)
     label_map[5:15, 5:15] = 1
-    sample = {"image": torch.full((3, 20, 20), 0.9), "label_map": torch.from_numpy(label_map).long()}
     pairs = [("real", image, label_map), ("synthetic", image, label_map)]
     moved = np.roll(label_map, 2, axis=1)
     found = Instances(label_map_to_boxes(moved), np.ones(1, dtype=np.float32), moved)
-    save_run_figure(tmp_path / "run.png", pairs, "test_7", sample, found)
+    save_run_figure(tmp_path / "run.png", pairs, "test_7", image, label_map, found)
     drawn = np.array(Image.open(tmp_path / "run.png").convert("RGB")).reshape(-1, 3)
     colors = {tuple(color) for color in drawn}
     assert {(0, 114, 178), (213, 94, 0)} <= colors

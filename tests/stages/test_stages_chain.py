@@ -151,18 +151,6 @@ def test_every_stage_leaves_a_picture(stage, first, place, compose_tiny):
     assert str(picture) in result.summary()
 
 
-def test_predict_segments_a_folder_and_skips_what_it_cannot_read(first, place, tmp_path, tiny_folder, compose_tiny):
-    images = tmp_path / "images"
-    shutil.copytree(tiny_folder / "images", images)
-    (images / "bad.png").write_bytes(b"no image")
-    overrides = ["stage=predict", f"predict.run={first.directory}", f"predict.images={images}"]
-    result = run(compose_tiny(place, *overrides, f"predict.output={tmp_path}/out"))
-    assert (result.count, result.skipped) == (7, ("bad.png",))
-    assert len(list((tmp_path / "out" / "labels").glob("*.png"))) == 7
-    with pytest.raises(InputError, match=r"predict\.images has no value"):
-        run(compose_tiny(place, *overrides[:2]))
-
-
 def test_online_pairs_are_painted_while_training(first, place, compose_tiny):
     config = compose_tiny(place, "+experiment=rd_sd", "synthetic.mode=online")
     result = run(config)

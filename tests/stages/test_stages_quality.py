@@ -168,7 +168,7 @@ def test_the_judge_learns_from_real_training_pairs_alone(place, held_out, monkey
     monkeypatch.setattr(judge_stage, "fit", lambda cfg, directory, task, data, **rest: seen.append(data))
     cfg = place.cfg.copy()
     cfg.seed = 7
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(InputError, match=r"no checkpoint of a training \(FileNotFoundError\)"):
         get_judge(cfg, place.inputs)
     pools = seen[0].train_set.pools
     assert pools["synthetic"] == ()

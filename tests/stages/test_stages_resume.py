@@ -1,47 +1,17 @@
 """An interrupted run, translator or synthesis goes on where it stopped and ends as an undisturbed one."""
 
-import functools
-
 import pytest
 import torch
+from training_helpers import Killed, assert_same, count_steps, die_at, weights
 
 from rbc_lightning.app import run
 from rbc_lightning.callbacks import LossGuard, SeedEachEpoch
 from rbc_lightning.errors import TrainingStopped
 from rbc_lightning.stages import synthesize
+from rbc_lightning.tasks.dcan import ContourTask
+from rbc_lightning.tasks.detection import DetectionTask
 from rbc_lightning.tasks.pix2pixhd import Pix2PixHDTask
 from rbc_lightning.tasks.segmentation import SegmentationTask
-
-
-class Killed(Exception):
-    pass
-
-
-def count_steps(cls, monkeypatch):
-    """Return a list that grows by one with every training step of a task."""
-    return die_at(cls, monkeypatch, -1)
-
-
-def die_at(cls, monkeypatch, step):
-    """Make the training step of a task fail once, at its `step`-th call; return the list of its calls."""
-    original, calls = cls.training_step, []
-
-    # `wraps`: Lightning looks at the signature to know what to pass.
-    @functools.wraps(original)
-    def training_step(self, batch, *rest):
-        calls.append(None)
-        if len(calls) == step:
-            raise Killed
-        return original(self, batch, *rest)
-
-    monkeypatch.setattr(cls, "training_step", training_step)
-    return calls
-
-
-def weights(path):
-    content = torch.load(path, weights_only=True)
-    return content.get("state_dict") or {**content["generator"], **content["encoder"]}
-
 
 TWO_STAGES = (
     "stage=translator",
@@ -58,43 +28,42 @@ def undisturbed_translator(tmp_path_factory, compose_tiny):
     return run(compose_tiny(tmp_path_factory.mktemp("undisturbed"), *TWO_STAGES))
 
 
-def assert_same(first, second):
-    if isinstance(first, dict):
-        assert first.keys() == second.keys()
-        for key, value in first.items():
-            assert_same(value, second[key])
-    elif isinstance(first, list | tuple):
-        assert len(first) == len(second)
-        for ours, theirs in zip(first, second, strict=True):
-            assert_same(ours, theirs)
-    elif isinstance(first, torch.Tensor):
-        assert torch.equal(first, second)
-    else:
-        assert first == second
+# Each with what it draws beside dropout: regions to train on, say.
+MODELS = [
+    ("fcn8s", SegmentationTask, 6, 4),
+    ("fcn8s", SegmentationTask, 6, 5),
+    ("dcan", ContourTask, 6, 4),
+    ("faster_rcnn", DetectionTask, 4, 3),
+]
 
 
-def assert_equal_weights(first, second):
-    ours, theirs = weights(first), weights(second)
-    assert ours.keys() == theirs.keys()
-    assert all(torch.equal(value, theirs[name]) for name, value in ours.items())
-
-
-@pytest.mark.parametrize("step", [4, 5])
-def test_a_segmenter_stopped_in_its_second_epoch_ends_as_an_undisturbed_one(tmp_path, compose_tiny, monkeypatch, step):
-    overrides = ("+experiment=rd_aug", "training.steps=6")
+@pytest.mark.parametrize(("model", "task", "steps", "step"), MODELS)
+def test_a_model_stopped_in_its_training_ends_as_an_undisturbed_one(
+    tmp_path, compose_tiny, monkeypatch, model, task, steps, step
+):
+    """With the running mean of the weights, which is what is validated, chosen and tested."""
+    overrides = ("+experiment=rd_aug", f"model={model}", f"training.steps={steps}", "training.ema_decay=0.5")
     undisturbed = run(compose_tiny(tmp_path / "a", *overrides))
     with monkeypatch.context() as patch:
-        die_at(SegmentationTask, patch, step)
+        die_at(task, patch, step)
         with pytest.raises(Killed):
             run(compose_tiny(tmp_path / "b", *overrides))
     assert not list((tmp_path / "b").rglob("metrics.json"))
-    steps = count_steps(SegmentationTask, monkeypatch)
+    done = count_steps(task, monkeypatch)
     resumed = run(compose_tiny(tmp_path / "b", *overrides))
-    # Six steps in epochs of two: what was done up to the last epoch's end is not done again.
-    assert len(steps) == 6 - (step - 1) // 2 * 2
+    # In epochs of two: what was done up to the last epoch's end is not done again.
+    assert len(done) == steps - (step - 1) // 2 * 2
     for name in ("last.ckpt", "best.ckpt"):
-        assert_equal_weights(*(result.directory / "checkpoints" / name for result in (undisturbed, resumed)))
-    assert resumed.metrics["test/dice"] == undisturbed.metrics["test/dice"]
+        ours, theirs = (
+            torch.load(result.directory / "checkpoints" / name, weights_only=True) for result in (undisturbed, resumed)
+        )
+        for part in ("state_dict", "current_model_state", "optimizer_states", "lr_schedulers", "averaging_state"):
+            assert_same(ours[part], theirs[part])
+        assert not all(torch.equal(value, ours["current_model_state"][key]) for key, value in ours["state_dict"].items())
+    kept = {name: value for name, value in undisturbed.metrics.items() if name.startswith(("test/", "val/"))}
+    assert kept == {name: resumed.metrics[name] for name in kept}
+    for name in ("per_image.csv", "drawn.csv"):
+        assert (resumed.directory / name).read_bytes() == (undisturbed.directory / name).read_bytes()
 
 
 # Five smears, one of them for validation: an epoch has four steps; two epochs of stage 1, then two of stage 2.
@@ -111,7 +80,7 @@ def test_a_translator_stopped_in_either_stage_ends_as_an_undisturbed_one(
     steps = count_steps(Pix2PixHDTask, monkeypatch)
     resumed = run(compose_tiny(tmp_path, *TWO_STAGES))
     assert len(steps) == 16 - (step - 1) // 4 * 4
-    assert_equal_weights(*(directory / "generator.pt" for directory in (undisturbed_translator.directory, resumed.directory)))
+    assert_same(*(weights(result.directory / "generator.pt") for result in (undisturbed_translator, resumed)))
     last = [
         sorted(d.parents[1].glob("gan_stage2/*/checkpoints/last.ckpt"))
         for d in (undisturbed_translator.directory, resumed.directory)
