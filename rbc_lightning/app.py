@@ -17,6 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from rbc_lightning.errors import InputError, TrainingStopped
+from rbc_lightning.stages import sweep
 from rbc_lightning.usage import CONF_DIR, STAGES, usage
 
 
@@ -53,12 +54,13 @@ def run(cfg: DictConfig) -> Outcome:
 @hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name="config")  # type: ignore[untyped-decorator]  # hydra's decorator has no annotations
 def _hydra_main(cfg: DictConfig) -> None:
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    if HydraConfig.get().mode == RunMode.MULTIRUN:
+        # One cell must not end the others: how it went is written down, and told at the end.
+        sweep.run_cell(run, cfg)
+        return
     try:
         print(run(cfg).summary())
     except (InputError, TrainingStopped) as error:
-        # One cell of a sweep must not end the others: there Hydra collects the exception.
-        if HydraConfig.get().mode == RunMode.MULTIRUN:
-            raise
         sys.exit(_fail(str(error), status=2 if isinstance(error, InputError) else 1))
 
 
@@ -73,15 +75,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     sys.argv = [sys.argv[0], *arguments]
     try:
         _hydra_main()
-    except InputError as error:
-        return _fail(str(error))
-    except TrainingStopped as error:
-        return _fail(str(error), status=1)
     except (HydraException, OmegaConfBaseException) as error:
         return _fail(_one_line(error))
     except KeyboardInterrupt:
         return _fail("stopped by the user; the same command goes on where this one stopped", status=130)
-    return 0
+    except Exception as error:
+        if not sweep.is_begun():
+            raise
+        # Its own processes were killed, or the cluster's queue refused: the cells that ended have written down how.
+        sweep.close_sweep()
+        return _fail(f"the launcher gave up ({type(error).__name__}): {error}", status=1)
+    return sweep.close_sweep()
 
 
 def _one_line(error: Exception) -> str:

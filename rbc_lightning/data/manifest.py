@@ -166,6 +166,43 @@ def merge_validation(manifest: Manifest) -> Manifest:
     return Manifest(tuple(replace(r, split="train") if r.split == "val" else r for r in manifest.records))
 
 
+def keep_real_images(manifest: Manifest, count: int, seed: int) -> Manifest:
+    """Drop training samples until `count` are left, whole groups at a time; validation and test stay as they are.
+
+    Args:
+        manifest: real samples, validation cut.
+        count: training samples to keep.
+        seed: decides which; under one seed, and with groups of one image, a smaller choice is part of a larger one.
+
+    Raises:
+        InputError: the train split has fewer samples, or its groups do not add up to the count.
+    """
+    train = manifest.split("train")
+    if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= len(train):
+        raise InputError(
+            f"data.n_real_images={count}; expected a whole number from 1 to {len(train)}, the training images beside those of "
+            "validation, or null for all of them"
+        )
+    sizes: dict[str, int] = {}
+    for record in train:
+        sizes[record.group] = sizes.get(record.group, 0) + 1
+    groups = sorted(sizes)
+    order = np.random.default_rng(np.random.SeedSequence([seed, len(groups)])).permutation(len(groups))
+    kept: set[str] = set()
+    left = count
+    for group in (groups[index] for index in order):
+        # A group that is too large is passed over: a patient or slide is never divided.
+        if sizes[group] <= left:
+            kept.add(group)
+            left -= sizes[group]
+    if left:
+        raise InputError(
+            f"data.n_real_images={count}; whole groups drawn by this seed come to {count - left} images (the smallest group "
+            f"has {min(sizes.values())}); take another number or another seed"
+        )
+    return Manifest(tuple(r for r in manifest.records if r.split != "train" or r.group in kept))
+
+
 def refuse_leakage(real: Manifest, synthetic: Iterable[Record]) -> None:
     """Refuse synthetic samples whose shape bank or translator saw a validation or test sample.
 

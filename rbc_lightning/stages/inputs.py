@@ -11,7 +11,7 @@ from rich.console import Console
 
 from rbc_lightning.artifacts import ArtifactStore, content_hash
 from rbc_lightning.data.folder import read_folder
-from rbc_lightning.data.manifest import Manifest, Record, cut_validation, merge_validation
+from rbc_lightning.data.manifest import Manifest, Record, cut_validation, keep_real_images, merge_validation
 from rbc_lightning.data.phantom import PhantomSpec, write_phantom
 from rbc_lightning.errors import InputError, blaming
 from rbc_lightning.stages.progress import count_progress
@@ -20,7 +20,7 @@ from rbc_lightning.stages.settings import check_settings
 console = Console(highlight=False)
 
 # Names of independent random streams under one base seed.
-_STREAMS = {"split": 1, "translator": 2, "synthetic": 3, "training": 4, "preview": 5, "layout": 6}
+_STREAMS = {"split": 1, "translator": 2, "synthetic": 3, "training": 4, "preview": 5, "layout": 6, "real_images": 7}
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def load_inputs(cfg: DictConfig) -> Inputs:
         manifest = read_folder(Path(cfg.data.root))
     else:
         raise InputError(f"data.kind={cfg.data.kind}; expected phantom or folder")
-    return Inputs(store, _selection_split(cfg, manifest))
+    return Inputs(store, _fewer(cfg, _selection_split(cfg, manifest)))
 
 
 def _selection_split(cfg: DictConfig, manifest: Manifest) -> Manifest:
@@ -54,6 +54,19 @@ def _selection_split(cfg: DictConfig, manifest: Manifest) -> Manifest:
     if cfg.protocol == "paper":
         return merge_validation(manifest)
     return cut_validation(manifest, cfg.data.validation_fraction, derive_seed(cfg.seed, "split"))
+
+
+def _fewer(cfg: DictConfig, manifest: Manifest) -> Manifest:
+    """With `data.n_real_images` training samples; what is made from them then sees no others either."""
+    if cfg.data.n_real_images is None:
+        return manifest
+    for key in ("translator", "synthetic"):
+        if cfg[key].path is not None:
+            raise InputError(
+                f"data.n_real_images={cfg.data.n_real_images} with {key}.path={cfg[key].path}, which may have seen more "
+                f"images; drop {key}.path, so that it is made from those alone"
+            )
+    return keep_real_images(manifest, cfg.data.n_real_images, derive_seed(cfg.seed, "real_images"))
 
 
 def fingerprint(records: Sequence[Record]) -> str:

@@ -79,6 +79,7 @@ def _train(cfg: DictConfig, inputs: Inputs, mix: Mix, directory: Path, data_hash
         task = build_task(cfg)
         # A network that does not fit its task is told of before anything is written.
         find_cells(cfg, task, np.zeros((64, 64, 3), dtype=np.uint8))
+    task.train()
     data = _data(cfg, inputs, mix, seed)
     loggers = build_loggers(cfg, directory, job="train", tags=[mix.column, cfg.model.name])
     write_atomically(directory / "config.yaml", lambda part: part.write_text(OmegaConf.to_yaml(cfg, resolve=True)))

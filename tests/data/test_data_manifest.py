@@ -1,3 +1,4 @@
+import contextlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from rbc_lightning.data.manifest import (
     Manifest,
     Record,
     cut_validation,
+    keep_real_images,
     merge_validation,
     refuse_held_out_sources,
     refuse_leakage,
@@ -54,6 +56,37 @@ def test_one_group_cannot_be_cut():
 def test_the_validation_share_is_checked(fraction):
     with pytest.raises(InputError, match=f"data.validation_fraction={fraction}; expected a number between 0 and 1"):
         cut_validation(real(), fraction, seed=0)
+
+
+def test_real_images_are_kept_by_seed_and_smaller_choices_are_parts_of_larger_ones():
+    manifest = cut_validation(real(20), 0.2, seed=0)
+    kept = {count: keep_real_images(manifest, count, seed=3) for count in (1, 5, 16)}
+    assert {count: len(fewer.ids("train")) for count, fewer in kept.items()} == {1: 1, 5: 5, 16: 16}
+    assert set(kept[1].ids("train")) < set(kept[5].ids("train")) < set(manifest.ids("train"))
+    assert kept[16] == manifest
+    for fewer in kept.values():
+        assert (fewer.ids("val"), fewer.ids("test")) == (manifest.ids("val"), manifest.ids("test"))
+    assert len({keep_real_images(manifest, 5, seed).ids("train") for seed in range(5)}) > 1
+
+
+def test_groups_are_kept_whole():
+    sizes = {"a": 3, "b": 2, "c": 2}
+    records = (record(f"{group}{i}", group=group) for group, size in sizes.items() for i in range(size))
+    manifest = Manifest((*records, record("t0", "test")))
+    kept = set()
+    for seed in range(20):
+        # 2 + 2, and the group of 3 no longer fits; 3 + 2 else.
+        with contextlib.suppress(InputError):
+            kept.add(tuple(r.group for r in keep_real_images(manifest, 5, seed).split("train")))
+    assert kept == {("a", "a", "a", "b", "b"), ("a", "a", "a", "c", "c")}
+    with pytest.raises(InputError, match=r"n_real_images=1; whole groups .* come to 0 images \(the smallest group has 2\)"):
+        keep_real_images(manifest, 1, seed=0)
+
+
+@pytest.mark.parametrize("count", [0, 11, -1, True, 2.5, "all"])
+def test_the_number_of_real_images_is_checked(count):
+    with pytest.raises(InputError, match=rf"data.n_real_images={count}; expected a whole number from 1 to 10, .* or null"):
+        keep_real_images(real(10), count, seed=0)
 
 
 def test_merging_gives_validation_back_to_train_and_leaves_test():

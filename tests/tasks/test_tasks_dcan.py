@@ -57,13 +57,13 @@ NETS = {
 
 @pytest.mark.parametrize(
     ("net", "contour_loss", "floor", "steps"),
-    [("s3", "bce", 0.1, 200), ("original", "dice", 0.2, 240), ("wide", "dice", 0.1, 240), ("unet", "dice", 0.1, 60)],
+    [("s3", "dice", 0.2, 200), ("original", "dice", 0.25, 240), ("wide", "bce", 0.1, 240), ("unet", "dice", 0.1, 60)],
 )
 def test_learns_touching_cells_by_heart(touching, net, contour_loss, floor, steps):
     pl.seed_everything(0)
     task = ContourTask(NETS[net](), learning_rate=5e-3, cell_size=2.0 * RADIUS, contour_loss=contour_loss)
     losses, scores = fit(task, touching, steps)
-    assert losses["train/objectness"] < 0.05
+    assert losses["train/objectness"] < 0.1
     assert losses["train/contour"] < floor
     for name in ("test/dice", "test/ap50", "test/ap50_11_point"):
         assert scores[name] >= 0.98, name
