@@ -148,7 +148,9 @@ def _write_lineage(directory: Path, lineage: Mapping[str, Any]) -> None:
         "python": platform.python_version(),
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    (directory / _LINEAGE).write_text(json.dumps({**lineage, **made}, indent=2, sort_keys=True))
+    part = directory / f".{_LINEAGE}.part"
+    part.write_text(json.dumps({**lineage, **made}, indent=2, sort_keys=True))
+    part.replace(directory / _LINEAGE)
 
 
 def to_plain(settings: Any) -> Any:  # noqa: ANN401 (any JSON-able value, nested)

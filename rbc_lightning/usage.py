@@ -34,6 +34,10 @@ KEY=VALUE sets any value of the configuration: seed=1, translator.task.n_epochs=
 def usage() -> str:
     """The help text."""
     parts = [_HEAD, _section("stages (stage=...)", STAGES), _section("experiments (+experiment=...)", _choices("experiment"))]
+    parts.append(_section("sweeps, many runs at once (+sweep=...)", _choices("sweep")))
+    launchers = {"basic": "One cell after the other (default)."} | _choices("hydra/launcher")
+    del launchers["submitit_base"]
+    parts.append(_section("where a sweep runs (hydra/launcher=...)", launchers))
     for group in sorted(path.name for path in CONF_DIR.iterdir() if path.is_dir()):
         choices = _choices(group)
         if group not in ("experiment", "sweep", "hydra") and choices:

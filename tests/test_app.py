@@ -32,7 +32,8 @@ def test_an_experiment_chooses_its_mix(column):
 def test_help_lists_stages_experiments_and_groups(capsys):
     assert main(["--help"]) == 0
     text = capsys.readouterr().out
-    for word in (*STAGES, *(choice for group, choice in CHOICES if group not in ("sweep", "hydra"))):
+    launchers = ("basic", "joblib", "submitit_local", "submitit_slurm")
+    for word in (*STAGES, *launchers, *(choice for _, choice in CHOICES)):
         assert re.search(rf"^  {word}  +\S", text, re.MULTILINE), f"{word} has no line of its own"
 
 

@@ -7,11 +7,12 @@ import pytest
 from omegaconf import OmegaConf
 from PIL import Image
 from tiny_data import disc_smear, write_tiny_folder
-from training_helpers import read_rows
+from training_helpers import no_runs, read_rows
 
 from rbc_lightning.app import run
 from rbc_lightning.data.datamodule import SmearDataModule
 from rbc_lightning.data.mix import Mix
+from rbc_lightning.errors import InputError
 from rbc_lightning.stages.inputs import load_inputs
 from rbc_lightning.stages.segmenter import load_best
 from rbc_lightning.stages.training import build_trainer
@@ -130,3 +131,9 @@ def test_prediction_finds_the_cells_that_the_test_counted(trained, folder, tmp_p
     assert {name: sum(cell["image"] == f"{name}.png" for cell in cells) for name in told} == told
     assert found.cells == sum(told.values()) > 0
     assert found.has_label_maps == (cfg.model.name != "faster_rcnn") == (tmp_path / "out" / "labels").is_dir()
+
+
+def test_a_network_that_does_not_fit_its_task_is_told_before_anything_is_written(tmp_path, compose_tiny):
+    with pytest.raises(InputError, match=r"model: SegmentationTask needs a network with 1 output channel, this one has 2"):
+        run(compose_tiny(tmp_path, "+experiment=rd", "model=unet", "model.net.n_outputs=2"))
+    assert no_runs(tmp_path)

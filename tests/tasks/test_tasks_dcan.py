@@ -56,14 +56,22 @@ NETS = {
 
 
 @pytest.mark.parametrize(
-    ("net", "contour_loss", "floor", "steps"),
-    [("s3", "dice", 0.2, 200), ("original", "dice", 0.25, 240), ("wide", "bce", 0.1, 240), ("unet", "dice", 0.1, 60)],
+    ("net", "contour_loss", "learning_rate", "steps", "floor"),
+    # Two upsampled maps cannot draw a thin line exactly: their contour's floor is higher.
+    [
+        ("s3", "dice", 5e-3, 200, 0.25),
+        ("original", "dice", 5e-3, 240, 0.25),
+        ("wide", "dice", 1e-2, 240, 0.05),
+        ("unet", "dice", 5e-3, 60, 0.1),
+    ],
 )
-def test_learns_touching_cells_by_heart(touching, net, contour_loss, floor, steps):
+def test_learns_touching_cells_by_heart(touching, net, contour_loss, learning_rate, steps, floor):
     pl.seed_everything(0)
-    task = ContourTask(NETS[net](), learning_rate=5e-3, cell_size=2.0 * RADIUS, contour_loss=contour_loss)
+    # The auxiliary losses, of single depths, keep the sum from its floor until they fade.
+    settings = {"cell_size": 2.0 * RADIUS, "contour_loss": contour_loss, "auxiliary_steps": 40}
+    task = ContourTask(NETS[net](), learning_rate=learning_rate, **settings)
     losses, scores = fit(task, touching, steps)
-    assert losses["train/objectness"] < 0.1
+    assert losses["train/objectness"] < 0.05
     assert losses["train/contour"] < floor
     for name in ("test/dice", "test/ap50", "test/ap50_11_point"):
         assert scores[name] >= 0.98, name
