@@ -76,7 +76,9 @@ def read_label_map(path: Path) -> NDArray[np.int32]:
 
 def make_contiguous(label_map: NDArray[np.int32]) -> NDArray[np.int32]:
     """Renumber the ids of a non-negative (H, W) label map to 1..n in their order; 0 stays 0."""
-    present = np.unique(label_map)
+    # Counting takes a quarter of the time of sorting, unless the ids are huge.
+    counted = int(label_map.max(initial=0)) <= label_map.size
+    present = np.flatnonzero(np.bincount(label_map.ravel())) if counted else np.unique(label_map)
     if present.size == 0 or present[-1] == present.size - 1:
         return label_map
     present = present[present > 0]

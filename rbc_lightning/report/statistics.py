@@ -1,0 +1,250 @@
+"""How sure a difference between two columns is: intervals, p-values, verdicts. Pure functions on arrays of scores."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+Verdict = Literal["helps", "hurts", "cannot tell"]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A difference of means over images and seeds, with its interval and what the interval is made of.
+
+    Attributes:
+        value: mean of the first scores less mean of the second.
+        low, high: the interval.
+        n_images: images both were scored on.
+        n_seeds: seeds of the first and of the second.
+        image_sd: deviation over images of the differences of seed means.
+        seed_variance: variance of `value` by the choice of seeds, shared by all images; a column with one seed borrows the
+            other's.
+        seed_degrees: degrees of freedom of `seed_variance`; 0 with one seed each: then the interval says nothing of seeds.
+    """
+
+    value: float
+    low: float
+    high: float
+    n_images: int
+    n_seeds: tuple[int, int]
+    image_sd: float
+    seed_variance: float
+    seed_degrees: float
+
+
+def paired_bootstrap(
+    first: ArrayLike, second: ArrayLike, n_resamples: int = 9_999, confidence: float = 0.95, seed: int = 0
+) -> Difference:
+    """Difference of two mean scores on the same images, with an interval for other images and other seeds.
+
+    Scores are averaged over seeds, image by image, and the differences resampled: a symmetric bootstrap-t interval (Hall
+    1988, On symmetric bootstrap confidence intervals, J. R. Statist. Soc. B 50), never narrower than Student's. Two or three
+    seeds are too few to resample. Their share enters by Student's t with Welch's degrees of freedom on the variance of their
+    means, less what the scatter of single images makes of it, and both shares add up as squares (Zou and Donner 2008,
+    Construction of confidence limits about effect measures, Statist. Med. 27).
+
+    Simulated with skewed scores of 20 to 40 images and three to five seeds it covers the truth in 93 to 97 % of draws, where
+    percentile and BCa intervals of resampled images and seeds go down to 84 %; with two seeds of very unequal
+    spread in the columns it may be 89 %, and 75 to 80 % where a column with one seed borrows a spread too small.
+
+    Args:
+        first: scores (n_seeds, n_images).
+        second: scores (n_other_seeds, n_images) on the same images in the same order.
+        n_resamples: resamples of the images.
+        confidence: wanted coverage, in (0, 1).
+        seed: of the resamples.
+
+    Returns:
+        The difference first - second; its interval is infinite with a single image.
+
+    Raises:
+        ValueError: scores that are no finite matrices with equal images, or another argument out of range.
+    """
+    one, other = _checked(first, second)
+    if n_resamples < 100 or not 0 < confidence < 1:
+        raise ValueError(f"expected n_resamples >= 100 and confidence in (0, 1), got {n_resamples} and {confidence}")
+    by_image = one.mean(axis=0) - other.mean(axis=0)
+    n_images, image_sd = len(by_image), _deviation(by_image)
+    variance, degrees = _seed_variance(one, other)
+    value, half = float(by_image.mean()), np.inf
+    if n_images > 1:
+        student = float(_student_factor(np.array(n_images - 1), confidence))
+        factor = max(_bootstrap_factor(by_image, n_resamples, confidence, seed), student)
+        half = float(np.sqrt((factor * image_sd) ** 2 / n_images + _seed_share(variance, degrees, confidence)))
+    return Difference(value, value - half, value + half, n_images, (len(one), len(other)), image_sd, variance, degrees)
+
+
+def permutation_p_value(first: ArrayLike, second: ArrayLike, n_resamples: int = 9_999, seed: int = 0) -> float:
+    """Two-sided p-value of equal scores of these trainings: signs of the differences of seed means are flipped by image.
+
+    Exact where there are at most `n_resamples` ways to choose the signs, drawn at random above. It knows of images only;
+    whether other seeds would give the same is what the interval of `paired_bootstrap` tells.
+
+    Args:
+        first: scores (n_seeds, n_images).
+        second: scores (n_other_seeds, n_images) on the same images in the same order.
+        n_resamples: random choices of signs.
+        seed: of the choices.
+
+    Raises:
+        ValueError: scores that are no finite matrices with equal images.
+    """
+    one, other = _checked(first, second)
+    by_image = one.mean(axis=0) - other.mean(axis=0)
+    if len(by_image) < 2:
+        return 1.0
+    # `random_state` is the name that all releases of SciPy since our lower bound know.
+    result = stats.permutation_test(
+        (by_image,),
+        np.mean,
+        permutation_type="samples",
+        vectorized=True,
+        n_resamples=n_resamples,
+        random_state=np.random.default_rng(seed),
+    )
+    return float(result.pvalue)
+
+
+def holm(p_values: ArrayLike) -> Floats:
+    """Holm's step-down correction: p-values (n,) adjusted for n tests (Holm 1979, Scand. J. Statist. 6).
+
+    Raises:
+        ValueError: no vector of numbers in [0, 1].
+    """
+    given = np.asarray(p_values, dtype=np.float64)
+    if given.ndim != 1 or not np.all((given >= 0) & (given <= 1)):
+        raise ValueError(f"expected a vector of p-values in [0, 1], got {given}")
+    order = np.argsort(given, kind="stable")
+    stepped = np.maximum.accumulate(given[order] * np.arange(len(given), 0, -1))
+    adjusted = np.empty_like(given)
+    adjusted[order] = np.minimum(stepped, 1.0)
+    return adjusted
+
+
+def verdict(difference: Difference, p_value: float, level: float = 0.05) -> Verdict:
+    """What the difference says: helps or hurts if its interval leaves out 0, p is at most `level`, and seeds were repeated.
+
+    With one seed of a column nothing tells the difference of two columns from that of two seeds: "cannot tell".
+
+    Args:
+        difference: of `paired_bootstrap`, with a confidence of 1 - `level`.
+        p_value: of `permutation_p_value`, corrected by `holm` where several differences are looked at.
+        level: highest p-value that counts.
+    """
+    if min(difference.n_seeds) < 2 or p_value > level or difference.low <= 0 <= difference.high:
+        return "cannot tell"
+    return "helps" if difference.low > 0 else "hurts"
+
+
+def images_needed(difference: Difference, level: float = 0.05, power: float = 0.8, most: int = 10_000) -> int | None:
+    """Test images with which the interval would leave out 0 with probability `power`, were the difference as observed.
+
+    Args:
+        difference: of `paired_bootstrap`; its seeds are taken to stay as many.
+        level: 1 - confidence of the interval.
+        power: wanted probability, in (0, 1).
+        most: largest number considered.
+
+    Returns:
+        A number of images from 2 on, or None if `most` would not do: the difference is about 0, there was one image, or
+        the seeds alone hide it.
+    """
+    if difference.n_images < 2:
+        return None
+    counts = np.arange(2, most + 1)
+    enough = np.abs(difference.value) > _detectable(difference, counts, level, power)
+    return int(counts[enough.argmax()]) if enough.any() else None
+
+
+def what_would_settle(difference: Difference, level: float = 0.05, most: int = 10_000) -> tuple[int | None, str]:
+    """Of an undecided difference: `images_needed` with a power of 80 %, and in words what would settle it."""
+    now, n_seeds = difference.n_images, min(difference.n_seeds)
+    if n_seeds < 2:
+        return None, "one seed does not show how much of it is the luck of a training: train two more seeds of each column"
+    images = images_needed(difference, level, most=most)
+    if images is not None:
+        # Where the correction of p alone stands in the way, at least one more.
+        images = max(images, now + 1)
+        return images, f"about {images} test images would settle it (now {now})"
+    seeds_alone = _detectable(difference, np.array([np.inf]), level, power=0.8)[0]
+    if now > 1 and 0 < abs(difference.value) <= seeds_alone and difference.seed_variance > 0:
+        return None, f"no number of test images would settle it with {n_seeds} seeds: train more seeds"
+    return None, f"more than {most} test images would be needed (now {now})"
+
+
+def _detectable(difference: Difference, n_images: NDArray[np.integer] | Floats, level: float, power: float) -> Floats:
+    """The smallest difference that an interval from so many images leaves 0 out of, with probability `power`."""
+    by_images = difference.image_sd**2 / n_images
+    seeds = _seed_share(difference.seed_variance, difference.seed_degrees, 1 - level)
+    half = np.sqrt(_student_factor(n_images - 1, 1 - level) ** 2 * by_images + seeds)
+    scatter = np.sqrt(by_images + difference.seed_variance)
+    return np.asarray(half + stats.norm.ppf(power) * scatter)
+
+
+def _checked(first: ArrayLike, second: ArrayLike) -> tuple[Floats, Floats]:
+    one, other = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
+    fits = one.ndim == other.ndim == 2 and one.size > 0 < other.size and one.shape[1] == other.shape[1]
+    if not fits or not (np.isfinite(one).all() and np.isfinite(other).all()):
+        raise ValueError(
+            f"expected finite scores (n_seeds, n_images) of the same images, got shapes {one.shape} and {other.shape}: "
+            "pair the images by sample_id and leave out those without a score"
+        )
+    return one, other
+
+
+def _deviation(values: Floats) -> float:
+    return float(values.std(ddof=1)) if len(values) > 1 else 0.0
+
+
+def _seed_variance(first: Floats, second: Floats) -> tuple[float, float]:
+    """Variance of the difference by the choice of seeds (main effect of crossed seeds and images), and Welch's degrees."""
+    repeated = [scores for scores in (first, second) if len(scores) > 1]
+    if not repeated:
+        return 0.0, 0.0
+    # A column with one seed borrows the spread of the other, and adds no degrees.
+    spreads = [_seed_spread(scores if len(scores) > 1 else repeated[0]) for scores in (first, second)]
+    variance = sum(
+        (observed - scatter) / len(scores) for (observed, scatter), scores in zip(spreads, (first, second), strict=True)
+    )
+    shares = [(_seed_spread(scores)[0] / len(scores), len(scores) - 1) for scores in repeated]
+    total = sum(share for share, _ in shares)
+    if total == 0:
+        return 0.0, float(sum(degrees for _, degrees in shares))
+    return max(0.0, variance), total**2 / sum(share**2 / degrees for share, degrees in shares)
+
+
+def _seed_spread(scores: Floats) -> tuple[float, float]:
+    """Variance over seeds of the mean of scores (n_seeds, n_images), and the part that the scatter of single images makes.
+
+    That part is none of the seeds' main effect: the interval over images counts it already.
+    """
+    n_seeds, n_images = scores.shape
+    centred = scores - scores.mean(axis=0)
+    of_seed = centred.mean(axis=1, keepdims=True)
+    scatter = np.sum((centred - of_seed) ** 2) / ((n_seeds - 1) * n_images * max(1, n_images - 1))
+    return float(np.sum(of_seed**2) / (n_seeds - 1)), float(scatter)
+
+
+def _seed_share(variance: float, degrees: float, confidence: float) -> float:
+    """Square of the half width that seeds alone give."""
+    return float(_student_factor(np.array(degrees), confidence) ** 2) * variance if degrees else 0.0
+
+
+def _student_factor(degrees: NDArray[np.integer] | Floats, confidence: float) -> Floats:
+    return np.asarray(stats.t.ppf((1 + confidence) / 2, degrees))
+
+
+def _bootstrap_factor(values: Floats, n_resamples: int, confidence: float, seed: int) -> float:
+    """Quantile of |t| over resamples of the values (n,): how many standard errors the interval reaches."""
+    n, mean, variance = len(values), values.mean(), values.var(ddof=1)
+    if variance == 0:
+        return 0.0
+    drawn = values[np.random.default_rng(seed).integers(0, n, (n_resamples, n))]
+    # A resample of nearly equal values must not count as infinitely far away.
+    spread = np.maximum(drawn.var(axis=1, ddof=1), variance / n)
+    distances = np.abs(drawn.mean(axis=1) - mean) / np.sqrt(spread / n)
+    return float(np.quantile(distances, confidence, method="weibull"))

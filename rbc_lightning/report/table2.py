@@ -1,0 +1,300 @@
+"""S3 Table 2 from finished runs: five columns, what divides them and how sure that is, and an answer for each model."""
+
+import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from rbc_lightning.report import statistics
+from rbc_lightning.report.collect import Run, RunGroups, paired_scores
+from rbc_lightning.report.statistics import Difference, Floats, Verdict
+from rbc_lightning.report.tables import COLUMNS, CONTROLS, OPTIMISTIC, PAPER
+
+REFERENCES = ("rd_aug", "rd")
+# Does adding synthetic data help: beside real and augmented data, and beside real data alone.
+QUESTIONS = (("rd_sd_aug", "rd_aug"), ("rd_sd", "rd"))
+TITLES = {**COLUMNS, "rd_large": "RD large", "sd_large": "SD large"}
+_PAPER_TITLE = "Bailo et al. 2019 (another data set: not comparable)"
+LEVEL = 0.05
+_SCORES = {"dice": "Dice", "ap50": "AP50"}
+_MARK = "†"  # behind optimistic figures
+_METHOD = (
+    "Intervals (95 %) tell of other images and other seeds, p of other images for these trainings (signs flipped by image, "
+    "Holm's correction over the comparisons of a model). Helps or hurts: the interval leaves out 0, p is at most 0.05, and "
+    "both columns have two seeds or more."
+)
+_LATEX = {letter: f"\\{letter}" for letter in "&%$#_{}"} | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}"}
+_LATEX |= {"^": r"\textasciicircum{}", "±": r"$\pm$", "−": "$-$", "†": r"$\dagger$", "<": "$<$", ">": "$>$"}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A model trained on one column.
+
+    Attributes:
+        column: its key in `TITLES`.
+        mean: over test images and seeds.
+        spread: standard deviation over seeds of the mean over images; None with one seed.
+        pooled: mean over seeds of the average precision over the cells of all images, where that is the headline; else None.
+        seeds: what it was trained with.
+        optimistic: weights were chosen on the test split.
+    """
+
+    column: str
+    mean: float
+    spread: float | None
+    pooled: float | None
+    seeds: tuple[int, ...]
+    optimistic: bool
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Column less another one: positive where `column` is better. `p_holm` is corrected over the comparisons of the model."""
+
+    column: str
+    against: str
+    difference: Difference
+    p_value: float
+    p_holm: float
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Does adding synthetic data help?
+
+    Attributes:
+        question: column with synthetic data, and column without.
+        comparison: of the two; None where one is missing.
+        verdict: the answer.
+        images: test images that would settle it with a power of 80 %; None where it is settled, or no number would do.
+        text: the answer as one line.
+    """
+
+    question: tuple[str, str]
+    comparison: Comparison | None
+    verdict: Verdict
+    images: int | None
+    text: str
+
+
+@dataclass(frozen=True)
+class ModelRow:
+    """One model: cells by column, comparisons with both `REFERENCES`, answers to `QUESTIONS`.
+
+    `score` names what is compared, such as "Dice", on `n_images` test images; `paper` has S3's figures by column, none for a
+    model that S3 does not have; `notes` tell what is missing.
+    """
+
+    model: str
+    score: str
+    n_images: int
+    cells: Mapping[str, Cell]
+    comparisons: tuple[Comparison, ...]
+    answers: tuple[Answer, ...]
+    paper: Mapping[str, float]
+    notes: tuple[str, ...]
+
+    def compared(self, column: str, against: str) -> Comparison | None:
+        """The comparison of two columns, if there is one."""
+        return next((c for c in self.comparisons if (c.column, c.against) == (column, against)), None)
+
+
+@dataclass(frozen=True)
+class Table2:
+    """The whole table: `columns` to show (the five, and the size controls that were run), and in `notes` what was left out."""
+
+    data: str
+    columns: tuple[str, ...]
+    rows: tuple[ModelRow, ...]
+    notes: tuple[str, ...]
+
+
+def build_table2(groups: RunGroups, n_resamples: int = 9_999, seed: int = 0) -> Table2:
+    """Compare the columns of every model, pairing by test image.
+
+    Args:
+        groups: comparable runs, as `group_runs` chose them.
+        n_resamples: of the bootstrap and of the permutation test, both drawn from `seed`.
+        seed: the same gives the same table.
+
+    Raises:
+        ValueError: no runs, or none of the test images is in all runs of a model.
+    """
+    if not groups.runs:
+        raise ValueError(f"no runs on {groups.data} to compare; train some first, as +sweep=table2 does")
+    rows = tuple(_row(model, columns, n_resamples, seed) for model, columns in groups.runs.items())
+    found = {column for row in rows for column in row.cells}
+    columns = tuple(column for column in TITLES if column in COLUMNS or column in found)
+    return Table2(groups.data, columns, rows, groups.left_out)
+
+
+def _row(model: str, runs: Mapping[str, Mapping[int, Run]], n_resamples: int, seed: int) -> ModelRow:
+    score = next(run.score for by_seed in runs.values() for run in by_seed.values())
+    scores, n_dropped = paired_scores(runs, score)
+    cells = {column: _cell(column, runs[column], scores[column]) for column in runs}
+    comparisons = _comparisons(scores, n_resamples, seed)
+    name = _SCORES.get(score, score)
+    answers = tuple(_answer(question, cells, comparisons, name) for question in QUESTIONS)
+    paper = dict(zip(COLUMNS, PAPER.get(model, ()), strict=False))
+    n_images = next(iter(scores.values())).shape[1]
+    return ModelRow(model, name, n_images, cells, comparisons, answers, paper, tuple(_notes(cells, n_dropped, name)))
+
+
+def _cell(column: str, runs: Mapping[int, Run], scores: Floats) -> Cell:
+    by_seed = scores.mean(axis=1)
+    spread = float(by_seed.std(ddof=1)) if len(by_seed) > 1 else None
+    # The headline Dice is the mean over images already.
+    headlines = [run.metrics[run.metrics["headline"]] for run in runs.values() if run.score != "dice"]
+    pooled = float(np.mean(headlines)) if headlines else None
+    optimistic = any(run.metrics.get("optimistic") for run in runs.values())
+    return Cell(column, float(by_seed.mean()), spread, pooled, tuple(runs), optimistic)
+
+
+def _comparisons(scores: Mapping[str, Floats], n_resamples: int, seed: int) -> tuple[Comparison, ...]:
+    """Every column against each reference; one hypothesis looked at from both sides is corrected for once."""
+    pairs = [(a, b) for b in REFERENCES for a in TITLES if a != b and a in scores and b in scores]
+    tests = [pair for pair in combinations(TITLES, 2) if pair in pairs or pair[::-1] in pairs]
+    p_values = [statistics.permutation_p_value(scores[a], scores[b], n_resamples, seed) for a, b in tests]
+    p_by_test = {frozenset(test): p for test, *p in zip(tests, p_values, statistics.holm(p_values), strict=True)}
+    made = []
+    for column, against in pairs:
+        difference = statistics.paired_bootstrap(scores[column], scores[against], n_resamples, 1 - LEVEL, seed)
+        p_value, p_holm = map(float, p_by_test[frozenset((column, against))])
+        made.append(Comparison(column, against, difference, p_value, p_holm, statistics.verdict(difference, p_holm, LEVEL)))
+    return tuple(made)
+
+
+def _answer(question: tuple[str, str], cells: Mapping[str, Cell], comparisons: Sequence[Comparison], score: str) -> Answer:
+    told = f"{TITLES[question[0]]} against {TITLES[question[1]]}: "
+    missing = [TITLES[name] for name in question if name not in cells]
+    if missing:
+        return Answer(question, None, "cannot tell", None, f"{told}cannot tell, {' and '.join(missing)} not run")
+    comparison = next(c for c in comparisons if (c.column, c.against) == question)
+    outcome, difference = comparison.verdict, comparison.difference
+    told += f"{outcome}, {score} {_interval(difference)}, {_p(comparison.p_holm)}"
+    if any(cells[name].optimistic for name in question):
+        told += f" ({OPTIMISTIC})"
+    images = None
+    if outcome == "cannot tell":
+        images, remedy = statistics.what_would_settle(difference, LEVEL)
+        told += f"; {remedy}"
+    return Answer(question, comparison, outcome, images, told)
+
+
+def _notes(cells: Mapping[str, Cell], n_dropped: int, score: str) -> Iterator[str]:
+    missing = [title for column, title in COLUMNS.items() if column not in cells]
+    if missing:
+        yield f"not run: {', '.join(missing)}"
+    single = [TITLES[column] for column, cell in cells.items() if len(cell.seeds) == 1]
+    if single:
+        yield f"one seed only, so no spread and no verdict: {', '.join(single)}"
+    if n_dropped:
+        yield f"{n_dropped} test images are left out: without a finite {score} in some run"
+    if any(cell.pooled is not None for cell in cells.values()):
+        yield f"{score} is the mean over images of each image's own; pooled ranks the cells of all images together, as S3 does"
+
+
+def to_markdown(table: Table2) -> str:
+    """The table as Markdown: verdicts, the columns, the comparisons, notes."""
+    parts = [f"# Table 2 on {table.data}", "\n".join(f"- **{verdict}** {why}" for verdict, why in _verdict_lines(table))]
+    for caption, header, rows in _grids(table):
+        lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
+        grid = "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in lines)
+        parts += [f"**{caption}**", grid]
+    return "\n\n".join([*parts, "\n".join(f"- {note}" for note in _footnotes(table))]) + "\n"
+
+
+def to_latex(table: Table2) -> str:
+    """The table as LaTeX, for a document that uses the packages booktabs and graphicx."""
+    parts = [r"% needs \usepackage{booktabs,graphicx}"]
+    parts += [rf"\noindent \textbf{{{_latex(verdict)}}} {_latex(why)}" + "\n" for verdict, why in _verdict_lines(table)]
+    for caption, header, rows in _grids(table):
+        first, *others = [" & ".join(_latex(cell) for cell in line) + r" \\" for line in (header, *rows)]
+        body = "\n".join([r"\toprule", first, r"\midrule", *others, r"\bottomrule"])
+        columns = "l" + "r" * (len(header) - 1)
+        fitted = f"\\resizebox{{\\textwidth}}{{!}}{{\\begin{{tabular}}{{{columns}}}\n{body}\n\\end{{tabular}}}}"
+        parts.append(f"\\begin{{table}}\n\\centering\n\\caption{{{_latex(caption)}}}\n{fitted}\n\\end{{table}}")
+    return "\n".join([*parts, *[f"\\noindent {_latex(note)}\n" for note in _footnotes(table)]]) + "\n"
+
+
+def to_csv(table: Table2) -> str:
+    """One line for each model and column; numbers unrounded, empty where there is none."""
+    header = ["data", "model", "score", "n_images", "column", "mean", "spread", "pooled", "n_seeds", "optimistic", "paper"]
+    compared = ("difference", "low", "high", "p", "p_holm", "verdict")
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow([*header, *[f"{name}_against_{against}" for against in REFERENCES for name in compared]])
+    for row in table.rows:
+        for column in table.columns:
+            cell = row.cells.get(column)
+            line: list[object] = [table.data, row.model, row.score, row.n_images, column]
+            line += (cell.mean, cell.spread, cell.pooled, len(cell.seeds), cell.optimistic) if cell else [None] * 5
+            line.append(row.paper.get(column))
+            for against in REFERENCES:
+                c = row.compared(column, against)
+                figures = (c.difference.value, c.difference.low, c.difference.high, c.p_value, c.p_holm, c.verdict) if c else ()
+                line += figures or [None] * len(compared)
+            writer.writerow(line)
+    return out.getvalue()
+
+
+def _verdict_lines(table: Table2) -> Iterator[tuple[str, str]]:
+    """For each model the answer to the first question, and the reasons for all."""
+    for row in table.rows:
+        yield f"{row.model}: {row.answers[0].verdict}.", " ".join(f"{answer.text}." for answer in row.answers)
+
+
+def _grids(table: Table2) -> Iterator[tuple[str, list[str], list[list[str]]]]:
+    """The means, then the differences with each reference: caption, header, lines."""
+    header = ["", *[TITLES[column] for column in table.columns]]
+    yield "Mean over test images and seeds ± standard deviation over seeds", header, list(_mean_lines(table))
+    for against in REFERENCES:
+        lines = [[f"{row.model}, {row.score}", *[_against(row, c, against) for c in table.columns]] for row in table.rows]
+        yield f"Difference with {TITLES[against]}, 95 % interval, p after Holm", header, lines
+
+
+def _mean_lines(table: Table2) -> Iterator[list[str]]:
+    for row in table.rows:
+        cells = [row.cells.get(column) for column in table.columns]
+        yield [f"{row.model}, {row.score}", *[_figure(cell.mean, cell, cell.spread) if cell else "-" for cell in cells]]
+        if any(cell and cell.pooled is not None for cell in cells):
+            yield [f"{row.model}, {row.score} pooled", *[_figure(cell.pooled, cell) if cell else "-" for cell in cells]]
+        if row.paper:
+            yield [f"{row.model}, {_PAPER_TITLE}", *[_figure(row.paper.get(column)) for column in table.columns]]
+
+
+def _footnotes(table: Table2) -> Iterator[str]:
+    if any(cell.optimistic for row in table.rows for cell in row.cells.values()):
+        yield f"{_MARK} {OPTIMISTIC}"
+    yield from (f"{TITLES[column]}: {CONTROLS[column]}" for column in table.columns if column in CONTROLS)
+    yield from (f"{row.model}: {note}" for row in table.rows for note in (f"{row.n_images} test images", *row.notes))
+    yield _METHOD
+    yield from table.notes
+
+
+def _against(row: ModelRow, column: str, against: str) -> str:
+    found = row.compared(column, against)
+    return f"{_interval(found.difference)}, {_p(found.p_holm)}" if found else "-"
+
+
+def _figure(value: float | None, cell: Cell | None = None, spread: float | None = None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.3f}{'' if spread is None else f' ± {spread:.3f}'}{f' {_MARK}' if cell and cell.optimistic else ''}"
+
+
+def _interval(difference: Difference) -> str:
+    return f"{difference.value:+.4f} [{difference.low:+.4f}, {difference.high:+.4f}]".replace("-", "−")
+
+
+def _p(value: float) -> str:
+    return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
+
+
+def _latex(text: str) -> str:
+    return "".join(_LATEX.get(letter, letter) for letter in text)
