@@ -12,7 +12,8 @@ STAGES = {
     "masks": "build the shape bank and sample label maps from it",
     "translator": "train the GAN that paints label maps",
     "synthesize": "make synthetic pairs (synthetic.count of them) for the chosen sampler and translator",
-    "predict": "segment a folder of images with a trained run (predict.run, predict.images)",
+    "predict": "find the cells in a folder of images with a trained run (predict.run, predict.images)",
+    "report": "collect finished runs into Table 2: means, intervals, p-values, a verdict for each model",
 }
 
 _HEAD = """\

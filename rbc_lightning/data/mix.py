@@ -49,6 +49,9 @@ class Mix:
             )
         if not self.augmented_from or set(self.augmented_from) - {"real", "synthetic"}:
             raise InputError(f"mix.augmented_from={list(self.augmented_from)}; expected [real], [synthetic] or both")
+        if not self.augmented:
+            # What decides nothing makes no difference between two mixes.
+            object.__setattr__(self, "augmented_from", ("real",))
         if self.augmented and "synthetic" in self.augmented_from and not self.synthetic:
             raise InputError("mix.augmented_from asks for synthetic samples, yet mix.synthetic is 0: set a count for it")
 

@@ -65,7 +65,7 @@ def split_cells(
             swallow whatever they surround.
         min_area: smallest patch that is a cell, in pixels before growing.
         grow: pixels that every cell grows by: the part of the contour's width that lies inside cells.
-        grow_inside_objects: grow only over pixels of enough objectness.
+        grow_inside_objects: grow only over the patch of enough objectness that the cell lies in.
 
     Returns:
         The cells, with their label map; their boxes are those of the grown cells, their scores of the patches before.
@@ -88,7 +88,7 @@ def split_cells(
     scores = _mean_inside(label_map, objectness)
     if grow and len(scores):
         grown = _grow(label_map, grow)
-        label_map = np.where(foreground | (label_map > 0), grown, 0) if grow_inside_objects else grown
+        label_map = _within_patches(grown, label_map, foreground) if grow_inside_objects else grown
     return Instances(label_map_to_boxes(label_map), scores, label_map)
 
 
@@ -143,6 +143,15 @@ def _grow(label_map: NDArray[np.int32], distance: int) -> NDArray[np.int32]:
     ids = np.zeros(nearest.max() + 1, dtype=np.int32)
     ids[nearest[cells]] = label_map[cells]
     return np.where(distances <= distance, ids.take(nearest), 0)
+
+
+def _within_patches(grown: NDArray[np.int32], cores: NDArray[np.int32], foreground: NDArray[np.bool_]) -> NDArray[np.int32]:
+    """Keep of the grown cells what lies in the same 4-connected patch of foreground as their core."""
+    _, patches = cv2.connectedComponents((foreground | (cores > 0)).astype(np.uint8), connectivity=4)
+    patch_of = np.zeros(int(cores.max()) + 1, dtype=np.int32)
+    inside = cores > 0
+    patch_of[cores[inside]] = patches[inside]
+    return np.where((patches > 0) & (patches == patch_of[grown]), grown, 0)
 
 
 def _check_map(name: str, values: NDArray[np.floating]) -> None:

@@ -84,6 +84,7 @@ def save_run_figure(
     image: NDArray[np.uint8],
     label_map: NDArray[np.integer],
     found: Instances,
+    note: str = "",
 ) -> None:
     """Save the figure of a run: real pair, synthetic pair, and the prediction over a test image.
 
@@ -94,12 +95,13 @@ def save_run_figure(
         image: the test image (H, W, 3).
         label_map: its label map (H, W).
         found: cells found in the test image.
+        note: behind the number of cells found, such as a warning.
     """
     over = draw_cells(outline_cells(image, label_map, _BLUE), found)
     rows: list[list[NDArray[Any]]] = [[color_labels(labels), picture] for _, picture, labels in pairs]
     titles = [[f"{kind}: label map", f"{kind}: image"] for kind, _, _ in pairs]
     rows.append([image, over])
-    titles.append([f"test: {test_id[:18]}", f"{int(label_map.max())} cells (blue), {len(found)} found (orange)"])
+    titles.append([f"test: {test_id[:18]}", f"{int(label_map.max())} cells (blue), {len(found)} found (orange){note}"])
     save_grid(path, rows, titles)
 
 

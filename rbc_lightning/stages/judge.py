@@ -22,11 +22,11 @@ from rbc_lightning.tasks.segmentation import SegmentationTask
 
 STRIDES = (8, 16)
 """Pixels per position of the two feature maps of a `JudgeView`."""
-# The judge of a configuration whose own model is no FCN-8s.
+# The same whatever model a run trains: else each row of a table would choose another painter.
 _FCN8S = {
     "name": "fcn8s",
     "net": {"_target_": "rbc_lightning.nets.fcn8s.FCN8s", "n_classes": 1, "batch_norm": True, "dropout": 0.1},
-    "task": {"_target_": "rbc_lightning.tasks.segmentation.SegmentationTask"},
+    "task": {"_target_": "rbc_lightning.tasks.segmentation.SegmentationTask", "weight_decay": 1e-4, "schedule": "one_cycle"},
 }
 # Mirror images are smears as well; stronger augmentation would teach the judge to overlook what it should see.
 _FLIPS = {"horizontal_flip": {"p": 0.5}, "vertical_flip": {"p": 0.5}}
@@ -50,7 +50,7 @@ class JudgeView:
 def get_judge(cfg: DictConfig, inputs: Inputs) -> SegmentationTask:
     """The judge in evaluation mode, from the store; trained there first if need be.
 
-    It is the config's `model` where that is an FCN-8s, trained for `translator.quality.steps` steps as a run on real and
+    It is an FCN-8s of the config's scale, trained for `translator.quality.steps` steps as a run on real and
     flipped real images would be, its weights chosen on validation. Painted images take no part.
     """
     settings, sources = judge_identity(cfg, inputs)
@@ -64,7 +64,7 @@ def judge_identity(cfg: DictConfig, inputs: Inputs) -> tuple[dict[str, Any], lis
     """Settings and inputs that decide the judge."""
     cfg = _judge_config(cfg)
     training = {key: cfg.training[key] for key in ("batch_size", "crop", "ema_decay")} | _schedule(cfg)
-    settings = {"model": cfg.model, "training": training, "seed": cfg.seed, **training_numerics(cfg), "format": 2}
+    settings = {"model": cfg.model, "training": training, "seed": cfg.seed, **training_numerics(cfg), "format": 3}
     return settings, [inputs.train_fingerprint, fingerprint(inputs.manifest.split("val"))]
 
 
@@ -88,13 +88,12 @@ def view(judge: SegmentationTask, image: NDArray[np.uint8]) -> JudgeView:
 
 
 def _judge_config(cfg: DictConfig) -> DictConfig:
-    if cfg.model.name == "fcn8s":
-        return cfg
     cfg = cfg.copy()
     with open_dict(cfg):
         cfg.model = OmegaConf.create(_FCN8S)
         cfg.model.net.width = cfg.scale.model_width
         cfg.model.net.decoder_channels = cfg.scale.decoder_channels
+        cfg.model.task.learning_rate = cfg.scale.learning_rate
     return cfg
 
 

@@ -42,9 +42,11 @@ class PredictResult:
 def run(cfg: DictConfig) -> PredictResult:
     """Write label maps, boxes as COCO JSON, overlays and a table of cells; an unreadable file is named and skipped."""
     directory, paths = _settings(cfg)
-    default = directory / "predictions" / Path(cfg.predict.images).resolve().name
+    images = Path(cfg.predict.images).resolve()
+    # With the folder's name alone, all data sets' images/ would share one place.
+    default = directory / "predictions" / f"{images.parent.name}_{images.name}"
     output = Path(cfg.predict.output) if cfg.predict.output is not None else default
-    task = _load(cfg, directory)
+    task, trained = _load(cfg, directory)
     rows: list[tuple[object, ...]] = []
     skipped: list[str] = []
 
@@ -57,7 +59,7 @@ def run(cfg: DictConfig) -> PredictResult:
                 console.print(f"skipped: {error}", markup=False, soft_wrap=True)
                 skipped.append(path.name)
                 continue
-            found = find_cells(cfg, task, image, cfg.predict.score)
+            found = find_cells(trained, task, image, cfg.predict.score)
             if found.label_map is not None:
                 write_label_map(output / "labels" / f"{names[path]}.png", found.label_map)
             write_image(output / "overlays" / f"{names[path]}.png", draw_cells(image, found))
@@ -71,7 +73,8 @@ def run(cfg: DictConfig) -> PredictResult:
     return PredictResult(output.resolve(), count, len(rows), tuple(skipped), count > 0 and isinstance(task, SegmentationTask))
 
 
-def _load(cfg: DictConfig, directory: Path) -> BaseTask:
+def _load(cfg: DictConfig, directory: Path) -> tuple[BaseTask, DictConfig]:
+    """The trained task in evaluation mode, and the configuration it was trained with."""
     trained = OmegaConf.load(directory / "config.yaml")
     assert isinstance(trained, DictConfig)
     if cfg.predict.checkpoint is None:
@@ -87,7 +90,7 @@ def _load(cfg: DictConfig, directory: Path) -> BaseTask:
     if cfg.trainer.accelerator == "gpu":
         task = task.to("cuda")
     task.tile = tile
-    return task.eval()
+    return task.eval(), trained
 
 
 def _output_names(paths: list[Path]) -> dict[Path, str]:

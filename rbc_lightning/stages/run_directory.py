@@ -49,6 +49,9 @@ def identity(cfg: DictConfig, mix: Mix) -> dict[str, str | None]:
         for name in names
         if path is not None and (Path(path) / name).is_file()
     ]
+    weights = OmegaConf.select(cfg, "model.net.weights")
+    if weights is not None and Path(weights).is_file():
+        base["weights"] = file_sha256(Path(weights))
     return {
         "base": content_hash(base),
         "augment": content_hash(settings["augment"]) if mix.augmented else None,
@@ -65,7 +68,8 @@ def run_directory(cfg: DictConfig, mix: Mix, data_hash: str) -> Path:
         data_hash: fingerprint of the real samples and their splits.
     """
     key = content_hash([identity(cfg, mix), asdict(mix), data_hash])[:8]
-    return Path(cfg.runs_dir).resolve() / f"{cfg.data.name}_{mix.column}_{cfg.model.name}_seed{cfg.seed}_{key}"
+    optimistic = "_paper" if cfg.protocol == "paper" else ""
+    return Path(cfg.runs_dir).resolve() / f"{cfg.data.name}_{mix.column}_{cfg.model.name}_seed{cfg.seed}{optimistic}_{key}"
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

@@ -71,7 +71,7 @@ def measure_layout(label_maps: Sequence[NDArray[np.int32]]) -> TrainLayout:
     if not diameters:
         raise InputError(
             "the train split's label maps hold no cell off the border, from which the cell size is measured; expected some: "
-            "check labels/, or set model.task.cell_size and sampler.cell_size where there is one"
+            "check labels/"
         )
     return TrainLayout(height, width, float(counts.mean()), float(counts.std()), float(np.mean(diameters)))
 

@@ -43,15 +43,20 @@ def with_measured_sizes(cfg: DictConfig, manifest: Manifest) -> DictConfig:
     if all(cfg.model[part][key] is not None for part, key in places):
         return cfg
     label_maps = [read_label_map(record.label_path) for record in manifest.split("train")]
-    measured = {
-        "cell_size": round(measure_layout(label_maps).cell_size, 2),
-        "max_cells": max(int(label_map.max()) for label_map in label_maps),
-    }
     cfg = cfg.copy()
     for part, key in places:
         if cfg.model[part][key] is None:
-            OmegaConf.update(cfg, f"model.{part}.{key}", measured[key])
+            OmegaConf.update(cfg, f"model.{part}.{key}", _measure(key, f"model.{part}.{key}", label_maps))
     return cfg
+
+
+def _measure(key: str, setting: str, label_maps: list[NDArray[np.int32]]) -> float:
+    if key == "max_cells":
+        return max(int(label_map.max()) for label_map in label_maps)
+    try:
+        return round(measure_layout(label_maps).cell_size, 2)
+    except InputError as error:
+        raise InputError(f"{error}, or set {setting}=<pixels>") from error
 
 
 def load_best(directory: Path, cfg: DictConfig) -> BaseTask:
@@ -138,7 +143,9 @@ def fit(
     callbacks: list[pl.Callback] = [best, last_checkpoint(directory / _CHECKPOINTS), LossGuard()]
     if cfg.training.ema_decay > 0:
         # Batch norm's statistics are averaged as well: those of a few crops change from step to step.
-        callbacks.append(EMAWeightAveraging(decay=cfg.training.ema_decay))
+        # Named, for Lightning asks for the task's device before it moves the task there.
+        device = "cuda" if cfg.trainer.accelerator == "gpu" else None
+        callbacks.append(EMAWeightAveraging(device=device, decay=cfg.training.ema_decay))
     trainer = build_trainer(cfg, directory, seed=seed, callbacks=callbacks, loggers=loggers, max_steps=steps)
     fit_or_resume(trainer, task, data, _last(directory))
     return test_trainer(cfg, directory, trainer), _best_score(directory, best)

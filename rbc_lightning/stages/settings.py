@@ -157,6 +157,11 @@ def _check_combinations(cfg: DictConfig) -> None:
             f"synthetic.style={cfg.synthetic.style}; expected one of cluster:0 to cluster:{cfg.translator.n_clusters - 1} "
             f"(translator.n_clusters={cfg.translator.n_clusters})"
         )
+    if cfg.protocol == "paper" and _judged(cfg):
+        raise InputError(
+            "protocol=paper leaves no validation part to judge painted images on; take protocol=held_out, or "
+            "translator.quality.enabled=false and translator.choose=last"
+        )
     _check_processes(cfg)
     if cfg.synthetic.mode == "online" and cfg.synthetic.path is not None:
         raise InputError("synthetic.mode=online makes its own pairs; drop synthetic.path, or take synthetic.mode=offline")

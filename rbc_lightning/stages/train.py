@@ -20,7 +20,7 @@ from rbc_lightning.data.manifest import Record
 from rbc_lightning.data.mix import Mix
 from rbc_lightning.errors import blaming
 from rbc_lightning.report.figures import save_run_figure
-from rbc_lightning.report.tables import COLUMNS, outcome_table
+from rbc_lightning.report.tables import COLUMNS, OPTIMISTIC, outcome_table
 from rbc_lightning.stages.inputs import Inputs, console, derive_seed, load_inputs, splits_fingerprint
 from rbc_lightning.stages.run_directory import METRICS, identity, machine, run_directory, write_csv, write_json, write_rows
 from rbc_lightning.stages.segmenter import build_task, find_cells, fit, is_begun, load_best, with_measured_sizes
@@ -128,7 +128,8 @@ def _data(cfg: DictConfig, inputs: Inputs, mix: Mix, seed: int) -> SmearDataModu
     """The datamodule of the mix, its synthetic pairs made or found."""
     settings: Any = OmegaConf.to_container(cfg.augment, resolve=True)
     train = inputs.manifest.split("train")
-    augment = build_training_augmentation(settings, train, seed)
+    # Donor cells are not read for a mix that pastes none.
+    augment = build_training_augmentation(settings, train, seed) if mix.augmented else None
     empty = empty_label_maps(train)
     if empty:
         console.print(f"note: {len(empty)} training label maps without a cell count as background: {', '.join(empty)}")
@@ -172,4 +173,6 @@ def _draw(cfg: DictConfig, directory: Path, data: SmearDataModule, task: BaseTas
     pairs = [(kind, pool[0]) for kind, pool in data.train_set.pools.items() if pool]
     panels = [(kind, read_image(record.image_path), read_label_map(record.label_path)) for kind, record in pairs]
     image, label_map = read_image(test.image_path), read_label_map(test.label_path)
-    save_run_figure(directory / "figures" / "run.png", panels, test.sample_id, image, label_map, find_cells(cfg, task, image))
+    found = find_cells(cfg, task, image)
+    note = f"; {OPTIMISTIC}" if cfg.protocol == "paper" else ""
+    save_run_figure(directory / "figures" / "run.png", panels, test.sample_id, image, label_map, found, note)

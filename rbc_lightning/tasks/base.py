@@ -105,5 +105,6 @@ class BaseTask(pl.LightningModule):
 
 def kinds(batch: Batch) -> list[str]:
     """The kind of every sample of a batch, one of `KINDS`: whatever was augmented counts as augmented alone."""
-    augmented = batch.get("augmented", [False] * len(batch["origin"]))
+    # At once: each element of a tensor on a GPU would be fetched by itself.
+    augmented = batch["augmented"].tolist() if "augmented" in batch else [False] * len(batch["origin"])
     return ["augmented" if changed else origin for origin, changed in zip(batch["origin"], augmented, strict=True)]

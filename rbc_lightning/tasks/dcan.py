@@ -112,8 +112,9 @@ class ContourTask(SegmentationTask):
 
     def validation_step(self, batch: Batch) -> None:
         """Log the loss, collect the images' overlaps and cells."""
-        super().validation_step(batch)
-        maps = self(batch["image"]).sigmoid().cpu().numpy()
+        logits = self(batch["image"])
+        self._validate(logits, batch["label_map"])
+        maps = logits.sigmoid().cpu().numpy()
         for one, label_map in zip(maps, batch["label_map"].cpu().numpy(), strict=True):
             self._val_cells.update(self.read_cells(one), label_map)
 

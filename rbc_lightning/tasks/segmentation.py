@@ -109,10 +109,7 @@ class SegmentationTask(BaseTask):
 
     def validation_step(self, batch: Batch) -> None:
         """Log the loss, collect the images' overlaps."""
-        logits, label_map = self(batch["image"]), batch["label_map"]
-        self.log("val/loss", self.loss(logits, label_map), batch_size=len(label_map), sync_dist=True)
-        for predicted, true in zip(self._foreground(logits), label_map > 0, strict=True):
-            self._val_overlap.update(predicted, true)
+        self._validate(self(batch["image"]), batch["label_map"])
 
     def on_validation_epoch_end(self) -> None:
         """Log `val/dice`, the mean over images."""
@@ -146,8 +143,8 @@ class SegmentationTask(BaseTask):
     def predict_maps(self, image: Tensor) -> Tensor:
         """Probabilities float32 (outputs, H, W) of one image (3, H, W) in [0, 1], in tiles if it is larger than `tile`.
 
-        Every tile is standardised by the mean and deviation of the whole image; of the overlap of two tiles each gives the
-        half on its own side.
+        Every tile is standardised by the mean and deviation of the whole image; of the overlap of two tiles the first
+        gives the outer 64 pixels, the second the rest.
         """
         standard = standardize(image[None])
         height, width = image.shape[-2:]
@@ -175,6 +172,11 @@ class SegmentationTask(BaseTask):
 
     def _area(self, share: float) -> int:
         return 0 if self.cell_size is None else round(share * np.pi / 4 * self.cell_size**2)
+
+    def _validate(self, logits: Tensor, label_map: Tensor) -> None:
+        self.log("val/loss", self.loss(logits, label_map), batch_size=len(label_map), sync_dist=True)
+        for predicted, true in zip(self._foreground(logits), label_map > 0, strict=True):
+            self._val_overlap.update(predicted, true)
 
     def _foreground(self, logits: Tensor) -> Tensor:
         return torch.sigmoid(logits[:, 0]) > self.threshold

@@ -250,3 +250,15 @@ def test_instances_as_detections():
 def test_bad_arguments_are_refused(arguments, error, message):
     with pytest.raises(error, match=message):
         split_cells(**{"objectness": np.zeros((4, 4)), **arguments})
+
+
+def test_growing_inside_objects_does_not_reach_over_background():
+    """A strip of foreground three pixels beside a cell is none of it, though within reach of its growth."""
+    rows, columns = np.mgrid[:96, :96]
+    disc = (rows - 60) ** 2 + (columns - 60) ** 2 < 22**2
+    objectness = np.where(disc, 0.9, 0.0).astype(np.float32)
+    objectness[40:80, 85:87] = 0.9
+    contour = np.where(disc & ((rows - 60) ** 2 + (columns - 60) ** 2 > 18**2), 0.9, 0.0).astype(np.float32)
+    found = split_cells(objectness, contour, min_area=200, grow=9, grow_inside_objects=True)
+    assert np.array_equal(found.label_map, disc.astype(np.int32))
+    assert found.boxes.tolist() == [[39, 39, 82, 82]]

@@ -191,7 +191,7 @@ def test_two_files_of_one_stem_keep_both_results(segmenter, predict, tiny_folder
 
 def test_results_go_into_the_run_directory_unless_told_otherwise(segmenter, predict, tiny_folder):
     result = predict(segmenter, tiny_folder / "images", "predict.output=null")
-    assert result.output == segmenter / "predictions" / "images"
+    assert result.output == segmenter / "predictions" / "data_images"
     assert len(list((result.output / "labels").iterdir())) == 7
 
 

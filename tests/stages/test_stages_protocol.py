@@ -145,7 +145,11 @@ def test_images_without_cells_among_val_and_test_have_scores(own_folder, tmp_pat
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        ((), r"the train split's label maps hold no cell off the border; expected some: check labels/"),
+        (
+            (),
+            r"the train split's label maps hold no cell off the border, from which the cell size is measured; expected some: "
+            r"check labels/, or set model\.task\.cell_size=<pixels>",
+        ),
         (("model.task.cell_size=22",), r"none of the 4 training label maps has a cell \(.*smear_00\.png is the first\)"),
     ],
 )

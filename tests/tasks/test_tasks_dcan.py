@@ -61,7 +61,7 @@ NETS = {
     [
         ("s3", "dice", 5e-3, 200, 0.25),
         ("original", "dice", 5e-3, 240, 0.25),
-        ("wide", "dice", 1e-2, 240, 0.05),
+        ("wide", "bce", 1e-2, 300, 0.05),
         ("unet", "dice", 5e-3, 60, 0.1),
     ],
 )
@@ -73,9 +73,11 @@ def test_learns_touching_cells_by_heart(touching, net, contour_loss, learning_ra
     losses, scores = fit(task, touching, steps)
     assert losses["train/objectness"] < 0.05
     assert losses["train/contour"] < floor
-    for name in ("test/dice", "test/ap50", "test/ap50_11_point"):
+    assert scores.pop("test/count_error") == 0
+    # Outlines drawn from maps an eighth as large are a pixel off: Dice and AP at 0.5 are right, the strict measures are not.
+    coarse = net in ("s3", "original")
+    for name in ("test/dice", "test/ap50", "test/ap50_11_point") if coarse else scores:
         assert scores[name] >= 0.98, name
-    assert scores["test/count_error"] == 0
     assert scores["test/pq"] > 0.9
 
 

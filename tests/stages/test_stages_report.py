@@ -1,0 +1,59 @@
+"""The report stage, on run directories written by hand."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from rbc_lightning.app import run
+from rbc_lightning.errors import InputError
+
+GAINS = {"rd": 0.0, "rd_aug": 0.02, "rd_sd": 0.04, "rd_sd_aug": 0.06}
+
+
+def write_run(runs_dir, column, seed, data="folder"):
+    directory = runs_dir / f"{data}_{column}_fcn8s_seed{seed}_x"
+    directory.mkdir(parents=True)
+    rng = np.random.default_rng([seed, len(column)])
+    scores = 0.8 + 0.01 * np.arange(12) + GAINS[column] + 0.002 * rng.standard_normal(12)
+    counts = {"real": 4, "synthetic": 4 * ("sd" in column), "augmented": 4 * ("aug" in column)}
+    metrics = {
+        "column": column,
+        "model": "fcn8s",
+        "seed": seed,
+        "data": data,
+        "data_hash": f"split of seed {seed}",
+        "headline": "test/dice",
+        "test/dice": float(scores.mean()),
+        "optimistic": False,
+        "identity": {"base": f"b{seed}", "augment": "a" if "aug" in column else None, "synthetic": None},
+        "mix": {**counts, "total": sum(counts.values())},
+    }
+    (directory / "metrics.json").write_text(json.dumps(metrics))
+    (directory / "config.yaml").write_text(f"seed: {seed}\ntraining: {{steps: 4}}\nmodel: {{name: fcn8s}}\n")
+    rows = [f"t{index},{score}" for index, score in enumerate(scores)]
+    (directory / "per_image.csv").write_text("\n".join(["sample_id,dice", *rows]) + "\n")
+
+
+def test_the_tables_are_written_and_the_verdict_is_told(tmp_path, compose_tiny):
+    for column in GAINS:
+        for seed in (0, 1, 2):
+            write_run(tmp_path / "runs", column, seed)
+    write_run(tmp_path / "runs", "rd", 0, data="elsewhere")
+    result = run(compose_tiny(tmp_path, "stage=report"))
+    assert result.n_runs == 12
+    assert "helps" in result.summary()
+    assert {path.name for path in result.directory.iterdir()} == {"table2.md", "table2.csv", "table2.tex"}
+    assert "RD+SD+aug" in (result.directory / "table2.md").read_text()
+    with (result.directory / "table2.csv").open() as handle:
+        assert len(list(csv.reader(handle))) > 4
+
+
+def test_no_runs_on_this_data_set_is_one_line(tmp_path, compose_tiny):
+    with pytest.raises(InputError, match="no finished run on folder; expected run directories that stage=train left"):
+        run(compose_tiny(tmp_path, "stage=report"))
+    write_run(tmp_path / "runs", "rd", 0, data="elsewhere")
+    with pytest.raises(InputError, match="there are runs on elsewhere: take one of them"):
+        run(compose_tiny(tmp_path, "stage=report"))
+    assert not (tmp_path / "runs" / "report").exists()
