@@ -1,4 +1,4 @@
-"""Measures of painted smears: colours, their spread, descriptors of texture, differences, boxes of what was segmented.
+"""Measures of painted smears: colours, their spread, descriptors of texture, differences.
 
 An image is uint8 (H, W, 3), a label map integer (H, W) with 0 = background.
 """
@@ -6,30 +6,20 @@ An image is uint8 (H, W, 3), a label map integer (H, W) with 0 = background.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy import ndimage
 from scipy.spatial.distance import pdist
 from torch import Tensor
 from torch.nn import functional as F
-
-from rbc_lightning.ops.labels import label_map_to_boxes
 
 Floats = NDArray[np.floating[Any]]
 
 BACKGROUND, CELLS = 0, 1
 """Rows of `region_colors`."""
 _TINY = 1e-8
-
-
-class BlobBoxes(NamedTuple):
-    """Boxes float32 (n, 4) as (x1, y1, x2, y2), x2 and y2 exclusive, and scores float64 (n,)."""
-
-    boxes: NDArray[np.float32]
-    scores: NDArray[np.float64]
 
 
 def region_colors(image: NDArray[np.uint8], label_map: NDArray[np.integer]) -> NDArray[np.float64]:
@@ -111,15 +101,3 @@ def window_means(features: Tensor, window: int, most: int) -> NDArray[np.float64
     means = F.avg_pool2d(features.double()[None], sides)[0].flatten(1).T.cpu().numpy()
     chosen = np.unique(np.linspace(0, len(means) - 1, min(most, len(means))).round().astype(np.int64))
     return np.asarray(means[chosen])
-
-
-def blob_boxes(probability: Floats, threshold: float = 0.5) -> BlobBoxes:
-    """Bound every 4-connected patch of foreground; its score is its mean probability.
-
-    Args:
-        probability: (H, W) in [0, 1].
-        threshold: a pixel above it is foreground.
-    """
-    labels, count = ndimage.label(probability > threshold)
-    scores = ndimage.mean(probability, labels, np.arange(1, count + 1)) if count else np.zeros(0)
-    return BlobBoxes(label_map_to_boxes(labels), np.asarray(scores, dtype=np.float64))

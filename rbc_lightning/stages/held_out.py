@@ -10,8 +10,9 @@ from omegaconf import DictConfig
 
 from rbc_lightning.data.formats import read_image, read_label_map
 from rbc_lightning.ops.cell_crops import cell_crops
+from rbc_lightning.ops.instances import split_cells
 from rbc_lightning.ops.metrics import dice_score
-from rbc_lightning.ops.painting_quality import blob_boxes, region_colors, region_descriptor, window_means
+from rbc_lightning.ops.painting_quality import region_colors, region_descriptor, window_means
 from rbc_lightning.stages.inputs import Inputs
 from rbc_lightning.stages.judge import STRIDES, get_judge, view
 from rbc_lightning.tasks.segmentation import SegmentationTask
@@ -86,14 +87,14 @@ def gather_held_out(cfg: DictConfig, inputs: Inputs) -> HeldOut:
 def measure_image(judge: SegmentationTask, image: NDArray[np.uint8], label_map: NDArray[np.int32]) -> ImageMeasures:
     """Show the judge an image, uint8 (H, W, 3), and compare what it sees with the label map (H, W)."""
     seen = view(judge, image)
-    found = blob_boxes(seen.probability, judge.threshold)
+    found = split_cells(seen.probability, object_threshold=judge.threshold, max_hole_area=0)
     foreground = label_map > 0
     return ImageMeasures(
         colors=region_colors(image, label_map),
         windows=window_means(seen.feature_maps[-1], _WINDOW // STRIDES[-1], _MOST_WINDOWS),
         descriptor=region_descriptor(seen.feature_maps, torch.from_numpy(foreground)),
         dice=dice_score(seen.probability > judge.threshold, foreground),
-        boxes=found._asdict(),
+        boxes=found.as_detections(),
         crops=cell_crops(image, label_map),
     )
 

@@ -6,7 +6,6 @@ from tiny_data import disc_smear
 
 from rbc_lightning.ops.cell_crops import cell_crops, nearest_distances
 from rbc_lightning.ops.painting_quality import (
-    blob_boxes,
     mean_pairwise_distance,
     region_colors,
     region_descriptor,
@@ -68,18 +67,6 @@ def test_window_means_by_hand():
     assert window_means(features, 2, most=9).tolist() == [[2.5], [4.5]]
     assert window_means(features, 1, most=3).tolist() == [[0], [6], [11]]
     assert window_means(features, 8, most=9).tolist() == [[5.5]]
-
-
-def test_blobs_have_boxes_and_mean_probabilities():
-    probability = np.zeros((5, 6))
-    probability[0, 0], probability[0, 1] = 0.6, 0.8
-    # Diagonal neighbours are two blobs.
-    probability[3, 4], probability[4, 5], probability[2, 0] = 0.9, 1.0, 0.5
-    boxes, scores = blob_boxes(probability)
-    assert boxes.tolist() == [[0, 0, 2, 1], [4, 3, 5, 4], [5, 4, 6, 5]]
-    assert scores == pytest.approx([0.7, 0.9, 1.0])
-    empty = blob_boxes(np.zeros((3, 3)))
-    assert (empty.boxes.shape, empty.scores.shape) == ((0, 4), (0,))
 
 
 def test_a_crop_is_centred_on_its_cell_and_scaled_to_it():
