@@ -47,6 +47,7 @@ class FasterRCNN(nn.Module):
         max_cells: Largest number of cells in one image. Every limit (candidates of a level, proposals, detections) is
             twice this number or more. In evaluation six times as many candidates stand for proposal, since several
             anchors of a level fit each cell.
+            A field larger than those of training has limits for as many cells as fit into it.
         backbone: ResNet of the trunk.
         fpn_channels: Channels of the pyramid; 256 in the paper, 64 is enough for one class and fast on a CPU.
         head_channels: Width of the two layers that judge a region; 1024 in the paper.
@@ -99,6 +100,7 @@ class FasterRCNN(nn.Module):
         self.cell_size, self.nms_threshold = float(cell_size), nms_threshold
         kept = max(proposals, 2 * max_cells)
         candidates = max(1000, 6 * max_cells)
+        self.limits = {"kept": kept, "candidates": candidates}
         pyramid = _pyramid(backbone, fpn_channels, norm)
         sizes = anchor_sizes(cell_size)
         self.detector = TorchvisionFasterRCNN(
@@ -140,7 +142,17 @@ class FasterRCNN(nn.Module):
         labelled = None if targets is None else [_labelled(target["boxes"]) for target in targets]
         if self.training and labelled is None:
             raise ValueError("FasterRCNN in training mode needs targets; call eval() to detect.")
+        if not self.training:
+            self._raise_limits(max(image.shape[-2] * image.shape[-1] for image in images))
         return self.detector(list(images), labelled)
+
+    def _raise_limits(self, area: int) -> None:
+        """Let a field larger than the training images have as many cells as fit into it, `area` in pixels, side by side."""
+        room = math.ceil(area / self.cell_size**2)
+        kept = max(self.limits["kept"], 2 * room)
+        self.detector.rpn._pre_nms_top_n["testing"] = max(self.limits["candidates"], 6 * room)
+        self.detector.rpn._post_nms_top_n["testing"] = kept
+        self.detector.roi_heads.detections_per_img = kept
 
 
 class FullScale(nn.Module):

@@ -219,10 +219,10 @@ class _Choice:
             self.left_out.append(f"{where}: left out {len(runs)} run{'s' if len(runs) > 1 else ''} {why}: {names}")
 
 
-def _rank(runs: list[Run]) -> tuple[bool, int, float, str]:
-    cells = {(run.model, run.column, run.seed) for run in runs}
-    plain = all(run.settings.get("mix.ratio") is None for run in runs)
-    return plain, len(cells), max(run.written for run in runs), max(run.directory.name for run in runs)
+def _rank(runs: list[Run]) -> tuple[int, int, float, str]:
+    plain = [run for run in runs if run.settings.get("mix.ratio") is None]
+    cells, plain_cells = (len({(run.model, run.column, run.seed) for run in some}) for some in (runs, plain))
+    return plain_cells, cells, max(run.written for run in runs), max(run.directory.name for run in runs)
 
 
 def _read(directory: Path) -> Run:

@@ -95,13 +95,14 @@ def save_run_figure(
         image: the test image (H, W, 3).
         label_map: its label map (H, W).
         found: cells found in the test image.
-        note: behind the number of cells found, such as a warning.
+        note: a line below the number of cells found, such as a warning.
     """
+    line = f"\n{note}" if note else ""
     over = draw_cells(outline_cells(image, label_map, _BLUE), found)
     rows: list[list[NDArray[Any]]] = [[color_labels(labels), picture] for _, picture, labels in pairs]
     titles = [[f"{kind}: label map", f"{kind}: image"] for kind, _, _ in pairs]
     rows.append([image, over])
-    titles.append([f"test: {test_id[:18]}", f"{int(label_map.max())} cells (blue), {len(found)} found (orange){note}"])
+    titles.append([f"test: {test_id[:18]}", f"{int(label_map.max())} cells (blue), {len(found)} found (orange){line}"])
     save_grid(path, rows, titles)
 
 

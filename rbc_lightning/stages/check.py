@@ -7,6 +7,7 @@ import numpy as np
 from omegaconf import DictConfig
 from rich.table import Table
 
+from rbc_lightning.data.dataset import empty_label_maps
 from rbc_lightning.data.folder import unlisted_images
 from rbc_lightning.data.formats import read_image, read_label_map
 from rbc_lightning.data.manifest import SPLITS
@@ -53,6 +54,9 @@ def run(cfg: DictConfig) -> CheckResult:
     if cfg.data.kind == "folder":
         for name in unlisted_images(Path(cfg.data.root), inputs.manifest):
             console.print(f"note: images/{name} is not in splits.csv and takes no part")
+    empty = empty_label_maps(inputs.manifest.split("train"))
+    if empty:
+        console.print(f"note: training label maps without a cell, {len(empty)}: {', '.join(empty)}")
     shown = inputs.manifest.split("train")[:_SHOWN]
     preview = Path(cfg.runs_dir).resolve() / f"check_{cfg.data.name}.png"
     images = [read_image(record.image_path) for record in shown]

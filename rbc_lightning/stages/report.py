@@ -45,6 +45,8 @@ def run(cfg: DictConfig) -> ReportResult:
             f"runs_dir=...{others}"
         )
     groups = group_runs(found.runs, cfg.data.name)
+    for line in groups.left_out:
+        console.print(f"note: {line}", markup=False, soft_wrap=True)
     table = build_table2(groups, seed=cfg.seed)
     directory = runs_dir / "report" / cfg.data.name
     for suffix, text in (("md", to_markdown(table)), ("csv", to_csv(table)), ("tex", to_latex(table))):

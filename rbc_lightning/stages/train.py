@@ -174,5 +174,5 @@ def _draw(cfg: DictConfig, directory: Path, data: SmearDataModule, task: BaseTas
     panels = [(kind, read_image(record.image_path), read_label_map(record.label_path)) for kind, record in pairs]
     image, label_map = read_image(test.image_path), read_label_map(test.label_path)
     found = find_cells(cfg, task, image)
-    note = f"; {OPTIMISTIC}" if cfg.protocol == "paper" else ""
+    note = OPTIMISTIC if cfg.protocol == "paper" else ""
     save_run_figure(directory / "figures" / "run.png", panels, test.sample_id, image, label_map, found, note)

@@ -79,6 +79,8 @@ def test_three_hundred_cells_of_one_image_are_all_found():
     class AsTold(nn.Module):
         """A trained network's answers: these proposals are cells and sit right."""
 
+        _pre_nms_top_n, _post_nms_top_n = {}, {}
+
         def forward(self, features, *_):
             if isinstance(features, ImageList):
                 return [boxes], {}
@@ -283,3 +285,16 @@ def test_without_named_weights_the_network_is_left_alone(monkeypatch):
     monkeypatch.setattr(torch.hub, "load_state_dict_from_url", refuse)
     monkeypatch.setattr(socket, "create_connection", refuse)
     FasterRCNN(24, 20, **LITE)
+
+
+def test_a_larger_field_has_room_for_as_many_cells_as_fit_into_it():
+    net = FasterRCNN(cell_size=20, max_cells=10, fpn_channels=8, head_channels=8, proposals=20).eval()
+    with torch.inference_mode():
+        net(torch.zeros(1, 3, 64, 64))
+        small = net.detector.roi_heads.detections_per_img
+        net(torch.zeros(1, 3, 320, 640))
+    assert small == 22  # 11 squares of 20 px, twice
+    # 512 of them, twice and six times.
+    assert net.detector.roi_heads.detections_per_img == 1024
+    assert net.detector.rpn.post_nms_top_n() == 1024
+    assert net.detector.rpn.pre_nms_top_n() == 3072

@@ -238,3 +238,14 @@ def test_scores_are_paired_by_name_and_images_without_a_score_dropped(tmp_path):
     assert n_dropped == 1
     with pytest.raises(ValueError, match="no test image with a finite iou in all of 3 runs"):
         paired_scores(grouped(tmp_path).runs["fcn8s"], "iou")
+
+
+def test_one_run_of_another_sweep_or_protocol_hides_nothing(tmp_path):
+    for column in ("rd", "rd_aug", "rd_sd_aug"):
+        write_run(tmp_path, column, column)
+    # Mixed by a ratio, in the same group; and newer, on another split, alone.
+    write_run(tmp_path, "by_ratio", "rd_sd_aug", ratio=[1, 2, 1])
+    write_run(tmp_path, "paper", "rd_aug", settings=changed(protocol="paper"), data_hash="all of train")
+    groups = grouped(tmp_path)
+    assert names(groups) == {column: {0: column} for column in ("rd", "rd_aug", "rd_sd_aug")}
+    assert any("paper" in line for line in groups.left_out)
