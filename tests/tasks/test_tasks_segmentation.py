@@ -129,8 +129,11 @@ def test_learns_two_images_by_heart_in_bf16(discs):
     run.fit(task, steps(discs, 60), steps(discs, 1))
     assert run.callback_metrics["train/loss"] < 0.03
     assert run.callback_metrics["train/loss"].dtype == torch.float32
-    assert run.callback_metrics["val/dice"] > 0.97
+    assert run.callback_metrics["val/dice"] > 0.98
     trained = run.test(task, steps(discs, 1), verbose=False)[0]
+    assert trained["test/count_error"] == 0
+    for name in ("test/dice", "test/dice_pooled", "test/ap50", "test/ap50_11_point", "test/ap"):
+        assert trained[name] >= 0.98, name
     reloaded = SegmentationTask(fcn())
     reloaded.load_state_dict(task.state_dict())
     again = trainer(precision="bf16-mixed").test(reloaded, steps(discs, 1), verbose=False)[0]
