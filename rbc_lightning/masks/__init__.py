@@ -8,6 +8,7 @@ from rbc_lightning.masks.fitted import FittedSampler
 from rbc_lightning.masks.layout import ImageLayout, LayoutStatistics
 from rbc_lightning.masks.sampler import MaskSampler, SampledMask
 from rbc_lightning.masks.shapes import ShapeBank
+from rbc_lightning.masks.structures import StructureBank
 
 __all__ = [
     "CountModel",
@@ -19,6 +20,7 @@ __all__ = [
     "SampledMask",
     "ShapeBank",
     "SizeModel",
+    "StructureBank",
     "adhesion_map",
     "fit_sampler",
     "layout_card",

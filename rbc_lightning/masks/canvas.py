@@ -45,6 +45,7 @@ class Canvas(NamedTuple):
         centers: int64 (cells, 2), row and column.
         labels: int32 (cells,).
         shape_index: int32 (cells,).
+        poses: float64 (cells, 2, 2), the matrix each shape was drawn by.
         boxes: int32 (count, 4), by label - 1: first and last row, first and last column of what was drawn.
         areas: int64 (count, 2), by label - 1: pixels inside the image when placed, and of them visible now.
         height: int64 (count,), by label - 1: keys that sort the cells from the lowest to the highest.
@@ -61,6 +62,7 @@ class Canvas(NamedTuple):
     centers: NDArray[np.int64]
     labels: NDArray[np.int32]
     shape_index: NDArray[np.int32]
+    poses: NDArray[np.float64]
     boxes: NDArray[np.int32]
     areas: NDArray[np.int64]
     height: NDArray[np.int64]
@@ -95,6 +97,7 @@ def new_canvas(height: int, width: int, count: int, n_colors: int, reach: int, m
         centers=np.zeros((cells, 2), np.int64),
         labels=np.zeros(cells, np.int32),
         shape_index=np.zeros(cells, np.int32),
+        poses=np.zeros((cells, 2, 2)),
         boxes=np.zeros((count, 4), np.int32),
         areas=np.zeros((count, 2), np.int64),
         height=np.zeros(count, np.int64),

@@ -56,6 +56,8 @@ def place_cells(
             # The shape on the brush gets a last chance anywhere.
             done = try_places(rng, recipe.uniform_tries, True, shape, table, recipe, brush, rest, canvas)
             report[FALLBACK] += done
+        if done:
+            canvas.poses[report[CELLS] - 1] = pose
         failures += not done
 
 

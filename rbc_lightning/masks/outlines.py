@@ -26,11 +26,19 @@ def outline(shape: NDArray[np.bool_]) -> NDArray[np.int16]:
     """
     if max(shape.shape) > np.iinfo(np.int16).max // 2:
         raise ValueError(f"a shape of {shape.shape} pixels is too large for the bank; reduce the image first")
-    rows, columns = np.nonzero(shape)
-    centre = np.floor(np.array([rows.mean(), columns.mean()]) + 0.5).astype(np.int64)
     # A pixel has at most four edges.
-    midpoints = trace(shape, np.empty((4 * len(rows), 2), np.int64))
-    return np.asarray(midpoints[thin_out(midpoints)] - 2 * centre, np.int16)
+    midpoints = trace(shape, np.empty((4 * int(shape.sum()), 2), np.int64))
+    return np.asarray(midpoints[thin_out(midpoints)] - 2 * shape_centre(shape), np.int16)
+
+
+def shape_centre(shape: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Row and column of a shape's rounded centroid, floor(centroid + 1/2), int64 (2,): what outlines are relative to.
+
+    Args:
+        shape: bool (h, w), not empty.
+    """
+    rows, columns = np.nonzero(shape)
+    return np.floor(np.array([rows.mean(), columns.mean()]) + 0.5).astype(np.int64)
 
 
 @kernel

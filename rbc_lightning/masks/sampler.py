@@ -25,6 +25,8 @@ class SampledMask:
         centers: int64 (n, 2), row and column of each cell's location l_i.
         z_order: int64 (n,), 0 = lowest; where cells overlap, the higher one is seen.
         shape_index: int32 (n,), which shape of the bank each cell is.
+        poses: float64 (n, 2, 2), how it was turned, flipped and scaled: the shape's point q, row and column from its centre
+            in pixels, lies at centers[i] + poses[i] @ q. What belongs to a shape can so be drawn in the same place.
         asked: how many cells were to be placed.
         by_fallback: how many found a place only by the uniform last resort.
         places_tried: how many places were drawn in all.
@@ -35,6 +37,7 @@ class SampledMask:
     centers: NDArray[np.int64]
     z_order: NDArray[np.int64]
     shape_index: NDArray[np.int32]
+    poses: NDArray[np.float64]
     asked: int
     by_fallback: int
     places_tried: int
@@ -221,6 +224,7 @@ def _finish(canvas: Canvas, asked: int) -> SampledMask:
         canvas.centers[:cells][shown],
         z_order,
         canvas.shape_index[:cells][shown],
+        canvas.poses[:cells][shown],
         asked,
         int(canvas.report[FALLBACK]),
         int(canvas.report[PLACES_TRIED]),

@@ -5,11 +5,13 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rbc_lightning.masks import measure, outlines, raster
+from rbc_lightning.masks.archive import read_arrays, write_arrays
 
 FORMAT_VERSION = 1
 _BESIDE = 1  # background pixels up to which two cells share an outline
@@ -72,7 +74,7 @@ class ShapeBank:
         """
         polygons, areas, diameters = [], [], []
         for label_map in label_maps:
-            shapes = _whole_cells(label_map, free_standing)
+            shapes = [cell.shape for cell in whole_cells(label_map, free_standing)]
             sizes = np.array([shape.sum() for shape in shapes], np.int32)
             polygons += [outlines.outline(shape) for shape in shapes]
             areas.append(sizes)
@@ -134,14 +136,7 @@ class ShapeBank:
         Args:
             path: the file to write; its folder must exist.
         """
-        target = Path(path)
-        part = target.with_name(f".{target.name}.{os.getpid()}.part")
-        try:
-            with part.open("wb") as stream:
-                np.savez_compressed(stream, version=np.int64(FORMAT_VERSION), **{f: getattr(self, f) for f in FIELDS})
-            part.replace(target)
-        finally:
-            part.unlink(missing_ok=True)
+        write_arrays(Path(path), FORMAT_VERSION, {field: getattr(self, field) for field in FIELDS})
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "ShapeBank":
@@ -157,19 +152,27 @@ class ShapeBank:
             FileNotFoundError: there is no such file.
             ValueError: the file is not a shape bank of this version.
         """
-        with np.load(path, allow_pickle=False) as archive:
-            if not {"version", *FIELDS} <= set(archive.files):
-                raise ValueError(f"{path} is not a shape bank: it holds {sorted(archive.files)}; make it with save()")
-            if int(archive["version"]) != FORMAT_VERSION:
-                raise ValueError(
-                    f"{path} is a shape bank of version {int(archive['version'])}, expected {FORMAT_VERSION}; "
-                    "make it again with ShapeBank.from_label_maps"
-                )
-            return cls(*(archive[field] for field in FIELDS))
+        return cls(**read_arrays(Path(path), FORMAT_VERSION, FIELDS, "shape bank", "ShapeBank.from_label_maps"))
 
 
-def _whole_cells(label_map: NDArray[np.integer], free_standing: bool) -> list[NDArray[np.bool_]]:
-    """Crop every label that does not reach the image border (nor a neighbour), with a margin of one background pixel."""
+class WholeCell(NamedTuple):
+    """A cell that lies wholly inside its image.
+
+    Attributes:
+        label: its id in the label map.
+        top: image row of the crop's first row.
+        left: image column of the crop's first column.
+        shape: bool (h, w), the largest part of the cell, holes filled, with a margin of one pixel.
+    """
+
+    label: int
+    top: int
+    left: int
+    shape: NDArray[np.bool_]
+
+
+def whole_cells(label_map: NDArray[np.integer], free_standing: bool = False) -> list[WholeCell]:
+    """List the cells that a bank takes from a label map, in the order it numbers them; see `ShapeBank.from_label_maps`."""
     labels = measure.check_label_map(label_map)
     height, width = labels.shape
     beside = set(measure.contact_pairs(labels, _BESIDE).ravel().tolist()) if free_standing else set()
@@ -179,7 +182,8 @@ def _whole_cells(label_map: NDArray[np.integer], free_standing: bool) -> list[ND
         if row[measure.AREA] == 0 or label in beside or top == 0 or left == 0 or bottom == height - 1 or right == width - 1:
             continue
         crop = labels[top - 1 : bottom + 2, left - 1 : right + 2] == label
-        cells.append(measure.largest_filled_component(crop))
+        shape = measure.largest_filled_component(crop)
+        cells.append(WholeCell(label, int(top) - 1, int(left) - 1, shape))
     return cells
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 from oracles.mask_layouts import EIGHT, blob_map, disc_map, read_back, same_cells, touching_pairs
 
-from rbc_lightning.masks import MaskSampler, ShapeBank
+from rbc_lightning.masks import MaskSampler, SampledMask, ShapeBank
 
 BANK = ShapeBank.from_label_maps([blob_map(seed) for seed in range(6)])
 DISC = ShapeBank.from_label_maps([disc_map([(20, 20)], 9, 40, 40)])
@@ -33,3 +33,13 @@ def check(mask):
     # Each cell is 4-connected and no two of a colour are 8-neighbours: either way of reading back gives the cells.
     assert same_cells(read_back(colors), labels)
     assert same_cells(read_back(colors, EIGHT), labels)
+
+
+def hand_made(label_map, centers, poses, shapes):
+    """A mask whose cells lie where the caller says, in one colour."""
+    labels = np.asarray(label_map, np.int32)
+    n = len(centers)
+    colors = (labels > 0).astype(np.uint8)
+    where = np.asarray(centers, np.int64).reshape(n, 2)
+    matrices = np.asarray(poses, float).reshape(n, 2, 2)
+    return SampledMask(labels, colors, where, np.arange(n), np.asarray(shapes, np.int32), matrices, n, 0, n)
