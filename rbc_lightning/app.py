@@ -40,15 +40,20 @@ def run(cfg: DictConfig) -> Outcome:
     """
     if cfg.stage not in STAGES:
         raise InputError(f"stage={cfg.stage}; expected one of {', '.join(STAGES)}")
-    missing = sorted(OmegaConf.missing_keys(cfg))
+    _check(cfg)
+    # Imported here: Lightning and torchvision take seconds, which --help and a mistyped key should not.
+    stage = importlib.import_module(f"rbc_lightning.stages.{cfg.stage}")
+    return cast(Outcome, stage.run(cfg))
+
+
+def _check(cfg: DictConfig) -> None:
+    # A report is made of runs, which know where their data lay.
+    missing = sorted(OmegaConf.missing_keys(cfg) - ({"data.root"} if cfg.stage == "report" else set()))
     if missing:
         what = "a folder with images/, labels/ and splits.csv" if missing[0] == "data.root" else "one"
         raise InputError(f"{missing[0]} has no value; expected {what}: set it as {missing[0]}=...")
     if isinstance(cfg.seed, bool) or not isinstance(cfg.seed, int) or cfg.seed < 0:
         raise InputError(f"seed={cfg.seed}; expected an integer of at least 0")
-    # Imported here: Lightning and torchvision take seconds, which --help and a mistyped key should not.
-    stage = importlib.import_module(f"rbc_lightning.stages.{cfg.stage}")
-    return cast(Outcome, stage.run(cfg))
 
 
 @hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name="config")  # type: ignore[untyped-decorator]  # hydra's decorator has no annotations
@@ -75,6 +80,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     sys.argv = [sys.argv[0], *arguments]
     try:
         _hydra_main()
+        planned = sweep.take_planned()
+        if planned.cells:
+            return _plan(planned)
+    except InputError as error:
+        return _fail(str(error))
     except (HydraException, OmegaConfBaseException) as error:
         return _fail(_one_line(error))
     except KeyboardInterrupt:
@@ -86,6 +96,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sweep.close_sweep()
         return _fail(f"the launcher gave up ({type(error).__name__}): {error}", status=1)
     return sweep.close_sweep()
+
+
+def _plan(planned: sweep.PlannedSweep) -> int:
+    """Tell what the gathered cells would cost; returns the exit status: 1 where some cannot be planned."""
+    plan = importlib.import_module("rbc_lightning.stages.plan")
+    for cfg in planned.cells.values():
+        _check(cfg)
+    result = plan.plan_sweep(planned)
+    print(result.summary())
+    for line in result.failed:
+        _fail(f"cell {line}")
+    return 1 if result.failed else 0
 
 
 def _one_line(error: Exception) -> str:

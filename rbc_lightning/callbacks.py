@@ -1,11 +1,12 @@
 """Lightning callbacks: reproducible epochs, a guard against NaN, progress for terminals and for log files."""
 
 import time
+from functools import partial
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import RichProgressBar
+from pytorch_lightning.callbacks import RichProgressBar, WeightAveraging
 from rich.console import Console
 
 from rbc_lightning.errors import TrainingStopped
@@ -59,6 +60,22 @@ class EpochLines(pl.Callback):
         values = "  ".join(f"{name} {float(value):.3f}" for name, value in shown.items())
         seconds = time.monotonic() - self._started
         print(f"  epoch {done}/{total}  {seconds:.0f} s  {values}", flush=True)
+
+
+def running_mean(decay: float, device: str | None = None) -> WeightAveraging:
+    """Keep a running mean of weights and of batch norm's statistics, updated at every step, and validate and save that.
+
+    Args:
+        decay: share of the old mean in the new one, in (0, 1).
+        device: of the mean; None for the CPU.
+    """
+    # Lightning's own callback for this holds a function that cannot be sent to the processes of a distributed training.
+    return WeightAveraging(device=device, avg_fn=partial(_decayed, decay))
+
+
+def _decayed(decay: float, mean: torch.Tensor, current: torch.Tensor, _n_averaged: object) -> torch.Tensor:
+    with torch.no_grad():
+        return decay * mean + (1 - decay) * current
 
 
 def progress_bar() -> pl.Callback:

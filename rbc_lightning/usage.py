@@ -13,6 +13,7 @@ STAGES = {
     "translator": "train the GAN that paints label maps",
     "synthesize": "make synthetic pairs (synthetic.count of them) for the chosen sampler and translator",
     "predict": "find the cells in a folder of images with a trained run (predict.run, predict.images)",
+    "plan": "time a few steps of everything a run or +sweep=NAME needs; tell hours, memory and disk",
     "report": "collect finished runs into Table 2: means, intervals, p-values, a verdict for each model",
 }
 

@@ -95,6 +95,32 @@ def save_translation_sheet(path: Path, rows: Sequence[TranslationRow]) -> None:
     _save(path, _compose(tiles, [titles], [row.sample_id for row in rows]))
 
 
+def save_picture_rows(
+    path: Path,
+    rows: Sequence[Sequence[NDArray[np.uint8]]],
+    titles: Sequence[Sequence[str]],
+    row_names: Sequence[str] = (),
+) -> None:
+    """Save pictures in rows as PNG, atomically.
+
+    Args:
+        path: file to write.
+        rows: uint8 (H, W, 3), as many in each row as in the first.
+        titles: above the pictures of the first rows, as many rows as there are here.
+        row_names: written at the left, one per row; none leaves no place for them.
+
+    Raises:
+        ValueError: no pictures, or rows, titles and names that do not go together.
+    """
+    lengths = [len(row) for row in rows]
+    if not lengths or not lengths[0] or len({*lengths, *map(len, titles)}) > 1 or len(row_names) not in (0, len(rows)):
+        raise ValueError(
+            f"expected rows of equal length, with a title for each of a row's pictures and a name for each row; got rows of "
+            f"{lengths} pictures, titles for {[len(row) for row in titles]} and {len(row_names)} names"
+        )
+    _save(path, _compose([[_scaled(picture) for picture in row] for row in rows], titles, row_names))
+
+
 def _mask_tile(label_map: NDArray[np.integer]) -> Image.Image:
     painted = color_labels(label_map)
     # Ids share eight colours: the outline parts touching cells of one colour.

@@ -1,7 +1,5 @@
 """S3 Table 2 from finished runs: five columns, what divides them and how sure that is, and an answer for each model."""
 
-import csv
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -11,23 +9,14 @@ import numpy as np
 from rbc_lightning.report import statistics
 from rbc_lightning.report.collect import Run, RunGroups, paired_scores
 from rbc_lightning.report.statistics import Difference, Floats, Verdict
-from rbc_lightning.report.tables import COLUMNS, CONTROLS, OPTIMISTIC, PAPER
+from rbc_lightning.report.tables import COLUMNS, OPTIMISTIC, PAPER
 
 REFERENCES = ("rd_aug", "rd")
 # Does adding synthetic data help: beside real and augmented data, and beside real data alone.
 QUESTIONS = (("rd_sd_aug", "rd_aug"), ("rd_sd", "rd"))
 TITLES = {**COLUMNS, "rd_large": "RD large", "sd_large": "SD large"}
-_PAPER_TITLE = "Bailo et al. 2019 (another data set: not comparable)"
 LEVEL = 0.05
-_SCORES = {"dice": "Dice", "ap50": "AP50"}
-_MARK = "†"  # behind optimistic figures
-_METHOD = (
-    "Intervals (95 %) tell of other images and other seeds, p of other images for these trainings (signs flipped by image, "
-    "Holm's correction over the comparisons of a model). Helps or hurts: the interval leaves out 0, p is at most 0.05, and "
-    "both columns have two seeds or more."
-)
-_LATEX = {letter: f"\\{letter}" for letter in "&%$#_{}"} | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}"}
-_LATEX |= {"^": r"\textasciicircum{}", "±": r"$\pm$", "−": "$-$", "†": r"$\dagger$", "<": "$<$", ">": "$>$"}
+SCORES = {"dice": "Dice", "ap50": "AP50"}
 
 
 @dataclass(frozen=True)
@@ -138,7 +127,7 @@ def _row(model: str, runs: Mapping[str, Mapping[int, Run]], n_resamples: int, se
     scores, n_dropped = paired_scores(runs, score)
     cells = {column: _cell(column, runs[column], scores[column]) for column in runs}
     comparisons = _comparisons(scores, n_resamples, seed)
-    name = _SCORES.get(score, score)
+    name = SCORES.get(score, score)
     answers = tuple(_answer(question, cells, comparisons, name) for question in QUESTIONS)
     paper = dict(zip(COLUMNS, PAPER.get(model, ()), strict=False))
     n_images = next(iter(scores.values())).shape[1]
@@ -176,7 +165,7 @@ def _answer(question: tuple[str, str], cells: Mapping[str, Cell], comparisons: S
         return Answer(question, None, "cannot tell", None, f"{told}cannot tell, {' and '.join(missing)} not run")
     comparison = next(c for c in comparisons if (c.column, c.against) == question)
     outcome, difference = comparison.verdict, comparison.difference
-    told += f"{outcome}, {score} {_interval(difference)}, {_p(comparison.p_holm)}"
+    told += f"{outcome}, {score} {interval_text(difference)}, {p_text(comparison.p_holm)}"
     if any(cells[name].optimistic for name in question):
         told += f" ({OPTIMISTIC})"
     images = None
@@ -199,102 +188,16 @@ def _notes(cells: Mapping[str, Cell], n_dropped: int, score: str) -> Iterator[st
         yield f"{score} is the mean over images of each image's own; pooled ranks the cells of all images together, as S3 does"
 
 
-def to_markdown(table: Table2) -> str:
-    """The table as Markdown: verdicts, the columns, the comparisons, notes."""
-    parts = [f"# Table 2 on {table.data}", "\n".join(f"- **{verdict}** {why}" for verdict, why in _verdict_lines(table))]
-    for caption, header, rows in _grids(table):
-        lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
-        grid = "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in lines)
-        parts += [f"**{caption}**", grid]
-    return "\n\n".join([*parts, "\n".join(f"- {note}" for note in _footnotes(table))]) + "\n"
+def interval_text(difference: Difference) -> str:
+    """A difference with its interval, signs written out: +0.0023 [−0.0013, +0.0060]."""
+    return f"{signed_text(difference.value)} [{signed_text(difference.low)}, {signed_text(difference.high)}]"
 
 
-def to_latex(table: Table2) -> str:
-    """The table as LaTeX, for a document that uses the packages booktabs and graphicx."""
-    parts = [r"% needs \usepackage{booktabs,graphicx}"]
-    parts += [rf"\noindent \textbf{{{_latex(verdict)}}} {_latex(why)}" + "\n" for verdict, why in _verdict_lines(table)]
-    for caption, header, rows in _grids(table):
-        first, *others = [" & ".join(_latex(cell) for cell in line) + r" \\" for line in (header, *rows)]
-        body = "\n".join([r"\toprule", first, r"\midrule", *others, r"\bottomrule"])
-        columns = "l" + "r" * (len(header) - 1)
-        fitted = f"\\resizebox{{\\textwidth}}{{!}}{{\\begin{{tabular}}{{{columns}}}\n{body}\n\\end{{tabular}}}}"
-        parts.append(f"\\begin{{table}}\n\\centering\n\\caption{{{_latex(caption)}}}\n{fitted}\n\\end{{table}}")
-    return "\n".join([*parts, *[f"\\noindent {_latex(note)}\n" for note in _footnotes(table)]]) + "\n"
+def signed_text(value: float) -> str:
+    """A difference to four places with its sign, minus as a minus."""
+    return f"{value:+.4f}".replace("-", "−")
 
 
-def to_csv(table: Table2) -> str:
-    """One line for each model and column; numbers unrounded, empty where there is none."""
-    header = ["data", "model", "score", "n_images", "column", "mean", "spread", "pooled", "n_seeds", "optimistic", "paper"]
-    compared = ("difference", "low", "high", "p", "p_holm", "verdict")
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([*header, *[f"{name}_against_{against}" for against in REFERENCES for name in compared]])
-    for row in table.rows:
-        for column in table.columns:
-            cell = row.cells.get(column)
-            line: list[object] = [table.data, row.model, row.score, row.n_images, column]
-            line += (cell.mean, cell.spread, cell.pooled, len(cell.seeds), cell.optimistic) if cell else [None] * 5
-            line.append(row.paper.get(column))
-            for against in REFERENCES:
-                c = row.compared(column, against)
-                figures = (c.difference.value, c.difference.low, c.difference.high, c.p_value, c.p_holm, c.verdict) if c else ()
-                line += figures or [None] * len(compared)
-            writer.writerow(line)
-    return out.getvalue()
-
-
-def _verdict_lines(table: Table2) -> Iterator[tuple[str, str]]:
-    """For each model the answer to the first question, and the reasons for all."""
-    for row in table.rows:
-        yield f"{row.model}: {row.answers[0].verdict}.", " ".join(f"{answer.text}." for answer in row.answers)
-
-
-def _grids(table: Table2) -> Iterator[tuple[str, list[str], list[list[str]]]]:
-    """The means, then the differences with each reference: caption, header, lines."""
-    header = ["", *[TITLES[column] for column in table.columns]]
-    yield "Mean over test images and seeds ± standard deviation over seeds", header, list(_mean_lines(table))
-    for against in REFERENCES:
-        lines = [[f"{row.model}, {row.score}", *[_against(row, c, against) for c in table.columns]] for row in table.rows]
-        yield f"Difference with {TITLES[against]}, 95 % interval, p after Holm", header, lines
-
-
-def _mean_lines(table: Table2) -> Iterator[list[str]]:
-    for row in table.rows:
-        cells = [row.cells.get(column) for column in table.columns]
-        yield [f"{row.model}, {row.score}", *[_figure(cell.mean, cell, cell.spread) if cell else "-" for cell in cells]]
-        if any(cell and cell.pooled is not None for cell in cells):
-            yield [f"{row.model}, {row.score} pooled", *[_figure(cell.pooled, cell) if cell else "-" for cell in cells]]
-        if row.paper:
-            yield [f"{row.model}, {_PAPER_TITLE}", *[_figure(row.paper.get(column)) for column in table.columns]]
-
-
-def _footnotes(table: Table2) -> Iterator[str]:
-    if any(cell.optimistic for row in table.rows for cell in row.cells.values()):
-        yield f"{_MARK} {OPTIMISTIC}"
-    yield from (f"{TITLES[column]}: {CONTROLS[column]}" for column in table.columns if column in CONTROLS)
-    yield from (f"{row.model}: {note}" for row in table.rows for note in (f"{row.n_images} test images", *row.notes))
-    yield _METHOD
-    yield from table.notes
-
-
-def _against(row: ModelRow, column: str, against: str) -> str:
-    found = row.compared(column, against)
-    return f"{_interval(found.difference)}, {_p(found.p_holm)}" if found else "-"
-
-
-def _figure(value: float | None, cell: Cell | None = None, spread: float | None = None) -> str:
-    if value is None:
-        return "-"
-    return f"{value:.3f}{'' if spread is None else f' ± {spread:.3f}'}{f' {_MARK}' if cell and cell.optimistic else ''}"
-
-
-def _interval(difference: Difference) -> str:
-    return f"{difference.value:+.4f} [{difference.low:+.4f}, {difference.high:+.4f}]".replace("-", "−")
-
-
-def _p(value: float) -> str:
+def p_text(value: float) -> str:
+    """A p-value to three places, or that it is below them."""
     return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
-
-
-def _latex(text: str) -> str:
-    return "".join(_LATEX.get(letter, letter) for letter in text)

@@ -1,43 +1,84 @@
-"""`stage=report`: collect finished runs into S3 Table 2, with intervals and a verdict for each model."""
+"""`stage=report`: collect finished runs into S3 Table 2, with a verdict for each model, and one page that shows it all."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, ListConfig
 
 from rbc_lightning.data.formats import write_atomically
 from rbc_lightning.errors import InputError
-from rbc_lightning.report.collect import Collection, collect_runs, group_runs
-from rbc_lightning.report.table2 import build_table2, to_csv, to_latex, to_markdown
+from rbc_lightning.report.charts import bars_with_intervals, gain_chart
+from rbc_lightning.report.choose import group_runs
+from rbc_lightning.report.collect import Collection, Run, RunGroups, collect_runs
+from rbc_lightning.report.content import Page
+from rbc_lightning.report.curves import GainCurve, ratio_curve, real_images_curve
+from rbc_lightning.report.curves import to_csv as curves_to_csv
+from rbc_lightning.report.learning_charts import learning_chart
+from rbc_lightning.report.page import render
+from rbc_lightning.report.table2 import Table2, build_table2
+from rbc_lightning.report.table2_text import to_csv, to_latex, to_markdown
 from rbc_lightning.stages.inputs import console
+from rbc_lightning.stages.reporting.cards import data_overrides, gather_cards
+from rbc_lightning.stages.reporting.gallery import gather_gallery
+from rbc_lightning.stages.tracking.dashboard import save_dashboard
+
+PAGE = "report.html"
+_CACHE = "predictions"
+_SWEEPS = {"ratio": "the share of synthetic samples", "real_images": "the number of real images"}
 
 
 @dataclass(frozen=True)
 class ReportResult:
-    """Where the tables are, of how many runs they tell, and the verdicts."""
+    """Where the report is, of how many runs it tells, the verdicts, and the names of its tables."""
 
     directory: Path
     n_runs: int
     verdicts: tuple[str, ...]
+    tables: tuple[str, ...]
 
     def summary(self) -> str:
         """The verdicts, and where to look."""
-        return "\n".join(
-            [*self.verdicts, f"Tables of {self.n_runs} runs: {self.directory} (table2.md, table2.csv, table2.tex)"]
-        )
+        page = f"Report of {self.n_runs} runs: open {self.directory / PAGE} in a browser; it needs no network"
+        return "\n".join([*self.verdicts, page, f"Beside it: {', '.join(self.tables)}"])
 
 
 def run(cfg: DictConfig) -> ReportResult:
-    """Write Table 2 of the finished runs on the config's data set as Markdown, CSV and LaTeX.
+    """Write Table 2 of the finished runs on the config's data set (Markdown, CSV, LaTeX), curves as CSV, and the page.
 
     Raises:
-        InputError: there is no finished run on this data set.
+        InputError: there is no finished run on this data set, or a setting of `report` is none; `wandb=true`, and the
+            dashboard cannot be saved, with the report on disk.
     """
+    found, groups = _runs(cfg)
+    _check_settings(cfg, groups)
+    table = build_table2(groups, seed=cfg.seed)
+    directory = Path(cfg.runs_dir) / "report" / cfg.data.name
+    sweeps = {
+        "ratio": ratio_curve(found, cfg.data.name, seed=cfg.seed),
+        "real_images": real_images_curve(found, cfg.data.name, seed=cfg.seed),
+    }
+    texts = {"table2.md": to_markdown(table), "table2.csv": to_csv(table), "table2.tex": to_latex(table)}
+    texts |= {f"{name}.csv": curves_to_csv(curves) for name, curves in sweeps.items() if curves}
+    for name, text in texts.items():
+        _write(directory / name, text)
+    page = _page(cfg, groups, table, sweeps, directory / _CACHE)
+    _write(directory / PAGE, render(page))
+    for line in page.missing:
+        console.print(f"not in the report: {line}", markup=False, soft_wrap=True)
+    verdicts = tuple(f"{row.model}: {answer.text}" for row in table.rows for answer in row.answers)
+    in_table = _in_table(groups)
+    save_dashboard(cfg, in_table, directory.resolve())
+    return ReportResult(directory.resolve(), len(in_table), verdicts, tuple(texts))
+
+
+def _runs(cfg: DictConfig) -> tuple[Sequence[Run], RunGroups]:
+    """Every finished run, and those of the table; what is left out is told."""
     runs_dir = Path(cfg.runs_dir)
     found = collect_runs(runs_dir) if runs_dir.is_dir() else Collection((), ())
+    names = sorted({str(run.metrics["data"]) for run in found.runs})
     for line in found.unreadable:
         console.print(f"note: {line}", markup=False, soft_wrap=True)
-    names = sorted({str(run.metrics["data"]) for run in found.runs})
     if cfg.data.name not in names:
         others = f"; there are runs on {', '.join(names)}: take one of them with data=... or data.name=..." if names else ""
         raise InputError(
@@ -47,14 +88,48 @@ def run(cfg: DictConfig) -> ReportResult:
     groups = group_runs(found.runs, cfg.data.name)
     for line in groups.left_out:
         console.print(f"note: {line}", markup=False, soft_wrap=True)
-    table = build_table2(groups, seed=cfg.seed)
-    directory = runs_dir / "report" / cfg.data.name
-    for suffix, text in (("md", to_markdown(table)), ("csv", to_csv(table)), ("tex", to_latex(table))):
-        _write(directory / f"table2.{suffix}", text)
-    n_runs = sum(len(seeds) for columns in groups.runs.values() for seeds in columns.values())
-    verdicts = tuple(f"{row.model}: {answer.text}" for row in table.rows for answer in row.answers)
-    return ReportResult(directory.resolve(), n_runs, verdicts)
+    return found.runs, groups
+
+
+def _check_settings(cfg: DictConfig, groups: RunGroups) -> None:
+    gallery, models = cfg.report.gallery, cfg.report.models
+    if gallery is not None and (isinstance(gallery, bool) or not isinstance(gallery, int) or gallery < 0):
+        raise InputError(f"report.gallery={gallery}; expected a number of test images, 0 for none, or null for all of them")
+    if models is not None and not isinstance(models, ListConfig):
+        raise InputError(f"report.models={models}; expected a list of models, as [fcn8s], or null for all of them")
+    unknown = [model for model in models or () if model not in groups.runs]
+    if unknown:
+        known = ", ".join(groups.runs)
+        raise InputError(f"report.models names {unknown[0]}, of which there is no run; expected some of {known}")
+
+
+def _page(cfg: DictConfig, groups: RunGroups, table: Table2, sweeps: Mapping[str, Sequence[GainCurve]], cache: Path) -> Page:
+    """Everything on the page, and what it lacks."""
+    gallery = gather_gallery(cfg, groups.runs, table, cache)
+    cards = gather_cards(cfg, groups.runs, gallery.records)
+    runs = _in_table(groups)
+    absent = [
+        f"gain against {_SWEEPS[name]}: python -m rbc_lightning +sweep={name} {data_overrides(runs[0])}"
+        for name, curves in sweeps.items()
+        if not curves
+    ]
+    return Page(
+        title=f"Does synthetic data help on {groups.data}?",
+        table=table,
+        bars=tuple(bars_with_intervals(row) for row in table.rows),
+        learning=tuple(learning_chart(model, columns) for model, columns in groups.runs.items()),
+        sweeps=tuple(gain_chart(curve) for curves in sweeps.values() for curve in curves),
+        cards=tuple(cards.cards),
+        sheets=tuple(cards.sheets),
+        gallery=gallery.images,
+        sources=(f"table and charts: {len(runs)} finished runs on {groups.data}", *gallery.sources, *cards.sources),
+        missing=(*gallery.missing, *absent, *cards.missing),
+    )
+
+
+def _in_table(groups: RunGroups) -> list[Run]:
+    return [run for columns in groups.runs.values() for by_seed in columns.values() for run in by_seed.values()]
 
 
 def _write(path: Path, text: str) -> None:
-    write_atomically(path, lambda part: part.write_text(text))
+    write_atomically(path, lambda part: part.write_text(text, encoding="utf-8"))

@@ -20,7 +20,7 @@ from rbc_lightning.data.mix import Mix
 from rbc_lightning.stages.training import training_numerics
 
 METRICS = "metrics.json"
-_TRANSLATOR_FILES = ("generator.pt", "styles.npz", "surfaces.npz")
+_TRANSLATOR_FILES = ("generator.pt", "styles.npz", "surfaces.npz", "structure_generator.pt")
 
 
 def resolved(cfg: DictConfig) -> dict[str, Any]:

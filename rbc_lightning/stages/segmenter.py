@@ -7,11 +7,11 @@ import pytorch_lightning as pl
 import torch
 from numpy.typing import NDArray
 from omegaconf import DictConfig, OmegaConf
-from pytorch_lightning.callbacks import EMAWeightAveraging, ModelCheckpoint
+from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import Logger
 from torch import Tensor
 
-from rbc_lightning.callbacks import LossGuard
+from rbc_lightning.callbacks import LossGuard, running_mean
 from rbc_lightning.data.datamodule import SmearDataModule
 from rbc_lightning.data.formats import read_label_map
 from rbc_lightning.data.manifest import Manifest
@@ -142,10 +142,9 @@ def fit(
     )
     callbacks: list[pl.Callback] = [best, last_checkpoint(directory / _CHECKPOINTS), LossGuard()]
     if cfg.training.ema_decay > 0:
-        # Batch norm's statistics are averaged as well: those of a few crops change from step to step.
         # Named, for Lightning asks for the task's device before it moves the task there.
         device = "cuda" if cfg.trainer.accelerator == "gpu" else None
-        callbacks.append(EMAWeightAveraging(device=device, decay=cfg.training.ema_decay))
+        callbacks.append(running_mean(cfg.training.ema_decay, device))
     trainer = build_trainer(cfg, directory, seed=seed, callbacks=callbacks, loggers=loggers, max_steps=steps)
     fit_or_resume(trainer, task, data, _last(directory))
     return test_trainer(cfg, directory, trainer), _best_score(directory, best)

@@ -1,5 +1,6 @@
 """Checks of the numbers and words that a user may set, before anything is made."""
 
+import math
 import re
 
 from omegaconf import DictConfig, OmegaConf
@@ -37,7 +38,7 @@ _WORDS = {
     "synthetic.mode": ("offline", "online"),
     "sampler.placement": ("adhesion", "uniform"),
     "logger.kind": ("csv", "tensorboard", "wandb"),
-    "logger.mode": ("offline", "online", "disabled"),
+    "logger.mode": ("auto", "offline", "online", "disabled"),
     "trainer.accelerator": ("cpu", "gpu"),
     "trainer.strategy": ("auto", "ddp_spawn", "ddp_fork"),
     "translator.choose": ("last", "quality"),
@@ -113,7 +114,7 @@ def _batch_sizes(cfg: DictConfig) -> list[str]:
         keys.append("training.batch_size")
     if paints and cfg.translator.path is None:
         keys.append("translator.batch_size")
-        keys += ["translator.stage2.batch_size"] if cfg.translator.stages == 2 else []
+        keys += ["translator.stage2.batch_size"] if OmegaConf.select(cfg, "translator.stages") == 2 else []
     return keys
 
 
@@ -152,7 +153,7 @@ def _check_combinations(cfg: DictConfig) -> None:
             f"synthetic.style={cfg.synthetic.style}; expected per_image, per_cell, cluster:<number> or source:<number>"
         )
     kind, _, number = str(cfg.synthetic.style).partition(":")
-    if kind == "cluster" and int(number) >= cfg.translator.n_clusters:
+    if kind == "cluster" and int(number) >= OmegaConf.select(cfg, "translator.n_clusters", default=math.inf):
         raise InputError(
             f"synthetic.style={cfg.synthetic.style}; expected one of cluster:0 to cluster:{cfg.translator.n_clusters - 1} "
             f"(translator.n_clusters={cfg.translator.n_clusters})"

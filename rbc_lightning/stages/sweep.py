@@ -11,18 +11,19 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from filelock import FileLock, Timeout
 from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf, flag_override
 
 from rbc_lightning.artifacts import content_hash
 from rbc_lightning.errors import InputError
 from rbc_lightning.stages.cell import CellOutcome, run_apart
+from rbc_lightning.stages.tracking.sweep_group import in_group, write_group
 
 _CELLS = "cells"
 # Keys that say where things lie rather than what a cell is.
@@ -37,6 +38,19 @@ warnings.filterwarnings("ignore", message=r"\s*'hydra/launcher/\w+' is validated
 
 # Directory of the multirun that this process has begun.
 _begun: list[Path] = []
+_PLAN = "plan"
+
+
+@dataclass
+class PlannedSweep:
+    """The cells of a multirun of `stage=plan`, which runs none of them, and the launcher that would."""
+
+    launcher: str = "basic"
+    settings: dict[str, Any] = field(default_factory=dict)
+    cells: dict[str, DictConfig] = field(default_factory=dict)
+
+
+_planned = PlannedSweep()
 
 
 class SweepLog(Callback):  # type: ignore[misc]  # hydra has no annotations
@@ -44,7 +58,11 @@ class SweepLog(Callback):  # type: ignore[misc]  # hydra has no annotations
 
     def on_multirun_start(self, config: DictConfig, **_: object) -> None:
         """Remember where the cells will write how they went."""
+        if config.stage == _PLAN:
+            _gather_here(config)
+            return
         _begun[:] = [Path(config.hydra.sweep.dir)]
+        write_group(config, _begun[0])
         print(f"Sweep {config.sweep_name}; how its cells go is written in {_begun[0] / _CELLS}", flush=True)
 
 
@@ -59,6 +77,10 @@ def run_cell(run: Callable[[DictConfig], Any], cfg: DictConfig) -> None:
     launcher: str = hydra.runtime.choices["hydra/launcher"]
     overrides = [str(override) for override in hydra.overrides.task]
     label = cell_label(overrides)
+    if cfg.stage == _PLAN:
+        _planned.launcher, _planned.cells[label] = launcher, cfg
+        _planned.settings = cast(dict[str, Any], OmegaConf.to_container(hydra.launcher))
+        return
     name = re.sub(r"[^\w.=+-]+", "_", label)[:100]
     record = Path(hydra.sweep.dir) / _CELLS / f"{name}_{content_hash(sorted(overrides))[:8]}.json"
     # What one cell prints need not be kept apart from what others print.
@@ -68,7 +90,7 @@ def run_cell(run: Callable[[DictConfig], Any], cfg: DictConfig) -> None:
     started = time.monotonic()
     try:
         with _place(cfg, launcher, Path(hydra.sweep.dir).parent / "places") as device:
-            cfg = cfg.copy()
+            cfg = in_group(cfg.copy(), Path(hydra.sweep.dir))
             cfg.trainer.progress_bar = cfg.trainer.progress_bar and log is None
             outcome = run_apart(run, cfg, log=log, cuda_devices=device, follow_parent=launcher == "joblib")
     except InputError as error:
@@ -83,6 +105,23 @@ def run_cell(run: Callable[[DictConfig], Any], cfg: DictConfig) -> None:
 def cell_label(overrides: list[str]) -> str:
     """How a cell is named to the user: its overrides but for those that say where things lie."""
     return " ".join(o for o in overrides if o.lstrip("+~").split("=")[0] not in _PLACES)
+
+
+def take_planned() -> PlannedSweep:
+    """The cells that a multirun of `stage=plan` has gathered; none of them twice."""
+    global _planned
+    planned, _planned = _planned, PlannedSweep()
+    return planned
+
+
+def _gather_here(config: DictConfig) -> None:
+    """Have Hydra hand all cells to this process, whatever launcher would run them, and leave its record with the plan."""
+    place = "'${runs_dir}/plans/${sweep_name}'"
+    with flag_override(config, ["readonly", "struct"], False):
+        config.hydra.launcher = {"_target_": "hydra._internal.core_plugins.basic_launcher.BasicLauncher"}
+        config.hydra.sweep.dir = place.strip("'")
+        # Each cell is composed anew from these.
+        config.hydra.overrides.hydra.append(f"hydra.sweep.dir={place}")
 
 
 def is_begun() -> bool:

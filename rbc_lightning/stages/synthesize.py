@@ -20,10 +20,13 @@ from rbc_lightning.data.manifest import Lineage, Manifest, Record, refuse_held_o
 from rbc_lightning.errors import InputError
 from rbc_lightning.masks import MaskSampler
 from rbc_lightning.report.figures import save_pair_sheet
-from rbc_lightning.stages.inputs import Inputs, console, derive_seed, load_inputs
+from rbc_lightning.stages.inputs import Inputs, console, load_inputs
+from rbc_lightning.stages.painting.painters import device_of
 from rbc_lightning.stages.progress import count_progress
 from rbc_lightning.stages.sampling import CROWDED, build_sampler, pair_seeds, sampler_settings, shape_bank
-from rbc_lightning.stages.translator import device_of, get_translator
+from rbc_lightning.stages.tracking.loggers import show_once
+from rbc_lightning.stages.tracking.wandb_tables import log_pairs
+from rbc_lightning.stages.translator import get_translator
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,8 @@ def run(cfg: DictConfig) -> SynthesizeResult:
     if cfg.synthetic.coco:
         write_coco(directory / "coco.json", ((r.image_path.name, read_label_map(r.label_path)) for r in records))
     save_pair_sheet(figure, [r.sample_id for r in shown], [read_label_map(r.label_path) for r in shown], images)
+    tags = [cfg.translator.name, cfg.data.name]
+    show_once(cfg, directory, job="synthesize", tags=tags, action=lambda run: log_pairs(run, records))
     return SynthesizeResult(directory / "manifest.csv", len(records), figure)
 
 
@@ -68,7 +73,7 @@ def get_synthetic(cfg: DictConfig, inputs: Inputs, count: int) -> tuple[Record, 
     sources = [bank.key, trained.key]
 
     def build(directory: Path) -> None:
-        sampler, translator = build_sampler(cfg, inputs), trained.load(device_of(cfg))
+        sampler, painter = build_sampler(cfg, inputs), trained.load(cfg, inputs)
 
         lost: list[int] = []
 
@@ -76,10 +81,7 @@ def get_synthetic(cfg: DictConfig, inputs: Inputs, count: int) -> tuple[Record, 
             mask_draw, style_draw = pair_seeds(cfg.seed, index)
             mask = sampler.sample(mask_draw)
             lost.append(mask.not_placed)
-            style = cfg.synthetic.style
-            if style == "per_image":
-                style = translator.style_bank.source_in_turn(index, derive_seed(cfg.seed, "synthetic"))
-            return mask.label_map, translator.paint(mask.label_map, style_draw, style)
+            return mask.label_map, painter.paint_sampled(mask, style_draw, cfg.synthetic.style, index)
 
         # The shape bank's sources are the train split; the translator's may differ when translator.path was given.
         trained_on = tuple(sorted({*inputs.manifest.ids("train"), *trained.trained_on}))
@@ -102,11 +104,11 @@ def online_synthetic(cfg: DictConfig, inputs: Inputs) -> tuple[DrawLabelMap, Pai
     """The two halves of pairs made on the fly: draw a label map (in loader processes), paint it (on the training device)."""
     trained = get_translator(cfg, inputs)
     refuse_held_out_sources(inputs.manifest, f"the translator in {trained.directory}", trained.trained_on)
-    translator = trained.load(device_of(cfg))
+    painter = trained.load(cfg, inputs)
 
     def paint(label_maps: Tensor, seeds: Sequence[int]) -> Tensor:
         with torch.autocast(device_of(cfg), dtype=torch.bfloat16, enabled=device_of(cfg) == "cuda"):
-            return translator.paint_batch(label_maps, seeds, cfg.synthetic.style)
+            return painter.paint_batch(label_maps, seeds, cfg.synthetic.style)
 
     return partial(_draw_label_map, build_sampler(cfg, inputs)), paint
 

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from filelock import FileLock
 from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.loggers import Logger
 
 from rbc_lightning.data.copy_paste import build_training_augmentation
 from rbc_lightning.data.datamodule import Paint, SmearDataModule
@@ -25,7 +26,9 @@ from rbc_lightning.stages.inputs import Inputs, console, derive_seed, load_input
 from rbc_lightning.stages.run_directory import METRICS, identity, machine, run_directory, write_csv, write_json, write_rows
 from rbc_lightning.stages.segmenter import build_task, find_cells, fit, is_begun, load_best, with_measured_sizes
 from rbc_lightning.stages.synthesize import get_synthetic, online_synthetic
-from rbc_lightning.stages.training import build_loggers, close_loggers, precision
+from rbc_lightning.stages.tracking.loggers import build_loggers, close_loggers, show
+from rbc_lightning.stages.tracking.wandb_tables import log_pairs, log_predictions, log_summary
+from rbc_lightning.stages.training import precision
 from rbc_lightning.tasks.base import BaseTask
 
 
@@ -81,47 +84,75 @@ def _train(cfg: DictConfig, inputs: Inputs, mix: Mix, directory: Path, data_hash
         find_cells(cfg, task, np.zeros((64, 64, 3), dtype=np.uint8))
     task.train()
     data = _data(cfg, inputs, mix, seed)
-    loggers = build_loggers(cfg, directory, job="train", tags=[mix.column, cfg.model.name])
-    write_atomically(directory / "config.yaml", lambda part: part.write_text(OmegaConf.to_yaml(cfg, resolve=True)))
-    console.print(
-        f"{'Resuming' if is_begun(directory) else 'Training'} {cfg.model.name} on {COLUMNS.get(mix.column, 'a mix')}: "
-        f"{mix.real} real, {mix.synthetic} synthetic, {mix.augmented} augmented samples; {cfg.training.steps} steps "
-        f"with batches of {cfg.training.batch_size}"
-    )
+    loggers = build_loggers(cfg, directory, job="train", tags=[mix.column, cfg.model.name], facts=cell_facts(cfg, mix))
     try:
+        write_atomically(directory / "config.yaml", lambda part: part.write_text(OmegaConf.to_yaml(cfg, resolve=True)))
+        console.print(
+            f"{'Resuming' if is_begun(directory) else 'Training'} {cfg.model.name} on {COLUMNS.get(mix.column, 'a mix')}: "
+            f"{mix.real} real, {mix.synthetic} synthetic, {mix.augmented} augmented samples; {cfg.training.steps} steps "
+            f"with batches of {cfg.training.batch_size}"
+        )
         trainer, best = fit(cfg, directory, task, data, seed=seed, steps=cfg.training.steps, loggers=loggers)
         task = load_best(directory, cfg)
         scores = trainer.test(task, datamodule=data, verbose=False)[0]
+        _write_counts(directory, data, cfg.training.steps)
+        write_rows(directory / "per_image.csv", task.per_image)
+        _draw(cfg, directory, data, task)
+        about = {
+            "data_hash": data_hash,
+            "seconds": round(time.monotonic() - started, 1),
+            "machine": machine(),
+            "artifacts": inputs.store.used,
+        }
+        record = {**scores, **_selection(cfg, task, best), **_record(cfg, mix, task), **about}
+        # Written last: its presence says that the run is whole.
+        write_json(directory / METRICS, record)
+        # Behind it: a run is whole without Weights & Biases.
+        _show(cfg, loggers, data, task, record)
     finally:
         close_loggers(loggers)
-    _write_counts(directory, data, cfg.training.steps)
-    write_rows(directory / "per_image.csv", task.per_image)
-    _draw(cfg, directory, data, task)
+
+
+def cell_facts(cfg: DictConfig, mix: Mix) -> dict[str, str]:
+    """What a dashboard groups and filters runs by: data set, column, and cell of the table, which is model and column."""
+    cell = f"{cfg.model.name} {COLUMNS.get(mix.column, mix.column)}"
+    return {"dataset": cfg.data.name, "column": mix.column, "cell": cell}
+
+
+def _selection(cfg: DictConfig, task: BaseTask, best: float | None) -> dict[str, Any]:
+    """How the weights were chosen."""
     on_test = cfg.protocol == "paper"
-    record = {
-        **scores,
+    return {
         # The best value that chose the weights; with protocol=paper one of the test split.
         task.monitor.replace("val/", "selection/") if on_test else task.monitor: best,
         "selected_on": "test" if on_test else "val",
         "optimistic": on_test,
         "headline": task.monitor.replace("val/", "test/"),
+    }
+
+
+def _record(cfg: DictConfig, mix: Mix, task: BaseTask) -> dict[str, Any]:
+    """What was trained."""
+    return {
         "column": mix.column,
         "mix": {"real": mix.real, "synthetic": mix.synthetic, "augmented": mix.augmented, "total": mix.total},
         "model": cfg.model.name,
         "data": cfg.data.name,
-        "data_hash": data_hash,
         "protocol": cfg.protocol,
         "identity": identity(cfg, mix),
         "seed": cfg.seed,
         "steps": cfg.training.steps,
         "n_test": len(task.per_image),
         "precision": precision(cfg.trainer.precision),
-        "seconds": round(time.monotonic() - started, 1),
-        "machine": machine(),
-        "artifacts": inputs.store.used,
     }
-    # Written last: its presence says that the run is whole.
-    write_json(directory / METRICS, record)
+
+
+def _show(cfg: DictConfig, loggers: list[Logger], data: SmearDataModule, task: BaseTask, record: dict[str, Any]) -> None:
+    """Give Weights & Biases, if it is asked for, the scores and pictures of a finished run."""
+    painted = data.train_set.pools.get("synthetic", ())
+    show(loggers, "the summary", lambda run: log_summary(run, record))
+    show(loggers, "predictions", lambda run: log_predictions(run, cfg, task, data.manifest.split("test")))
+    show(loggers, "synthetic pairs", lambda run: log_pairs(run, painted))
 
 
 def _data(cfg: DictConfig, inputs: Inputs, mix: Mix, seed: int) -> SmearDataModule:

@@ -1,7 +1,6 @@
-"""Lightning trainers from the configuration: processes, precision, loggers, seeds, resuming."""
+"""Lightning trainers from the configuration: processes, precision, seeds, resuming."""
 
 import logging
-import os
 import warnings
 from pathlib import Path
 from typing import Any, Literal
@@ -11,7 +10,7 @@ import torch
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from omegaconf import DictConfig
 from pytorch_lightning.callbacks import ModelCheckpoint, ProgressBar
-from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
+from pytorch_lightning.loggers import CSVLogger, Logger
 from pytorch_lightning.strategies import DDPStrategy
 
 from rbc_lightning.callbacks import SeedEachEpoch, progress_bar
@@ -155,44 +154,6 @@ def precision(name: str) -> Any:  # noqa: ANN401 (Lightning's own literal type)
         return name
     native = torch.backends.cpu.get_cpu_capability() == "AVX512" and _has_bf16()
     return "bf16-mixed" if native else "32-true"
-
-
-def build_loggers(cfg: DictConfig, directory: Path, *, job: str, tags: list[str]) -> list[Logger]:
-    """CSV always; TensorBoard or Weights & Biases beside it when asked for."""
-    # A resumed training must not overwrite the curves of its first part.
-    parts = len(list(directory.glob("curves*")))
-    loggers: list[Logger] = [CSVLogger(directory, name="", version=f"curves_{parts}" if parts else "curves")]
-    kind = cfg.logger.kind
-    if kind == "tensorboard":
-        try:
-            loggers.append(TensorBoardLogger(directory, name="", version="tensorboard"))
-        except ModuleNotFoundError as error:
-            raise InputError(
-                "logger=tensorboard needs the package tensorboard: install it (pip install tensorboard), or take logger=csv"
-            ) from error
-    elif kind == "wandb" and cfg.logger.mode != "disabled":
-        os.environ.setdefault("WANDB_SILENT", "true")
-        directory.mkdir(parents=True, exist_ok=True)
-        loggers.append(
-            WandbLogger(
-                project=cfg.logger.project,
-                name=directory.name,
-                save_dir=directory,
-                offline=cfg.logger.mode != "online",
-                group=cfg.logger.group,
-                job_type=job,
-                tags=tags,
-            )
-        )
-    return loggers
-
-
-def close_loggers(loggers: list[Logger]) -> None:
-    """Finish a Weights & Biases run, lest the next one in this process silently go on with it."""
-    if any(isinstance(logger, WandbLogger) for logger in loggers):
-        import wandb
-
-        wandb.finish()
 
 
 def _strategy(cfg: DictConfig) -> Any:  # noqa: ANN401 (Lightning takes names and objects)

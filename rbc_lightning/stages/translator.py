@@ -1,31 +1,27 @@
 """`stage=translator`: the GAN that paints label maps, trained on the train split."""
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from omegaconf import DictConfig, OmegaConf
 
 from rbc_lightning.artifacts import content_hash
-from rbc_lightning.data.dataset import SmearDataset
-from rbc_lightning.data.formats import file_sha256, read_image, read_label_map
-from rbc_lightning.data.manifest import Record
+from rbc_lightning.data.formats import file_sha256
 from rbc_lightning.errors import InputError
 from rbc_lightning.report.quality_card import quality_table
-from rbc_lightning.report.style_sheets import TranslationRow, save_style_sheet, save_translation_sheet
-from rbc_lightning.stages.gan import TrainedGan, get_gan, load_task
-from rbc_lightning.stages.held_out import gather_held_out
 from rbc_lightning.stages.inputs import Inputs, console, derive_seed, load_inputs
-from rbc_lightning.stages.judge import judge_identity
-from rbc_lightning.stages.quality import measure_quality, write_quality
+from rbc_lightning.stages.painting.condition_response import RESPONSE_FILE, measure_response
+from rbc_lightning.stages.painting.held_out import gather_held_out
+from rbc_lightning.stages.painting.judge import judge_identity
+from rbc_lightning.stages.painting.painters import StructurePainter, StylePainter, deciding_files, device_of, load_painter
+from rbc_lightning.stages.painting.parts import Parts, structure_parts, style_parts
+from rbc_lightning.stages.painting.quality import measure_quality, write_quality
+from rbc_lightning.stages.painting.sheets import save_sheets
 from rbc_lightning.stages.run_directory import write_json
-from rbc_lightning.tasks.instance_styles import CELL
-from rbc_lightning.tasks.styles import StyleBank
-from rbc_lightning.tasks.surfaces import SurfaceBank
-from rbc_lightning.tasks.translator import STYLES_FILE, SURFACES_FILE, WEIGHTS_FILE, Translator
+from rbc_lightning.stages.tracking.loggers import show_once
+from rbc_lightning.stages.tracking.wandb_tables import log_sheets, log_summary
 
 _SOURCES, _CHOSEN_ON = "trained_on.json", "chosen_on.json"
 _SHOWN = 5  # test samples on the sheet of translations
@@ -39,9 +35,9 @@ class TrainedTranslator:
     key: str
     trained_on: tuple[str, ...]
 
-    def load(self, device: str) -> Translator:
-        """Load generator and styles."""
-        return Translator.load(self.directory, device=device)
+    def load(self, cfg: DictConfig, inputs: Inputs) -> StylePainter | StructurePainter:
+        """Load what paints, onto the device of the config's trainer."""
+        return load_painter(self.directory, cfg, inputs, device_of(cfg))
 
 
 @dataclass(frozen=True)
@@ -66,29 +62,26 @@ def run(cfg: DictConfig) -> TranslatorResult:
     """Train the translator (or find it), show what it paints, and measure it on held-out pairs."""
     inputs = load_inputs(cfg)
     trained = get_translator(cfg, inputs)
-    translator = trained.load(device_of(cfg))
-    figures = _sheets(translator, inputs.manifest.split("test")[:_SHOWN], trained.directory, cfg.seed)
+    painter = trained.load(cfg, inputs)
+    shown = inputs.manifest.split("test")[:_SHOWN]
+    figures: tuple[Path, ...] = save_sheets(painter, shown, trained.directory, derive_seed(cfg.seed, "preview"))
     if cfg.translator.quality.enabled:
-        quality = measure_quality(cfg, inputs, translator)
+        held_out = gather_held_out(cfg, inputs)
+        if isinstance(painter, StructurePainter):
+            response = measure_response(cfg, inputs, painter, held_out)
+            console.print(response.table())
+            write_json(trained.directory / RESPONSE_FILE, asdict(response))
+        quality = measure_quality(cfg, inputs, painter, held_out)
         console.print(quality_table(quality))
         figures += write_quality(trained.directory, quality)
+
+    def show(run: Any) -> None:  # noqa: ANN401 (wandb ships partial types)
+        log_sheets(run, {path.stem: path for path in figures if path.suffix == ".png"})
+        if cfg.translator.quality.enabled:
+            log_summary(run, {"quality": quality.to_dict()})
+
+    show_once(cfg, trained.directory, job="translator", tags=[cfg.translator.name, cfg.data.name], action=show)
     return TranslatorResult(trained.directory, figures)
-
-
-def _sheets(translator: Translator, records: Sequence[Record], directory: Path, seed: int) -> tuple[Path, ...]:
-    """Draw S3 Fig. 5 (masks, truth, painted) and Fig. 6 (one mask in all styles)."""
-    draw = derive_seed(seed, "preview")
-    rows = []
-    for index, record in enumerate(records):
-        label_map = read_label_map(record.label_path)
-        painted = {mode: translator.paint(label_map, draw + index, mode) for mode in ("per_image", "per_cell")}
-        rows.append(TranslationRow(record.sample_id, label_map, read_image(record.image_path), painted))
-    save_translation_sheet(directory / "translations.png", rows)
-    mask = rows[0].label_map
-    clusters = range(len(translator.style_bank.clusters_of(CELL)))
-    styles = {f"cluster:{k}": translator.paint(mask, draw, f"cluster:{k}") for k in clusters}
-    save_style_sheet(directory / "styles.png", mask, styles)
-    return directory / "translations.png", directory / "styles.png"
 
 
 def get_translator(cfg: DictConfig, inputs: Inputs) -> TrainedTranslator:
@@ -97,17 +90,17 @@ def get_translator(cfg: DictConfig, inputs: Inputs) -> TrainedTranslator:
         given = Path(cfg.translator.path)
         _refuse_chosen_on_test(given, inputs)
         return _open(given)
-    gan = get_gan(cfg, inputs)
     settings = {
-        "n_clusters": cfg.translator.n_clusters,
-        "surface": cfg.translator.surface,
         "choose": cfg.translator.choose,
         "judged": _judged(cfg, inputs) if cfg.translator.choose == "quality" else None,
         "seed": cfg.seed,
         "format": 1,
     }
-    sources = [inputs.train_fingerprint, gan.key]
-    artifact = inputs.store.get("translator", settings, sources, lambda directory: _gather(cfg, inputs, gan, directory))
+    parts: Parts = style_parts(cfg, inputs) if cfg.translator.name == "pix2pixhd" else structure_parts(cfg, inputs)
+    sources = [inputs.train_fingerprint, parts.key]
+    artifact = inputs.store.get(
+        "translator", settings | parts.settings, sources, lambda directory: _gather(cfg, inputs, parts, directory)
+    )
     return _open(artifact.path)
 
 
@@ -122,11 +115,6 @@ def _refuse_chosen_on_test(directory: Path, inputs: Inputs) -> None:
         )
 
 
-def device_of(cfg: DictConfig) -> str:
-    """The device that paints: the trainer's."""
-    return "cuda" if cfg.trainer.accelerator == "gpu" and torch.cuda.is_available() else "cpu"
-
-
 def _open(directory: Path) -> TrainedTranslator:
     if not directory.is_dir():
         raise InputError(
@@ -135,14 +123,11 @@ def _open(directory: Path) -> TrainedTranslator:
         )
     try:
         trained_on = tuple(json.loads((directory / _SOURCES).read_text()))
-        # Whatever decides the painted images; a translator may go without surfaces.
-        files = [directory / name for name in (WEIGHTS_FILE, STYLES_FILE)]
-        files += [path for path in [directory / SURFACES_FILE] if path.is_file()]
-        key = content_hash([file_sha256(path) for path in files])
+        key = content_hash([file_sha256(path) for path in deciding_files(directory)])
     except (OSError, json.JSONDecodeError) as error:
         raise InputError(
             f"{directory}: not a translator ({error}); expected a directory written by stage=translator with {_SOURCES} and "
-            f"{WEIGHTS_FILE}: check translator.path, or delete the directory to have it made again"
+            f"weights: check translator.path, or delete the directory to have it made again"
         ) from error
     return TrainedTranslator(directory, key, trained_on)
 
@@ -153,45 +138,26 @@ def _judged(cfg: DictConfig, inputs: Inputs) -> dict[str, Any]:
     return {"judge": judge, "sources": sources, "images": cfg.translator.quality.images, "style": cfg.synthetic.style}
 
 
-def _gather(cfg: DictConfig, inputs: Inputs, gan: TrainedGan, directory: Path) -> None:
-    """Put together what painting needs: the generator, the styles of the training cells, the surfaces."""
+def _gather(cfg: DictConfig, inputs: Inputs, parts: Parts, directory: Path) -> None:
+    """Put together what painting needs, from the chosen checkpoint."""
     records = inputs.manifest.split("train")
-    samples = SmearDataset(records)
-    surfaces = SurfaceBank.fit(samples[index] for index in range(len(samples))) if cfg.translator.surface else None
-
-    def assemble(checkpoint: Path) -> Translator:
-        task = load_task(checkpoint).to(device_of(cfg))
-        # Styles come from stage 1: they are what stage 2 was trained on.
-        encoding = gan.load_first().to(device_of(cfg)) if task.settings.stage == 2 else task
-        bank = StyleBank.fit(
-            encoding,
-            (samples[index] for index in range(len(samples))),
-            n_clusters=cfg.translator.n_clusters,
-            seed=derive_seed(cfg.seed, "translator"),
-        )
-        return Translator.from_task(task, bank, surfaces=surfaces)
-
-    if cfg.translator.choose == "quality":
-        translator = _best(cfg, inputs, gan.candidates(), assemble, directory)
-    else:
-        translator = assemble(gan.candidates()[-1])
-    translator.save(directory)
+    checkpoints = parts.checkpoints()
+    chosen = _best(cfg, inputs, parts, directory) if cfg.translator.choose == "quality" else checkpoints[-1]
+    parts.assemble(chosen).translator.save(directory)
     OmegaConf.save(cfg.translator, directory / "translator.yaml", resolve=True)
     (directory / _SOURCES).write_text(json.dumps([record.sample_id for record in records], indent=1))
 
 
-def _best(
-    cfg: DictConfig, inputs: Inputs, checkpoints: Sequence[Path], assemble: Callable[[Path], Translator], directory: Path
-) -> Translator:
+def _best(cfg: DictConfig, inputs: Inputs, parts: Parts, directory: Path) -> Path:
     """Of the checkpoints kept in training, the one whose images are most faithful to their masks and most diverse."""
     held_out = gather_held_out(cfg, inputs)
     scores: dict[str, float] = {}
-    for path in checkpoints:
-        scores[path.stem] = measure_quality(cfg, inputs, assemble(path), held_out).score
+    for path in parts.checkpoints():
+        scores[path.stem] = measure_quality(cfg, inputs, parts.assemble(path), held_out).score
         console.print(f"Checkpoint {path.stem}: faithfulness times diversity {scores[path.stem]:.4f}")
     write_json(directory / "checkpoints.json", scores)
-    best = max(checkpoints, key=lambda path: scores[path.stem])
+    best = max(parts.checkpoints(), key=lambda path: scores[path.stem])
     console.print(f"Taking checkpoint {best.stem}")
     # Held-out pairs had a say: a later split must not test on them.
     write_json(directory / _CHOSEN_ON, {"val": list(inputs.manifest.ids("val"))})
-    return assemble(best)
+    return best

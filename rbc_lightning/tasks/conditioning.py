@@ -28,7 +28,7 @@ def reflect_pad(x: Tensor, multiple: int) -> Tensor:
         length = x.shape[axis]
         padded = -(-length // multiple) * multiple
         if padded != length:
-            x = x.index_select(axis, _mirrored(length, padded, x.device))
+            x = x.index_select(axis, mirrored_index(length, padded, x.device))
     return x
 
 
@@ -89,8 +89,8 @@ def seeded_noise(seeds: Sequence[Seed], channels: int, like: Tensor) -> Tensor |
     return torch.from_numpy(np.stack(draws)).to(like.device)
 
 
-def _mirrored(length: int, padded: int, device: torch.device) -> Tensor:
-    """Indices 0..length-1 and on, bouncing between the two ends without repeating them."""
+def mirrored_index(length: int, padded: int, device: torch.device) -> Tensor:
+    """Indices 0..length-1 and on to `padded` of them, bouncing between the two ends without repeating them."""
     period = max(2 * (length - 1), 1)
     index = torch.arange(padded, device=device) % period
     return torch.where(index < length, index, period - index)

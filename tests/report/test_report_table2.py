@@ -8,7 +8,8 @@ import pytest
 
 from rbc_lightning.report.collect import Run, RunGroups
 from rbc_lightning.report.statistics import holm, paired_bootstrap, permutation_p_value
-from rbc_lightning.report.table2 import build_table2, to_csv, to_latex, to_markdown
+from rbc_lightning.report.table2 import build_table2
+from rbc_lightning.report.table2_text import to_csv, to_latex, to_markdown
 from rbc_lightning.report.tables import COLUMNS, OPTIMISTIC
 
 N_IMAGES = 12

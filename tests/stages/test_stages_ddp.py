@@ -8,10 +8,11 @@ import pytest
 import torch
 
 from rbc_lightning.app import compose, run
+from rbc_lightning.callbacks import running_mean
 from rbc_lightning.data.formats import read_label_map
 from rbc_lightning.errors import InputError
 from rbc_lightning.stages import settings
-from rbc_lightning.stages.gan import build_task as build_gan
+from rbc_lightning.stages.painting.gan import build_task as build_gan
 from rbc_lightning.stages.segmenter import build_task as build_segmenter
 from rbc_lightning.stages.settings import check_settings, process_count
 from rbc_lightning.stages.training import SharedBatch, build_trainer
@@ -69,7 +70,7 @@ def test_what_new_processes_are_given_can_be_sent_to_them(tmp_path, compose_tiny
     options = ("checkpoint_activations=true", "ema_decay=0.9", "compile=true")
     cfg = compose_tiny(tmp_path, "trainer=ddp_cpu", *(f"translator.task.{option}" for option in options))
     gan = build_gan(cfg, {})
-    trainer = build_trainer(cfg, tmp_path, seed=0, callbacks=[], loggers=[])
+    trainer = build_trainer(cfg, tmp_path, seed=0, callbacks=[running_mean(0.9)], loggers=[])
     assert isinstance(trainer.strategy, SharedBatch)
     for thing in (gan, build_segmenter(cfg), trainer):
         assert type(pickle.loads(ForkingPickler.dumps(thing))) is type(thing)

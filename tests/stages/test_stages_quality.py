@@ -15,11 +15,11 @@ from rbc_lightning.errors import InputError
 from rbc_lightning.nets.fcn8s import FCN8s
 from rbc_lightning.ops.cell_crops import cell_crops
 from rbc_lightning.report.quality import Quality
-from rbc_lightning.stages import judge as judge_stage
-from rbc_lightning.stages.held_out import gather_held_out
 from rbc_lightning.stages.inputs import load_inputs
-from rbc_lightning.stages.judge import get_judge, view
-from rbc_lightning.stages.quality import measure_quality, write_quality
+from rbc_lightning.stages.painting import judge as judge_stage
+from rbc_lightning.stages.painting.held_out import gather_held_out
+from rbc_lightning.stages.painting.judge import get_judge, view
+from rbc_lightning.stages.painting.quality import measure_quality, write_quality
 from rbc_lightning.tasks.segmentation import SegmentationTask
 
 # A judge of seconds that finds discs.

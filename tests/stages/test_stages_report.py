@@ -12,12 +12,14 @@ from rbc_lightning.errors import InputError
 GAINS = {"rd": 0.0, "rd_aug": 0.02, "rd_sd": 0.04, "rd_sd_aug": 0.06}
 
 
-def write_run(runs_dir, column, seed, data="folder"):
-    directory = runs_dir / f"{data}_{column}_fcn8s_seed{seed}_x"
+def write_run(runs_dir, column, seed, data="folder", ratio=None):
+    directory = runs_dir / f"{data}_{column}_fcn8s_seed{seed}_{ratio}"
     directory.mkdir(parents=True)
     rng = np.random.default_rng([seed, len(column)])
     scores = 0.8 + 0.01 * np.arange(12) + GAINS[column] + 0.002 * rng.standard_normal(12)
     counts = {"real": 4, "synthetic": 4 * ("sd" in column), "augmented": 4 * ("aug" in column)}
+    if ratio:
+        counts = dict(zip(("real", "synthetic", "augmented"), ratio, strict=True))
     metrics = {
         "column": column,
         "model": "fcn8s",
@@ -31,7 +33,9 @@ def write_run(runs_dir, column, seed, data="folder"):
         "mix": {**counts, "total": sum(counts.values())},
     }
     (directory / "metrics.json").write_text(json.dumps(metrics))
-    (directory / "config.yaml").write_text(f"seed: {seed}\ntraining: {{steps: 4}}\nmodel: {{name: fcn8s}}\n")
+    (directory / "config.yaml").write_text(
+        f"seed: {seed}\ntraining: {{steps: 4}}\nmodel: {{name: fcn8s}}\nmix: {{ratio: {ratio or 'null'}}}\n"
+    )
     rows = [f"t{index},{score}" for index, score in enumerate(scores)]
     (directory / "per_image.csv").write_text("\n".join(["sample_id,dice", *rows]) + "\n")
 
@@ -44,7 +48,10 @@ def test_the_tables_are_written_and_the_verdict_is_told(tmp_path, compose_tiny):
     result = run(compose_tiny(tmp_path, "stage=report"))
     assert result.n_runs == 12
     assert "helps" in result.summary()
-    assert {path.name for path in result.directory.iterdir()} == {"table2.md", "table2.csv", "table2.tex"}
+    assert {path.name for path in result.directory.iterdir()} == {"table2.md", "table2.csv", "table2.tex", "report.html"}
+    assert f"open {result.directory}/report.html in a browser" in result.summary()
+    # Written by hand, these runs have no weights, and do not say where their images are.
+    assert "config.yaml names no data" in (result.directory / "report.html").read_text()
     assert "RD+SD+aug" in (result.directory / "table2.md").read_text()
     with (result.directory / "table2.csv").open() as handle:
         assert len(list(csv.reader(handle))) > 4
@@ -56,4 +63,36 @@ def test_no_runs_on_this_data_set_is_one_line(tmp_path, compose_tiny):
     write_run(tmp_path / "runs", "rd", 0, data="elsewhere")
     with pytest.raises(InputError, match="there are runs on elsewhere: take one of them"):
         run(compose_tiny(tmp_path, "stage=report"))
+    assert not (tmp_path / "runs" / "report").exists()
+
+
+def test_curves_are_written_where_their_sweeps_were_run(tmp_path, compose_tiny):
+    for seed in (0, 1):
+        for column, ratio in (("rd_aug", [4, 0, 36]), ("rd_sd_aug", [4, 18, 18]), ("rd_sd", [4, 36, 0])):
+            write_run(tmp_path / "runs", column, seed, ratio=ratio)
+            write_run(tmp_path / "runs", column, seed)
+    result = run(compose_tiny(tmp_path, "stage=report"))
+    assert result.n_runs == 6
+    assert "table2.tex, ratio.csv" in result.summary()
+    assert not (result.directory / "real_images.csv").exists()
+    with (result.directory / "ratio.csv").open() as handle:
+        assert len(list(csv.DictReader(handle))) >= 3
+    page = (result.directory / "report.html").read_text()
+    assert "+sweep=real_images" in page
+    assert "+sweep=ratio" not in page
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("report.gallery=-1", r"report\.gallery=-1; expected a number of test images, 0 for none, or null for all of them"),
+        ("report.gallery=many", r"report\.gallery=many; expected a number of test images"),
+        ("report.models=[unet]", r"report\.models names unet, of which there is no run; expected some of fcn8s"),
+        ("report.models=unet", r"report\.models=unet; expected a list of models, as \[fcn8s\], or null for all of them"),
+    ],
+)
+def test_a_bad_setting_is_one_line_before_anything_is_written(tmp_path, compose_tiny, override, message):
+    write_run(tmp_path / "runs", "rd", 0)
+    with pytest.raises(InputError, match=message):
+        run(compose_tiny(tmp_path, "stage=report", override))
     assert not (tmp_path / "runs" / "report").exists()

@@ -73,24 +73,3 @@ def test_the_same_image_in_train_and_test_is_refused(own_folder, tmp_path, compo
     (own_folder / "images" / "smear_05.png").write_bytes((own_folder / "images" / "smear_00.png").read_bytes())
     with pytest.raises(InputError, match=r"'smear_00' \(train\) and 'smear_05' \(test\) are the same image"):
         load_inputs(compose_tiny(tmp_path, root=own_folder))
-
-
-def test_weights_and_biases_runs_offline_and_is_closed(tmp_path, compose_tiny):
-    import wandb
-
-    result = run(compose_tiny(tmp_path, "+experiment=rd", "logger=wandb"))
-    (record,) = result.directory.glob("wandb/offline-run-*/*.wandb")
-    # The file holds the metrics' names as plain text.
-    assert b"test/dice" in record.read_bytes()
-    assert wandb.run is None
-
-
-def test_a_missing_tensorboard_is_told_with_its_remedy(tmp_path, compose_tiny, monkeypatch):
-    from rbc_lightning.stages import training
-
-    def missing(*args, **kwargs):
-        raise ModuleNotFoundError("no tensorboard")
-
-    monkeypatch.setattr(training, "TensorBoardLogger", missing)
-    with pytest.raises(InputError, match="logger=tensorboard needs the package tensorboard: install it"):
-        run(compose_tiny(tmp_path, "+experiment=rd", "logger=tensorboard"))

@@ -1,11 +1,9 @@
 """Sweeps: what their cells are, that no cell can stop the others, and that an interrupted one goes on."""
 
 import itertools
-import json
 import multiprocessing
 import os
 import signal
-import subprocess
 import sys
 import time
 from dataclasses import dataclass
@@ -18,6 +16,7 @@ from filelock import FileLock, Timeout
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from omegaconf import OmegaConf
+from sweep_helpers import eventually, finished, is_gone, sweep
 from training_helpers import read_rows
 
 from rbc_lightning.app import CONF_DIR, compose, main, run
@@ -163,20 +162,6 @@ def supervise(pid_file):
     run_apart(wait_for_long, OmegaConf.create({"pid": str(pid_file)}))
 
 
-def eventually(condition, seconds=60.0):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if condition():
-            return True
-        time.sleep(0.05)
-    return False
-
-
-def is_gone(pid):
-    status = Path(f"/proc/{pid}/status")
-    return not status.exists() or "State:\tZ" in status.read_text()
-
-
 def test_a_cell_ends_with_the_process_that_waits_for_it(tmp_path):
     pid_file = tmp_path / "pid"
     supervisor = multiprocessing.get_context("spawn").Process(target=supervise, args=(pid_file,))
@@ -267,15 +252,6 @@ def test_the_cluster_is_asked_for_what_the_configuration_says(tmp_path, monkeypa
 # --- whole sweeps
 
 
-def sweep(directory, *overrides):
-    places = (f"artifacts_dir={directory}/artifacts", f"runs_dir={directory}/runs")
-    return ["+sweep=table2", "scale=tiny", "training.steps=2", *places, *overrides]
-
-
-def finished(directory):
-    return {path.parent.name: path.stat().st_mtime_ns for path in directory.glob("runs/*/metrics.json")}
-
-
 def test_one_bad_cell_is_told_and_the_others_are_finished_once(tmp_path, monkeypatch, capfd, tiny_folder):
     monkeypatch.setattr(sys, "argv", ["rbc_lightning"])
     folder = ("data=folder", f"data.root={tiny_folder}")
@@ -292,103 +268,3 @@ def test_one_bad_cell_is_told_and_the_others_are_finished_once(tmp_path, monkeyp
     assert main(arguments) == 1
     assert finished(tmp_path) == done
     assert "Sweep of 4 cells: 2 finished earlier, 2 failed" in capfd.readouterr().out
-
-
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
-    """The whole grid, run to its end."""
-    directory = tmp_path_factory.mktemp("undisturbed")
-    subprocess.run(command(directory, "joblib"), check=True, env=one_thread())
-    return directory
-
-
-def command(directory, launcher):
-    jobs = ["hydra.launcher.n_jobs=2"] if launcher == "joblib" else []
-    return [sys.executable, "-m", "rbc_lightning", *sweep(directory, "seed=0,1", f"hydra/launcher={launcher}", *jobs)]
-
-
-def one_thread():
-    return {**os.environ, "OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("launcher", ["joblib", "submitit_local"])
-def test_a_grid_killed_half_way_ends_as_an_undisturbed_one(tmp_path, undisturbed, launcher):
-    killed = subprocess.Popen(command(tmp_path, launcher), env=one_thread(), start_new_session=True)
-    assert eventually(lambda: len(finished(tmp_path)) >= 15 or killed.poll() is not None, seconds=1800)
-    # All its processes at once, as when a machine loses its power.
-    os.killpg(killed.pid, signal.SIGKILL)
-    killed.wait()
-    before = finished(tmp_path)
-    assert 15 <= len(before) < 30
-    subprocess.run(command(tmp_path, launcher), check=True, env=one_thread())
-    after = finished(tmp_path)
-    assert len(after) == 30
-    assert before.items() <= after.items()
-    assert after.keys() == finished(undisturbed).keys()
-    for name in after:
-        ours, theirs = (json.loads((root / "runs" / name / "metrics.json").read_text()) for root in (tmp_path, undisturbed))
-        scores = [{key: value for key, value in metrics.items() if key.startswith("test/")} for metrics in (ours, theirs)]
-        assert scores[0] == scores[1]
-        assert (tmp_path / "runs" / name / "per_image.csv").read_bytes() == (
-            undisturbed / "runs" / name / "per_image.csv"
-        ).read_bytes()
-    # One translator and one set of pairs for each seed, whichever cells asked for it.
-    for kind in ("gan_stage1", "translator", "synthetic"):
-        assert len(list((tmp_path / "artifacts" / kind).glob("*/lineage.json"))) == 2
-
-
-def long_cell(directory, launcher):
-    """A sweep of one cell that takes long enough to be disturbed: some hundred short epochs."""
-    steps = ("training.steps=200", "training.steps_per_epoch=2")
-    cell = sweep(directory, "model=fcn8s", "mix=rd", "seed=0", *steps, f"hydra/launcher={launcher}")
-    return subprocess.Popen([sys.executable, "-m", "rbc_lightning", *cell], env=one_thread(), stderr=subprocess.PIPE, text=True)
-
-
-def children(pid):
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-def descendants(pid):
-    return [each for child in children(pid) for each in (child, *descendants(child))]
-
-
-@pytest.mark.slow
-def test_a_preempted_job_is_queued_again_and_goes_on(tmp_path):
-    running = long_cell(tmp_path, "submitit_local")
-    assert eventually(lambda: list(tmp_path.glob("runs/*/checkpoints/last.ckpt")))
-    # Hydra's process, submitit's controller, the job.
-    ((job,),) = (children(controller) for controller in children(running.pid))
-    os.kill(job, signal.SIGUSR2)
-    assert running.wait(300) == 0
-    (log,) = tmp_path.glob("runs/sweeps/*/cells/*.log")
-    assert "Resuming fcn8s on RD" in log.read_text()
-    assert "Going on after epoch" in log.read_text()
-    assert len(finished(tmp_path)) == 1
-
-
-@pytest.mark.slow
-def test_no_cell_goes_on_without_the_process_that_the_user_started(tmp_path):
-    running = long_cell(tmp_path, "joblib")
-    assert eventually(lambda: list(tmp_path.glob("runs/*/checkpoints/last.ckpt")))
-    (busy,) = (worker for worker in children(running.pid) if descendants(worker))
-    others = [busy, *descendants(busy)]
-    assert len(others) >= 3
-    running.kill()
-    running.wait()
-    assert eventually(lambda: all(is_gone(pid) for pid in others), seconds=30)
-    assert not finished(tmp_path)
-
-
-@pytest.mark.slow
-def test_a_worker_that_is_killed_is_told_in_one_line(tmp_path):
-    running = long_cell(tmp_path, "joblib")
-    assert eventually(lambda: list(tmp_path.glob("runs/*/checkpoints/last.ckpt")))
-    for worker in children(running.pid):
-        if "popen_loky_posix" in Path(f"/proc/{worker}/cmdline").read_text():
-            os.kill(worker, signal.SIGKILL)
-    _, err = running.communicate(timeout=60)
-    assert running.returncode == 1
-    assert err.count("\n") == 3, err
-    assert "error: cell model=fcn8s mix=rd seed=0" in err
-    assert "error: the launcher gave up (TerminatedWorkerError): " in err

@@ -9,8 +9,8 @@ from tiny_data import write_tiny_folder
 
 from rbc_lightning.app import main, run
 from rbc_lightning.errors import InputError
-from rbc_lightning.stages.gan import fitting_crop
 from rbc_lightning.stages.inputs import load_inputs
+from rbc_lightning.stages.painting.gan import fitting_crop
 from rbc_lightning.stages.translator import get_translator
 
 QUICK = ("stage=translator", "translator.quality.enabled=false")

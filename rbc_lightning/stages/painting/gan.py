@@ -10,32 +10,18 @@ import torch
 from numpy.typing import NDArray
 from omegaconf import DictConfig
 from PIL import Image
-from pytorch_lightning.callbacks import ModelCheckpoint
 
-from rbc_lightning.data.augment import build_augmentation
-from rbc_lightning.data.datamodule import SmearDataModule
 from rbc_lightning.data.dataset import SmearDataset
 from rbc_lightning.data.formats import file_sha256, write_atomically
 from rbc_lightning.data.manifest import Record
-from rbc_lightning.data.mix import Mix
 from rbc_lightning.errors import InputError, blaming
 from rbc_lightning.stages.inputs import Inputs, console, derive_seed
 from rbc_lightning.stages.instantiation import build
-from rbc_lightning.stages.training import (
-    build_loggers,
-    build_trainer,
-    close_loggers,
-    fit_or_resume,
-    last_checkpoint,
-    training_numerics,
-)
+from rbc_lightning.stages.painting.gan_training import LAST, GanSchedule, fit_gan, kept_checkpoints
+from rbc_lightning.stages.training import training_numerics
 from rbc_lightning.tasks.instance_styles import encode_samples
 from rbc_lightning.tasks.pix2pixhd import Pix2PixHDTask
 
-# Flips only, as S3 5.1: they keep a smear a smear.
-_FLIPS = {"horizontal_flip": {"p": 0.5}, "vertical_flip": {"p": 0.5}}
-_LAST = Path("checkpoints") / "last.ckpt"
-_CANDIDATES = Path("checkpoints") / "candidates"
 # Settings of `translator.stage2` that are the stage's own, not the task's.
 _OF_THE_DATA = ("crop", "batch_size")
 
@@ -66,11 +52,11 @@ class TrainedGan:
 
     def load_first(self) -> Pix2PixHDTask:
         """The task of stage 1."""
-        return load_task(self.first_directory / _LAST)
+        return load_task(self.first_directory / LAST)
 
     def candidates(self) -> list[Path]:
         """Checkpoints kept on the way, in the order of training; the last one is the end of it."""
-        return [*sorted((self.directory / _CANDIDATES).glob("*.ckpt")), self.directory / _LAST]
+        return kept_checkpoints(self.directory)
 
 
 def load_task(path: Path) -> Pix2PixHDTask:
@@ -155,48 +141,23 @@ def _train(
 ) -> None:
     """Train one stage in `directory`, going on from its last checkpoint if there is one."""
     records = inputs.manifest.split("train")
-    seed = derive_seed(cfg.seed, "translator")
     task = build_task(cfg, plan.overrides)
-    last = directory / _LAST
+    last = directory / LAST
     if first_directory is not None:
-        first = load_task(first_directory / _LAST)
+        first = load_task(first_directory / LAST)
         task.use_styles(stored_styles(first, records, directory / "stored_styles.npz"))
         if not last.is_file():
             task.start_from(first)
-    crop, batch_size = fitting_crop(records, plan.crop), plan.batch_size
+    crop = fitting_crop(records, plan.crop)
     stage, epochs = task.settings.stage, int(task.hparams["n_epochs"] + task.hparams["n_epochs_decay"])
-    data = SmearDataModule(
-        inputs.manifest,
-        (),
-        Mix(real=0, synthetic=0, augmented=len(records)),
-        augment=build_augmentation(_FLIPS),
-        crop=crop,
-        batch_size=batch_size,
-        steps_per_epoch=max(1, len(records) // batch_size),
-        seed=seed,
-        num_workers=cfg.trainer.num_workers,
-    )
     region = "whole images" if crop is None else f"crops of {crop} px"
     smaller = f", made {task.hparams['shrink']:g} times smaller" if task.hparams["shrink"] != 1 else ""
     perceptual = "" if task.hparams["perceptual"] else " The VGG term is off (translator.task.perceptual)."
     console.print(
         f"Training the translator, stage {stage}: {epochs} epochs of {len(records)} images, {region}{smaller}.{perceptual}"
     )
-    loggers = build_loggers(cfg, directory, job=f"translator_stage{stage}", tags=[cfg.data.name])
-    trainer = build_trainer(
-        cfg,
-        directory,
-        seed=seed,
-        # The candidate first: a training killed between the two would resume behind it.
-        callbacks=[*_candidates(directory, epochs, plan.candidates), last_checkpoint(last.parent)],
-        loggers=loggers,
-        max_epochs=epochs,
-        limit_val_batches=0,
-    )
-    try:
-        fit_or_resume(trainer, task, data, last)
-    finally:
-        close_loggers(loggers)
+    schedule = GanSchedule(crop, plan.batch_size, epochs, f"translator_stage{stage}", candidates=plan.candidates)
+    fit_gan(cfg, inputs, directory, task, schedule)
 
 
 def fitting_crop(records: Sequence[Record], crop: int | None) -> int | None:
@@ -222,32 +183,3 @@ def _sizes(records: Sequence[Record]) -> list[tuple[int, int]]:
         with Image.open(record.image_path) as image:
             sizes.append(image.size)
     return sizes
-
-
-def _candidates(directory: Path, epochs: int, count: int) -> list[ModelCheckpoint]:
-    """Keep `count` checkpoints before the last one, spread over the second half of the training."""
-    if count == 0:
-        return []
-    every = max(1, epochs // (2 * (count + 1)))
-    return [_LateCheckpoint(directory / _CANDIDATES, first_epoch=epochs - every * (count + 1), every=every)]
-
-
-class _LateCheckpoint(ModelCheckpoint):
-    """Keep every n-th epoch after a first one; weights only."""
-
-    def __init__(self, directory: Path, first_epoch: int, every: int) -> None:
-        super().__init__(
-            dirpath=directory,
-            filename="{epoch:04d}",
-            save_top_k=-1,
-            every_n_epochs=every,
-            save_on_train_epoch_end=True,
-            save_weights_only=True,
-            enable_version_counter=False,
-        )
-        self.first_epoch = first_epoch
-
-    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:  # noqa: ANN401 (Lightning's own types)
-        """Save unless it is too early, or the last epoch, which is kept anyway."""
-        if self.first_epoch < trainer.current_epoch + 1 < trainer.max_epochs:
-            super().on_train_epoch_end(trainer, pl_module)

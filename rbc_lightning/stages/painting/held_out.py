@@ -14,7 +14,7 @@ from rbc_lightning.ops.instances import split_cells
 from rbc_lightning.ops.metrics import dice_score
 from rbc_lightning.ops.painting_quality import region_colors, region_descriptor, window_means
 from rbc_lightning.stages.inputs import Inputs
-from rbc_lightning.stages.judge import STRIDES, get_judge, view
+from rbc_lightning.stages.painting.judge import STRIDES, get_judge, view
 from rbc_lightning.tasks.segmentation import SegmentationTask
 
 # Side of the windows whose features the kernel distance compares, pixels: one to four cells; and windows per image.

@@ -17,7 +17,8 @@ from rbc_lightning.errors import blaming
 from rbc_lightning.nets.fcn8s import FCN8s, TrunkFeatures
 from rbc_lightning.stages.inputs import Inputs, console, derive_seed, fingerprint
 from rbc_lightning.stages.segmenter import build_task, fit, is_begun, load_best
-from rbc_lightning.stages.training import build_loggers, close_loggers, training_numerics
+from rbc_lightning.stages.tracking.loggers import build_loggers, close_loggers
+from rbc_lightning.stages.training import training_numerics
 from rbc_lightning.tasks.segmentation import SegmentationTask
 
 STRIDES = (8, 16)

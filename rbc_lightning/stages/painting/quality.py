@@ -22,8 +22,8 @@ from rbc_lightning.ops.painting_quality import (
 )
 from rbc_lightning.report.quality import Quality, QualitySamples
 from rbc_lightning.report.quality_card import save_quality_card
-from rbc_lightning.stages.held_out import HeldOut, ImageMeasures, gather_held_out, measure_image
 from rbc_lightning.stages.inputs import Inputs, derive_seed
+from rbc_lightning.stages.painting.held_out import HeldOut, ImageMeasures, gather_held_out, measure_image
 from rbc_lightning.stages.progress import count_progress
 
 QUALITY_FILE, CARD_FILE = "quality.json", "quality_card.png"

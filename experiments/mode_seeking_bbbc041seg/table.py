@@ -1,0 +1,98 @@
+"""The table and the sheet of experiments/mode_seeking_bbbc041seg: every Pix2Pix translator of an artifact store.
+
+usage: python experiments/mode_seeking_bbbc041seg/table.py ARTIFACTS DATA_ROOT
+Writes variants.csv and variants.png beside this script (generated masks, structure maps and images alone), prints Markdown.
+"""
+
+import csv
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+from omegaconf import DictConfig, ListConfig, OmegaConf
+
+from rbc_lightning.app import compose
+from rbc_lightning.data.formats import make_contiguous
+from rbc_lightning.report.structure_sheets import structure_picture
+from rbc_lightning.report.style_sheets import save_picture_rows
+from rbc_lightning.stages.inputs import load_inputs
+from rbc_lightning.stages.painting.painters import load_painter
+from rbc_lightning.stages.sampling import build_sampler, mask_seed
+
+HERE = Path(__file__).parent
+VARIANTS = {
+    "mode_seeking_pix2pix": "full",
+    "mode_seeking_without_term": "without the term",
+    "mode_seeking_without_structure": "without structure",
+    "mode_seeking_conditional": "conditional",
+}
+RESPONSE = ("l1", "diversity", "diversity_real", "collapse", "texture_collapse", "texture_correlation", "dice", "dice_real")
+QUALITY = ("kid", "background_spread", "cell_spread")
+_SIDE, _N_MASKS = 256, 3
+
+
+def variant_of(settings: DictConfig | ListConfig) -> str | None:
+    """Which of the four a translator is; None for another form of Pix2Pix."""
+    task = settings.task
+    if task.get("lambda_l1") != 10 or task.get("kernel_size") != 5:
+        return None
+    if task.conditional:
+        return "mode_seeking_conditional"
+    if not task.structure:
+        return "mode_seeking_without_structure"
+    return "mode_seeking_pix2pix" if task.lambda_mode_seeking else "mode_seeking_without_term"
+
+
+def find(artifacts: Path) -> dict[str, Path]:
+    """The measured translators by variant."""
+    found = {}
+    for path in sorted(artifacts.glob("translator/*/condition_response.json")):
+        variant = variant_of(OmegaConf.load(path.parent / "translator.yaml"))
+        if variant in VARIANTS:
+            found[variant] = path.parent
+    return {variant: found[variant] for variant in VARIANTS if variant in found}
+
+
+def write_table(found: dict[str, Path]) -> None:
+    """One line for each variant."""
+    header = ("variant", *RESPONSE, *QUALITY)
+    rows = []
+    for variant, directory in found.items():
+        values = [json.loads((directory / name).read_text()) for name in ("condition_response.json", "quality.json")]
+        rows.append(
+            (VARIANTS[variant], *(round(values[0][n], 4) for n in RESPONSE), *(round(values[1][n], 4) for n in QUALITY))
+        )
+    with (HERE / "variants.csv").open("w", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows([header, *rows])
+    for line in (header, ["---"] * len(header), *rows):
+        print(f"| {' | '.join(map(str, line))} |")
+
+
+def draw_sheet(found: dict[str, Path], artifacts: Path, root: str) -> None:
+    """New masks with new structure maps, painted by every variant."""
+    cfg = compose(["data=bbbc041seg", f"data.root={root}", f"artifacts_dir={artifacts}"])
+    inputs = load_inputs(cfg)
+    painters = {variant: load_painter(directory, cfg, inputs, "cpu") for variant, directory in found.items()}
+    sampler = build_sampler(cfg, inputs)
+    rows = []
+    for index in range(_N_MASKS):
+        mask = sampler.sample(mask_seed(cfg.seed, index))
+        structure = painters["mode_seeking_pix2pix"].bank.render(mask, index)
+        part = np.s_[:_SIDE, :_SIDE]
+        label_map = make_contiguous(mask.label_map[part])
+        row = [
+            np.where(label_map > 0, 255, 0).astype(np.uint8)[..., None].repeat(3, axis=2),
+            structure_picture(structure[part]),
+        ]
+        for painter in painters.values():
+            given = structure[part] if painter.bank is not None else None
+            row.append(painter.translator.paint(label_map, given, index))
+        rows.append(row)
+    save_picture_rows(HERE / "variants.png", rows, [["mask", "structure", *(VARIANTS[variant] for variant in found)]])
+
+
+if __name__ == "__main__":
+    translators = find(Path(sys.argv[1]))
+    write_table(translators)
+    draw_sheet(translators, Path(sys.argv[1]), sys.argv[2])

@@ -1,0 +1,196 @@
+"""The report as one HTML file that opens offline: verdicts, the table, charts, pictures and a gallery of test images."""
+
+from base64 import b64encode
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from importlib.resources import files
+from io import BytesIO
+from math import isfinite
+from xml.etree import ElementTree
+
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+from markupsafe import Markup
+from PIL import Image
+
+from rbc_lightning.report.charts import STYLE
+from rbc_lightning.report.content import Chart, GalleryImage, Page, Picture
+from rbc_lightning.report.overlays import LEGEND
+from rbc_lightning.report.statistics import what_would_settle
+from rbc_lightning.report.table2 import LEVEL, REFERENCES, TITLES, Answer, ModelRow, Table2, p_text, signed_text
+from rbc_lightning.report.table2_text import PAPER_TITLE, figure_text, footnotes
+from rbc_lightning.report.tables import OPTIMISTIC
+
+_REFUSED_IN_SVG = ("script", "foreignObject", "image")
+_SVG = "{http://www.w3.org/2000/svg}"
+
+
+@dataclass(frozen=True)
+class _Strip:
+    """Where an interval lies on a strip with 0 in its middle, in percent of its width."""
+
+    left: float
+    width: float
+    value: float
+
+
+@dataclass(frozen=True)
+class _Finding:
+    """An answer in parts: the columns compared, what would settle it, a caution, and its interval as a drawing."""
+
+    answer: Answer
+    columns: str
+    settle: str
+    caution: str
+    strip: _Strip | None
+
+
+@dataclass(frozen=True)
+class _Section:
+    """One kind of drawings or pictures; sections without any are left out."""
+
+    key: str
+    short: str
+    title: str
+    lead: str
+    items: Sequence[Chart | Picture]
+
+
+def render(page: Page) -> str:
+    """Draw the page: UTF-8 HTML that loads nothing, neither from the network nor from other files.
+
+    Every picture is embedded once, base64 making it a third larger than its bytes. The gallery's predictions lie in inert
+    templates, so that a browser decodes what is looked at and no more. The same content gives the same text.
+
+    Args:
+        page: what to show; sections with nothing in them are left out.
+
+    Raises:
+        ValueError: a chart is no plain drawing, a picture cannot be read, or a gallery image has no layer.
+    """
+    for image in page.gallery:
+        if not image.layers:
+            raise ValueError(f"gallery image {image.sample_id} has no layers; expected the truth first, then predictions")
+    script = _resource("report.js")
+    environment = Environment(
+        autoescape=True, loader=FunctionLoader(_resource), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {"data_uri": _data_uri, "drawing": _drawing, "dimensions": _dimensions}
+    environment.globals |= {"figure": figure_text, "signed": signed_text, "p": p_text, "finite": isfinite}
+    return environment.get_template("report.html.j2").render(
+        page=page,
+        table=page.table,
+        series=Markup(STYLE),
+        style=Markup(_resource("report.css")),
+        script=Markup(script),
+        # Only this script may run, whatever a name or a drawing brings along.
+        script_hash=b64encode(sha256(script.encode()).digest()).decode(),
+        models=_models(page.table),
+        sections=[section for section in _sections(page) if section.items],
+        legend=LEGEND,
+        layer_names=_layer_names(page.gallery),
+        embedded=_embedded(page),
+        footnotes=list(footnotes(page.table)),
+        titles=TITLES,
+        references=REFERENCES,
+        paper_title=PAPER_TITLE,
+    )
+
+
+def _resource(name: str) -> str:
+    return (files("rbc_lightning.report") / "templates" / name).read_text("utf-8")
+
+
+def _models(table: Table2) -> list[tuple[ModelRow, list[_Finding]]]:
+    """Models with what was found of them; those without the columns to compare come last."""
+    models = [(row, _findings(row, table)) for row in table.rows]
+    return sorted(models, key=lambda model: model[1][0].answer.comparison is None)
+
+
+def _findings(row: ModelRow, table: Table2) -> list[_Finding]:
+    # One scale for all models with the same score, so that wide intervals look wide.
+    compared = [a.comparison for other in table.rows if other.score == row.score for a in other.answers if a.comparison]
+    ends = [abs(end) for c in compared for end in (c.difference.low, c.difference.high) if isfinite(end)]
+    return [_finding(answer, row, max(ends, default=0.0)) for answer in row.answers]
+
+
+def _finding(answer: Answer, row: ModelRow, reach: float) -> _Finding:
+    with_synthetic, without = (TITLES[column] for column in answer.question)
+    settle, strip = "", None
+    if answer.comparison is None:
+        # The reason is what follows the verdict in the answer's line.
+        settle = answer.text.partition(f"{answer.verdict}, ")[2]
+    else:
+        difference = answer.comparison.difference
+        settle = what_would_settle(difference, LEVEL)[1] if answer.verdict == "cannot tell" else ""
+        if reach > 0 and isfinite(difference.low) and isfinite(difference.high):
+            low, value, high = (50 + 46 * end / reach for end in (difference.low, difference.value, difference.high))
+            strip = _Strip(round(low, 2), round(high - low, 2), round(value, 2))
+    optimistic = answer.comparison and any(row.cells[column].optimistic for column in answer.question)
+    caution = _sentence(OPTIMISTIC) if optimistic else ""
+    columns = f"{with_synthetic} against {without}"
+    return _Finding(answer, columns, _sentence(settle), caution, strip)
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}." if text else ""
+
+
+def _sections(page: Page) -> Iterator[_Section]:
+    lead = "Means with their spread over seeds, and differences with 95 % intervals."
+    yield _Section("bars", "Scores", "Scores by column", lead, page.bars)
+    lead = "How training went, on the validation images."
+    yield _Section("learning", "Curves", "Learning curves", lead, page.learning)
+    lead = "How the gain changes with the share of synthetic samples, and with the number of real images."
+    yield _Section("sweeps", "How much", "How much synthetic, how few real", lead, page.sweeps)
+    lead = "Layouts and looks, beside what real images give."
+    yield _Section("cards", "How real", "Are the synthetic smears like real ones?", lead, page.cards)
+    yield _Section(
+        "sheets",
+        "Synthetic smears",
+        "Synthetic smears",
+        "Layouts as they are placed, and smears painted from them.",
+        page.sheets,
+    )
+
+
+def _layer_names(gallery: Sequence[GalleryImage]) -> list[str]:
+    """The truth, then every prediction, in the order they first come."""
+    return list(dict.fromkeys(layer.name for image in gallery for layer in image.layers))
+
+
+def _embedded(page: Page) -> str:
+    """How many pictures the page holds, and how many megabytes they are."""
+    pictures = [picture.data for picture in (*page.cards, *page.sheets)]
+    pictures += [data for image in page.gallery for data in (image.data, *(layer.overlay for layer in image.layers))]
+    return f"{len(pictures)} pictures, {sum(len(data) for data in pictures) * 4 / 3e6:.1f} MB"
+
+
+def _data_uri(data: bytes, media_type: str) -> str:
+    return f"data:{media_type};base64,{b64encode(data).decode()}"
+
+
+def _dimensions(picture: Picture) -> Markup:
+    """Width and height: the browser keeps the place free until it decodes the picture, and never shows it larger."""
+    try:
+        with Image.open(BytesIO(picture.data)) as image:
+            return Markup('width="{0}" height="{1}" style="--width: {0}px"').format(*image.size)
+    except OSError as error:
+        raise ValueError(f"picture {picture.title!r}: {error}; expected PNG or JPEG bytes") from error
+
+
+def _drawing(chart: Chart) -> Markup:
+    """The chart's markup, taken as it is, once it is known to be one drawing that runs and loads nothing."""
+    try:
+        root = ElementTree.fromstring(chart.svg)
+    except ElementTree.ParseError as error:
+        raise ValueError(f"chart {chart.title!r}: {error}; expected one well-formed <svg> element") from error
+    if root.tag.removeprefix(_SVG) != "svg":
+        raise ValueError(f"chart {chart.title!r}: got <{root.tag}>, expected one <svg> element")
+    for element in root.iter():
+        name = element.tag.removeprefix(_SVG)
+        attributes = {key.rpartition("}")[2]: value for key, value in element.attrib.items()}
+        runs = name in _REFUSED_IN_SVG or any(key.startswith("on") for key in attributes)
+        if runs or not attributes.get("href", "#").startswith("#"):
+            raise ValueError(f"chart {chart.title!r}: <{name}> could run or load something; expected a plain drawing")
+    return Markup(chart.svg)

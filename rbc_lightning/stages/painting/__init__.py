@@ -1,0 +1,1 @@
+"""Translators: how they are trained, put together, shown and measured."""

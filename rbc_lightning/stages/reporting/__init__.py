@@ -1,0 +1,1 @@
+"""What `stage=report` gathers for its page: test images, predictions, cards, sheets."""
