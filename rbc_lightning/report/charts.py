@@ -260,7 +260,7 @@ def _curve_caption(curve: GainCurve) -> Iterator[str]:
     if curve.sweep == "ratio":
         yield "All mixes have the same total and the same number of real samples; the others are augmented or synthetic."
     else:
-        yield "Shape bank, translator and segmenter saw no other real images than these."
+        yield "Shape bank, translator and segmenter were trained on no other real images than these."
     yield "Above the line at 0 synthetic samples help; each interval stands for its own point, uncorrected for their number."
     if curve.optimistic:
         yield f"{OPTIMISTIC.capitalize()}."

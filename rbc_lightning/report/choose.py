@@ -56,10 +56,11 @@ def group_runs(runs: Sequence[Run], data: str | None = None) -> RunGroups:
     choice = Choice(first=lambda run: run.settings.get(_RATIO) is None and run.settings.get(_N_REAL) is None)
     kept = choice.listed([run for run in runs if run.metrics["data"] == name])
     kept = choice.on_data(kept, data_settings, name)
-    models = {
-        model: choice.by_column(choice.one_mix(choice.comparable(of_model, model), model), model)
-        for model, of_model in _by_model(kept)
-    }
+    models = {}
+    for model, of_model in _by_model(kept):
+        mixed = choice.one_mix(choice.comparable(of_model, model), model)
+        # A mix by ratio in the place of a column that was not run has other shares than the columns beside it.
+        models[model] = choice.by_column(choice.without_others(mixed, "mixed by a ratio, unlike other columns", model), model)
     return RunGroups(name, models, tuple(choice.left_out))
 
 

@@ -12,6 +12,7 @@ import yaml  # type: ignore[import-untyped]  # OmegaConf's own reader; it ships 
 from numpy.typing import NDArray
 
 _NEEDED = ("column", "model", "seed", "data", "data_hash", "headline", "identity", "mix")
+_PARTS = {"mix": ("real", "synthetic", "augmented"), "identity": ("base", "augment", "synthetic")}
 _Key = TypeVar("_Key", bound=Hashable)
 
 
@@ -123,6 +124,10 @@ def _read(directory: Path) -> Run:
     missing = [key for key in _NEEDED if key not in metrics]
     if missing or metrics["headline"] not in metrics:
         raise ValueError(f"metrics.json lacks {', '.join(missing) or metrics['headline']}")
+    absent = [f"{name}.{part}" for name, parts in _PARTS.items() for part in parts if part not in metrics[name]]
+    if absent or isinstance(metrics["seed"], bool) or not isinstance(metrics["seed"], int):
+        raise ValueError(f"metrics.json lacks {', '.join(absent) or 'a seed'}")
+    float(metrics[metrics["headline"]])
     with (directory / "per_image.csv").open(newline="") as handle:
         rows = list(csv.DictReader(handle))
     per_image = {row.pop("sample_id"): {name: float(value) for name, value in row.items()} for row in rows}

@@ -74,6 +74,12 @@ class Choice:
             kept += self.fullest(of_column, all_of("mix."), "with another mix", f"{model}, {title}")
         return kept
 
+    def without_others(self, runs: list[Run], kind: str, model: str) -> list[Run]:
+        """Runs that the choice is about, where there are any; else all of them."""
+        kept = [run for run in runs if self.first(run)] or runs
+        self._tell(model, [run for run in runs if run not in kept], kind)
+        return kept
+
     def by_column(self, runs: list[Run], model: str) -> dict[str, dict[int, Run]]:
         """Column -> seed -> run, of two runs of one cell the newest."""
         columns = list(dict.fromkeys(run.column for run in runs))
@@ -162,7 +168,9 @@ def _identity_of(part: str) -> Callable[[Run], Settings]:
 
 def _difference(other: Settings, kept: Settings) -> str:
     """What tells two settings apart, in words."""
-    names = [name for name in sorted({*other, *kept}) if other.get(name) != kept.get(name)]
+    differing = (name for name in sorted({*other, *kept}) if other.get(name) != kept.get(name))
+    # What a translator or model is called tells more than any of its values.
+    names = sorted(differing, key=lambda name: not name.endswith(".name"))
     told = [f"{name} {_brief(other.get(name))} instead of {_brief(kept.get(name))}" for name in names[:_N_NAMED]]
     return "; ".join(told) + (f"; {len(names) - _N_NAMED} more" if len(names) > _N_NAMED else "")
 

@@ -240,7 +240,7 @@ def _part(path: Path) -> int:
 
 def _rows(path: Path) -> Iterator[tuple[int, int, Mapping[str, str | None]]]:
     """Step (from 1), epoch and values of each whole row."""
-    with path.open(newline="") as handle:
+    with path.open(newline="", errors="replace") as handle:
         for row in csv.DictReader(handle):
             step, epoch = row.get("step"), row.get("epoch")
             # A row torn by the end of its process was written again by the next one.

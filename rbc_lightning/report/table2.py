@@ -119,7 +119,15 @@ def build_table2(groups: RunGroups, n_resamples: int = 9_999, seed: int = 0) -> 
     rows = tuple(_row(model, columns, n_resamples, seed) for model, columns in groups.runs.items())
     found = {column for row in rows for column in row.cells}
     columns = tuple(column for column in TITLES if column in COLUMNS or column in found)
-    return Table2(groups.data, columns, rows, groups.left_out)
+    return Table2(groups.data, columns, rows, (*_painters(groups), *groups.left_out))
+
+
+def _painters(groups: RunGroups) -> Iterator[str]:
+    """Who painted the synthetic images."""
+    runs = [run for columns in groups.runs.values() for by_seed in columns.values() for run in by_seed.values()]
+    names = {run.settings.get("translator.name") for run in runs if run.metrics["mix"]["synthetic"]} - {None}
+    if names:
+        yield f"Synthetic images: painted by {', '.join(sorted(map(str, names)))}"
 
 
 def _row(model: str, runs: Mapping[str, Mapping[int, Run]], n_resamples: int, seed: int) -> ModelRow:

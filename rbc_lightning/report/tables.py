@@ -60,23 +60,30 @@ def _hidden(metrics: Mapping[str, Any], shown: Mapping[str, Any], runs_dir: Path
 
 
 def siblings(metrics: Mapping[str, Any], runs_dir: Path) -> dict[str, dict[str, Any]]:
-    """Finished runs that differ from this one in the column alone, by column; the newest where there are several."""
+    """Finished runs that differ from this one, and from each other, in the column alone; the newest where there are several."""
     found: dict[str, dict[str, Any]] = {}
-    for other in _finished(runs_dir):
-        if all(other.get(key) == metrics.get(key) for key in _SAME) and _comparable(other, metrics):
+    for other in reversed(_finished(runs_dir)):
+        same = other.get("column") not in found and all(other.get(key) == metrics.get(key) for key in _SAME)
+        # The columns of a sweep over ratios have other shares than those of the same names in Table 2.
+        same = same and bool(other.get("ratio")) == bool(metrics.get("ratio"))
+        # Beside a run without synthetic samples stands one translator, not one for each column.
+        if same and all(_comparable(other, shown) for shown in (metrics, *found.values())):
             found[other["column"]] = other
     return found
 
 
 def _finished(runs_dir: Path) -> list[dict[str, Any]]:
     """The metrics of all finished runs, oldest first; what cannot be read is no finished run."""
-    finished = []
-    for path in sorted(Path(runs_dir).glob("*/metrics.json"), key=lambda path: path.stat().st_mtime):
+    finished: list[tuple[float, str, dict[str, Any]]] = []
+    for path in Path(runs_dir).glob("*/metrics.json"):
         try:
-            finished.append(json.loads(path.read_text()))
-        except (OSError, json.JSONDecodeError):
+            # Another cell of a sweep may be taking its directory away.
+            found = path.stat().st_mtime, path.parent.name, json.loads(path.read_text())
+        except (OSError, ValueError):
             continue
-    return finished
+        if isinstance(found[2], dict):
+            finished.append(found)
+    return [metrics for *_, metrics in sorted(finished, key=lambda found: found[:2])]
 
 
 def _comparable(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:

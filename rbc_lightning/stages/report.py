@@ -52,8 +52,11 @@ def run(cfg: DictConfig) -> ReportResult:
     """
     found, groups = _runs(cfg)
     _check_settings(cfg, groups)
-    table = build_table2(groups, seed=cfg.seed)
-    directory = Path(cfg.runs_dir) / "report" / cfg.data.name
+    try:
+        table = build_table2(groups, seed=cfg.seed)
+    except ValueError as error:
+        raise InputError(f"{error}; rerun=true trains a run again") from error
+    directory = Path(cfg.runs_dir) / "report" / "_".join(filter(None, (cfg.data.name, cfg.report.translator)))
     sweeps = {
         "ratio": ratio_curve(found, cfg.data.name, seed=cfg.seed),
         "real_images": real_images_curve(found, cfg.data.name, seed=cfg.seed),
@@ -85,10 +88,24 @@ def _runs(cfg: DictConfig) -> tuple[Sequence[Run], RunGroups]:
             f"{runs_dir}: no finished run on {cfg.data.name}; expected run directories that stage=train left, or another "
             f"runs_dir=...{others}"
         )
-    groups = group_runs(found.runs, cfg.data.name)
+    runs = _painted_by(found.runs, cfg.report.translator)
+    groups = group_runs(runs, cfg.data.name)
     for line in groups.left_out:
         console.print(f"note: {line}", markup=False, soft_wrap=True)
-    return found.runs, groups
+    return runs, groups
+
+
+def _painted_by(runs: Sequence[Run], translator: str | None) -> Sequence[Run]:
+    """Runs without synthetic samples, and those whose samples this translator painted; all of them for None."""
+    if translator is None:
+        return runs
+    names = sorted({str(run.settings.get("translator.name")) for run in runs if run.metrics["mix"]["synthetic"]})
+    if translator not in names:
+        raise InputError(
+            f"report.translator={translator}; expected the name of a translator that painted for a finished run "
+            f"({', '.join(names) or 'there is none'}), or null"
+        )
+    return [run for run in runs if not run.metrics["mix"]["synthetic"] or run.settings.get("translator.name") == translator]
 
 
 def _check_settings(cfg: DictConfig, groups: RunGroups) -> None:

@@ -19,7 +19,7 @@ from rbc_lightning.data.dataset import DrawLabelMap, empty_label_maps
 from rbc_lightning.data.formats import read_image, read_label_map, write_atomically
 from rbc_lightning.data.manifest import Record
 from rbc_lightning.data.mix import Mix
-from rbc_lightning.errors import blaming
+from rbc_lightning.errors import InputError, blaming
 from rbc_lightning.report.figures import save_run_figure
 from rbc_lightning.report.tables import COLUMNS, OPTIMISTIC, outcome_table
 from rbc_lightning.stages.inputs import Inputs, console, derive_seed, load_inputs, splits_fingerprint
@@ -60,11 +60,22 @@ def run(cfg: DictConfig) -> TrainResult:
         reused = (directory / METRICS).is_file()
         if not reused:
             _train(cfg, inputs, mix, directory, data_hash)
-    metrics: dict[str, Any] = json.loads((directory / METRICS).read_text())
+    metrics = _read_metrics(directory)
     if reused:
         _announce(metrics, inputs)
     console.print(outcome_table(metrics, Path(cfg.runs_dir)))
     return TrainResult(directory, metrics, reused)
+
+
+def _read_metrics(directory: Path) -> dict[str, Any]:
+    try:
+        metrics: dict[str, Any] = json.loads((directory / METRICS).read_text())
+    except ValueError as error:
+        raise InputError(
+            f"{directory / METRICS}: damaged ({error}); expected the record of a finished run: delete that file, and the same "
+            "command writes it again, or take rerun=true"
+        ) from error
+    return metrics
 
 
 def resolve_mix(cfg: DictConfig, inputs: Inputs) -> Mix:
@@ -136,6 +147,7 @@ def _record(cfg: DictConfig, mix: Mix, task: BaseTask) -> dict[str, Any]:
     return {
         "column": mix.column,
         "mix": {"real": mix.real, "synthetic": mix.synthetic, "augmented": mix.augmented, "total": mix.total},
+        "ratio": None if cfg.mix.ratio is None else list(cfg.mix.ratio),
         "model": cfg.model.name,
         "data": cfg.data.name,
         "protocol": cfg.protocol,

@@ -54,6 +54,22 @@ def test_without_runs_on_all_images_table_2_takes_the_fullest_number(tmp_path):
     assert list(groups.runs["fcn8s"]) == ["rd", "rd_aug"]
 
 
+def test_a_mix_by_ratio_does_not_stand_for_a_column_that_was_not_run(tmp_path):
+    for column in ("rd", "rd_aug"):
+        write_run(tmp_path, column, column)
+    write_ratio(tmp_path, 36)
+    groups = group_runs(collect_runs(tmp_path).runs)
+    assert list(groups.runs["fcn8s"]) == ["rd", "rd_aug"]
+    assert groups.left_out == ("fcn8s: left out 1 run mixed by a ratio, unlike other columns: s36_0",)
+
+
+def test_mixes_by_ratio_alone_make_a_table(tmp_path):
+    for synthetic in (0, 36):
+        write_ratio(tmp_path, synthetic)
+    groups = group_runs(collect_runs(tmp_path).runs)
+    assert list(groups.runs["fcn8s"]) == ["rd_aug", "rd_sd"]
+
+
 # --- along a ratio
 
 

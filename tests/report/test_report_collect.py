@@ -45,6 +45,23 @@ def test_what_cannot_be_read_is_named_and_what_is_not_finished_is_no_run(tmp_pat
     assert all("\n" not in line for line in found.unreadable)
 
 
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"mix": {"real": 4}}, "lacks mix.synthetic, mix.augmented"),
+        ({"identity": {"base": "b"}}, "lacks identity.augment, identity.synthetic"),
+        ({"seed": None}, "lacks a seed"),
+        ({"test/dice": None}, "TypeError"),
+    ],
+)
+def test_a_record_without_what_a_table_asks_for_is_named(tmp_path, change, told):
+    write_run(tmp_path, "good", "rd")
+    write_run(tmp_path, "bad", "rd", **{"seed": 0, **change})
+    found = collect_runs(tmp_path)
+    assert [run.directory.name for run in found.runs] == ["good"]
+    assert told in found.unreadable[0]
+
+
 def test_a_missing_directory_is_told(tmp_path):
     with pytest.raises(ValueError, match=r"nowhere: no such directory; .* set runs_dir"):
         collect_runs(tmp_path / "nowhere")
@@ -96,6 +113,15 @@ def test_a_run_with_other_settings_is_left_out_and_told(tmp_path, change, told):
     assert names(groups) == {"rd": {0: "rd0", 1: "rd1"}, "rd_sd_aug": {0: "all0", 1: "all1"}}
     (line,) = groups.left_out
     assert f"left out 1 run {told}: stray" in line
+
+
+def test_another_translator_is_told_by_its_name_first(tmp_path):
+    for seed in (0, 1):
+        write_run(tmp_path, f"all{seed}", "rd_sd_aug", seed)
+    other = changed(translator={"name": "pix2pix", "path": None, "batch_size": 1, "candidates": 0, "choose": "last", "crop": 9})
+    write_run(tmp_path, "stray", "rd_sd_aug", 2, settings=other)
+    (line,) = grouped(tmp_path).left_out
+    assert "with other synthetic samples (translator.name pix2pix instead of pix2pixhd; " in line
 
 
 def test_settings_of_samples_a_mix_does_not_use_do_not_divide_runs(tmp_path):

@@ -23,13 +23,20 @@ def scores_of(column, seed, spread=0.002):
     return 0.8 + 0.01 * np.arange(N_IMAGES) + GAINS.get(column, 0.0) + luck + 0.002 * rng.standard_normal(N_IMAGES)
 
 
-def make_run(model, column, seed, score="dice", optimistic=False, values=None, headline=None):
+def make_run(model, column, seed, score="dice", optimistic=False, values=None, headline=None, translator="pix2pixhd"):
     values = scores_of(column, seed) if values is None else values
     metrics = {"model": model, "column": column, "seed": seed, "headline": f"test/{score}", "optimistic": optimistic}
+    metrics["mix"] = {"synthetic": 4 if "sd" in column else 0}
     metrics[f"test/{score}"] = float(np.mean(values)) if headline is None else headline
     # Rows come in another order in every run.
     order = np.random.default_rng(seed).permutation(len(values))
-    return Run(Path(f"{column}{seed}"), metrics, {f"i{k:02d}": {score: float(values[k])} for k in order}, {}, 0.0)
+    return Run(
+        Path(f"{column}{seed}"),
+        metrics,
+        {f"i{k:02d}": {score: float(values[k])} for k in order},
+        {"translator.name": translator},
+        0.0,
+    )
 
 
 def make_groups(models=("fcn8s",), columns=COLUMNS, seeds=(0, 1, 2), left_out=(), **settings):
@@ -184,6 +191,11 @@ def test_verdicts_come_first_and_left_out_runs_last():
     assert lines[-1] == "- fcn8s: left out 1 run: x"
     widths = {line.count("|") for line in lines if line.startswith("|")}
     assert widths == {len(COLUMNS) + 2}
+
+
+def test_it_is_said_who_painted_the_synthetic_images():
+    assert "- Synthetic images: painted by other" in to_markdown(build(make_groups(translator="other"))).splitlines()
+    assert "painted by" not in to_markdown(build(make_groups(columns=("rd", "rd_aug"), translator="other")))
 
 
 def test_the_csv_holds_every_number_unrounded():

@@ -1,5 +1,6 @@
 import io
 import json
+import os
 
 import pytest
 from rich.console import Console
@@ -63,6 +64,32 @@ def test_the_column_of_this_run_wins_over_an_older_sibling(tmp_path, column):
     text = text_of(outcome_table({**BASE, "column": column, "test/dice": 0.777}, tmp_path))
     assert "0.777" in text
     assert "0.111" not in text
+
+
+def test_beside_a_run_on_real_images_stands_one_translator(tmp_path):
+    for time, (name, column, gan) in enumerate([("a", "rd_sd", "old"), ("b", "sd", "old"), ("c", "rd_sd", "new")], start=1):
+        write_run(
+            tmp_path, name, column=column, identity={"base": "b1", "augment": None, "synthetic": gan}, **{"test/dice": 0.5}
+        )
+        os.utime(tmp_path / name / "metrics.json", (time, time))
+    own = {**BASE, "column": "rd", "identity": {"base": "b1", "augment": None, "synthetic": None}}
+    found = siblings(own, tmp_path)
+    assert {column: run["identity"]["synthetic"] for column, run in found.items()} == {"rd_sd": "new"}
+
+
+def test_mixes_by_ratio_and_plain_ones_do_not_stand_beside_each_other(tmp_path):
+    write_run(tmp_path, "a", column="rd_sd", ratio=[4, 36, 0], **{"test/dice": 0.5})
+    write_run(tmp_path, "b", column="rd_aug", ratio=None, **{"test/dice": 0.6})
+    assert list(siblings({**BASE, "column": "rd"}, tmp_path)) == ["rd_aug"]
+    assert list(siblings({**BASE, "column": "rd_sd_aug", "ratio": [4, 18, 18]}, tmp_path)) == ["rd_sd"]
+
+
+@pytest.mark.parametrize("content", [b"{", b"[]", b"\xff\xfe"])
+def test_a_damaged_record_is_no_finished_run(tmp_path, content):
+    write_run(tmp_path, "a", column="rd", **{"test/dice": 0.9})
+    (tmp_path / "damaged").mkdir()
+    (tmp_path / "damaged" / "metrics.json").write_bytes(content)
+    assert list(siblings({**BASE, "column": "rd_aug"}, tmp_path)) == ["rd"]
 
 
 def test_runs_that_are_left_out_are_counted(tmp_path):

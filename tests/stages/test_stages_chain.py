@@ -66,6 +66,19 @@ def test_a_second_call_reuses_the_run_and_every_artifact_and_says_so(first, plac
         assert f"Reused {kind} {first.metrics['artifacts'][kind]}" in said
 
 
+def test_a_damaged_record_of_a_finished_run_is_told_with_a_remedy(first, place, compose_tiny):
+    record = first.directory / "metrics.json"
+    whole = record.read_bytes()
+    record.write_bytes(whole[:40])
+    try:
+        with pytest.raises(
+            InputError, match=r"metrics\.json: damaged .*; expected .*: delete that file, .* or take rerun=true"
+        ):
+            run(compose_tiny(place, "+experiment=rd_sd_aug"))
+    finally:
+        record.write_bytes(whole)
+
+
 def test_another_column_builds_no_translator_anew(first, place, compose_tiny, capsys):
     run(compose_tiny(place, "+experiment=sd"))
     said = capsys.readouterr().out

@@ -12,11 +12,12 @@ from rbc_lightning.errors import InputError
 GAINS = {"rd": 0.0, "rd_aug": 0.02, "rd_sd": 0.04, "rd_sd_aug": 0.06}
 
 
-def write_run(runs_dir, column, seed, data="folder", ratio=None):
-    directory = runs_dir / f"{data}_{column}_fcn8s_seed{seed}_{ratio}"
+def write_run(runs_dir, column, seed, data="folder", ratio=None, translator="pix2pixhd"):
+    directory = runs_dir / f"{data}_{column}_fcn8s_seed{seed}_{ratio}_{translator}"
     directory.mkdir(parents=True)
     rng = np.random.default_rng([seed, len(column)])
-    scores = 0.8 + 0.01 * np.arange(12) + GAINS[column] + 0.002 * rng.standard_normal(12)
+    gain = GAINS[column] if translator == "pix2pixhd" else -GAINS[column]
+    scores = 0.8 + 0.01 * np.arange(12) + gain + 0.002 * rng.standard_normal(12)
     counts = {"real": 4, "synthetic": 4 * ("sd" in column), "augmented": 4 * ("aug" in column)}
     if ratio:
         counts = dict(zip(("real", "synthetic", "augmented"), ratio, strict=True))
@@ -35,6 +36,7 @@ def write_run(runs_dir, column, seed, data="folder", ratio=None):
     (directory / "metrics.json").write_text(json.dumps(metrics))
     (directory / "config.yaml").write_text(
         f"seed: {seed}\ntraining: {{steps: 4}}\nmodel: {{name: fcn8s}}\nmix: {{ratio: {ratio or 'null'}}}\n"
+        f"translator: {{name: {translator}}}\n"
     )
     rows = [f"t{index},{score}" for index, score in enumerate(scores)]
     (directory / "per_image.csv").write_text("\n".join(["sample_id,dice", *rows]) + "\n")
@@ -55,6 +57,23 @@ def test_the_tables_are_written_and_the_verdict_is_told(tmp_path, compose_tiny):
     assert "RD+SD+aug" in (result.directory / "table2.md").read_text()
     with (result.directory / "table2.csv").open() as handle:
         assert len(list(csv.reader(handle))) > 4
+
+
+def test_of_two_translators_each_has_a_report(tmp_path, compose_tiny):
+    for seed in (0, 1, 2):
+        for column in GAINS:
+            write_run(tmp_path / "runs", column, seed)
+        for column in ("rd_sd", "rd_sd_aug"):
+            write_run(tmp_path / "runs", column, seed, translator="other")
+    reports = {
+        name: run(compose_tiny(tmp_path, "stage=report", f"report.translator={name}")) for name in ("pix2pixhd", "other")
+    }
+    assert {name: result.n_runs for name, result in reports.items()} == {"pix2pixhd": 12, "other": 12}
+    assert "helps" in reports["pix2pixhd"].summary()
+    assert "hurts" in reports["other"].summary()
+    assert reports["other"].directory.name == "folder_other"
+    with pytest.raises(InputError, match=r"report\.translator=none_such; expected .*\(other, pix2pixhd\), or null"):
+        run(compose_tiny(tmp_path, "stage=report", "report.translator=none_such"))
 
 
 def test_no_runs_on_this_data_set_is_one_line(tmp_path, compose_tiny):

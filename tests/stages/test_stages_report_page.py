@@ -261,11 +261,13 @@ def test_cards_are_found_where_the_stages_leave_them(place, page_of, trained, co
     run(compose_tiny(place, "stage=masks", "fit=true", "figure=true", "synthetic.count=1"))
     (translator,) = (path for path in (artifacts / "translator").iterdir() if path.is_dir())
     write_image(translator / "quality_card.png", np.full((30, 2000, 3), 70, dtype=np.uint8))
-    write_image(translator / "styles.png", np.full((30, 40, 3), 70, dtype=np.uint8))
+    for name in ("styles.png", "structures.png"):
+        write_image(translator / name, np.full((30, 40, 3), 70, dtype=np.uint8))
     page, _ = page_of(f"artifacts_dir={artifacts}")
     assert [picture.title for picture in page.cards] == ["Layout card", "Quality card"]
     assert Image.open(io.BytesIO(page.cards[1].data)).size == (1600, 24)
-    titles = ["Synthetic smears", "Synthetic cells", "Where cells are placed", "One mask in every style"]
+    titles = ["Synthetic smears", "Synthetic cells", "Where cells are placed"]
+    titles += ["One mask in every style", "One mask painted again and again"]
     assert [picture.title for picture in page.sheets] == titles
     assert not [line for line in page.missing if "card" in line]
     assert f"quality card: translator {translator.name}" in page.sources

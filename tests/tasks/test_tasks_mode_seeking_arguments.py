@@ -10,7 +10,10 @@ BAD = [
     ({"size": 8}, r"multiple of 16 pixels with n_downsample=4, got 8: take 16"),
     ({"size": 0}, r"size must be a multiple of 16 pixels"),
     ({"n_downsample": 1}, r"n_downsample must be at least 2, got 1"),
-    ({"structure_method": "ostu"}, r"a structure threshold must be one of otsu, li, .*, or a grey level from 0 to 255, got 'ostu'"),
+    (
+        {"structure_method": "ostu"},
+        r"a structure threshold must be one of otsu, li, .*, or a grey level from 0 to 255, got 'ostu'",
+    ),
     ({"structure_method": 300}, r"a grey level from 0 to 255, got 300"),
     ({"structure_method": float("nan")}, r"a grey level from 0 to 255, got nan"),
     ({"second": "both"}, r"second must be condition or latent, got 'both'"),

@@ -25,8 +25,15 @@ _SMEARS, _CELL_SOURCES = 3, 8  # pairs on the sheet of smears, images that cells
 _WIDEST = 1600  # pixels
 # What stage=translator leaves beside a translator: title, caption, by file.
 _SHEETS = {
-    "translations.png": ("Test masks, real and painted images", "The translator paints every image from its mask alone"),
+    "translations.png": (
+        "Test masks, real and painted images",
+        "Each is painted from its mask, and from a structure map where the sheet shows one",
+    ),
     "styles.png": ("One mask in every style", "The clusters of styles that the translator found in the training cells"),
+    "structures.png": (
+        "One mask painted again and again",
+        "Each time with the structure map above it, if the translator takes any",
+    ),
 }
 
 
@@ -120,7 +127,8 @@ def _masks_of(cfg: DictConfig, run: Run) -> Iterator[Path]:
 
 def _add_quality(cfg: DictConfig, users: Sequence[Run], made: Cards) -> None:
     for run in users:
-        directory = _place(cfg, run, "translator")
+        # Given pairs were painted by whatever made them.
+        directory = _place(cfg, run, "translator") if run.settings.get("synthetic.path") is None else None
         if directory is not None and (directory / CARD_FILE).is_file():
             caption = f"What the translator of seed {run.seed} paints, measured on held-out masks beside what real images give"
             made.cards.append(_drawing("Quality card", directory / CARD_FILE, caption))
