@@ -9,6 +9,8 @@ from scipy import stats
 
 Verdict = Literal["helps", "hurts", "cannot tell"]
 Floats = NDArray[np.float64]
+# With fewer, all signs flipped alike come by chance more often than once in twenty.
+_LEAST_IMAGES = 6
 
 
 @dataclass(frozen=True)
@@ -163,6 +165,8 @@ def images_needed(difference: Difference, level: float = 0.05, power: float = 0.
 def what_would_settle(difference: Difference, level: float = 0.05, most: int = 10_000) -> tuple[int | None, str]:
     """Of an undecided difference: `images_needed` with a power of 80 %, and in words what would settle it."""
     now, n_seeds = difference.n_images, min(difference.n_seeds)
+    if now < _LEAST_IMAGES:
+        return None, f"{now} test images are too few for any verdict: at least {_LEAST_IMAGES}, better dozens"
     if n_seeds < 2:
         return None, "one seed does not show how much of it is the luck of a training: train two more seeds of each column"
     images = images_needed(difference, level, most=most)

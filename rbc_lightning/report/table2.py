@@ -16,6 +16,7 @@ REFERENCES = ("rd_aug", "rd")
 QUESTIONS = (("rd_sd_aug", "rd_aug"), ("rd_sd", "rd"))
 TITLES = {**COLUMNS, "rd_large": "RD large", "sd_large": "SD large"}
 LEVEL = 0.05
+_TINY = "tiny"
 SCORES = {"dice": "Dice", "ap50": "AP50"}
 
 
@@ -119,15 +120,29 @@ def build_table2(groups: RunGroups, n_resamples: int = 9_999, seed: int = 0) -> 
     rows = tuple(_row(model, columns, n_resamples, seed) for model, columns in groups.runs.items())
     found = {column for row in rows for column in row.cells}
     columns = tuple(column for column in TITLES if column in COLUMNS or column in found)
-    return Table2(groups.data, columns, rows, (*_painters(groups), *groups.left_out))
+    return Table2(groups.data, columns, rows, (*_about(groups), *groups.left_out))
 
 
-def _painters(groups: RunGroups) -> Iterator[str]:
-    """Who painted the synthetic images."""
+def _about(groups: RunGroups) -> Iterator[str]:
+    """How the runs were trained, and who painted the synthetic images."""
     runs = [run for columns in groups.runs.values() for by_seed in columns.values() for run in by_seed.values()]
-    names = {run.settings.get("translator.name") for run in runs if run.metrics["mix"]["synthetic"]} - {None}
-    if names:
-        yield f"Synthetic images: painted by {', '.join(sorted(map(str, names)))}"
+    names = sorted({str(run.settings["scale.name"]) for run in runs if run.settings.get("scale.name")})
+    steps = sorted({int(run.metrics["steps"]) for run in runs if run.metrics.get("steps")})
+    images = sorted({run.metrics["mix"]["real"] for run in runs if run.column == "rd"})
+    told = [f"scale={', '.join(names)}"] if names else []
+    told += [f"{_range(steps)} optimiser steps a run"] if steps else []
+    told += [f"{_range(images)} real training images"] if images else []
+    if told:
+        yield "; ".join(told)
+    if _TINY in names:
+        yield f"scale={_TINY} only shows that everything is wired: these figures mean nothing"
+    painters = {run.settings.get("translator.name") for run in runs if run.metrics["mix"]["synthetic"]} - {None}
+    if painters:
+        yield f"Synthetic images: painted by {', '.join(sorted(map(str, painters)))}"
+
+
+def _range(numbers: Sequence[int]) -> str:
+    return str(numbers[0]) if len(numbers) == 1 else f"{numbers[0]} to {numbers[-1]}"
 
 
 def _row(model: str, runs: Mapping[str, Mapping[int, Run]], n_resamples: int, seed: int) -> ModelRow:
@@ -190,6 +205,12 @@ def _notes(cells: Mapping[str, Cell], n_dropped: int, score: str) -> Iterator[st
     single = [TITLES[column] for column, cell in cells.items() if len(cell.seeds) == 1]
     if single:
         yield f"one seed only, so no spread and no verdict: {', '.join(single)}"
+    by_seeds: dict[tuple[int, ...], list[str]] = {}
+    for column, cell in cells.items():
+        by_seeds.setdefault(cell.seeds, []).append(TITLES[column])
+    if len(by_seeds) > 1:
+        told = "; ".join(f"{', '.join(names)}: {', '.join(map(str, seeds))}" for seeds, names in by_seeds.items())
+        yield f"columns differ in their seeds, run the missing ones before you trust a difference ({told})"
     if n_dropped:
         yield f"{n_dropped} test images are left out: without a finite {score} in some run"
     if any(cell.pooled is not None for cell in cells.values()):

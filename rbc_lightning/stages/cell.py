@@ -1,6 +1,8 @@
 """One cell of a multirun in a process of its own: whatever becomes of it, the others go on."""
 
 import multiprocessing
+import multiprocessing.forkserver
+import multiprocessing.resource_tracker
 import os
 import signal
 import sys
@@ -64,13 +66,13 @@ def run_apart(
     # A server that has imported everything once and started no thread: its copies begin at once, and fresh.
     context: Any = multiprocessing.get_context("forkserver" if sys.platform == "linux" else "spawn")
     if sys.platform == "linux":
-        context.set_forkserver_preload(_IMPORTED_ONCE)
+        _start_server()
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_main, args=(sender, run, cfg, str(Path.cwd()), log, cuda_devices))
     parent = os.getppid()
-    process.start()
-    sender.close()
     try:
+        process.start()
+        sender.close()
         while not wait([receiver, process.sentinel], timeout=1.0):
             if follow_parent and os.getppid() != parent:
                 process.kill()
@@ -79,8 +81,41 @@ def run_apart(
         return _received(receiver, process)
     finally:
         # Also on Ctrl-C and on a cluster's warning: the last checkpoint is where the cell goes on.
-        process.kill()
-        process.join()
+        if process.pid is not None:
+            process.kill()
+            process.join()
+
+
+def _start_server() -> None:
+    """Start the server that cells are copied from, if need be, so that Ctrl-C never reaches it.
+
+    Ctrl-C goes to all processes of a terminal. This one ends the others; the server, whose imports take seconds, would print
+    a traceback of them.
+    """
+    multiprocessing.set_forkserver_preload(_IMPORTED_ONCE)
+    # It would be started on the way, and lets signals through again.
+    multiprocessing.resource_tracker.ensure_running()
+    # A process inherits what is blocked; one that is interrupted now learns of it once the server is there.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        multiprocessing.forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _leave_interrupts_to_parent() -> None:
+    """Have Ctrl-C end this process by the hand of the one that waits for it, and its own children at once, as usual."""
+    cell = os.getpid()
+
+    def interrupt(*_: object) -> None:
+        # PyTorch ends the processes of a training by this signal when the one that started them is gone.
+        if os.getpid() != cell:
+            raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, interrupt)
+    if hasattr(signal, "pthread_sigmask"):
+        # The server's processes begin with the signal blocked, as it is itself.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 def _received(receiver: Connection, process: BaseProcess) -> CellOutcome:
@@ -109,6 +144,7 @@ def _main(
 ) -> None:
     """What the new process does: run, and send how it went."""
     _end_with_parent()
+    _leave_interrupts_to_parent()
     # A cluster warns all processes of a job; the one that waits for this one acts on it.
     signal.signal(signal.SIGUSR2, lambda *_: None)
     os.chdir(working_directory)

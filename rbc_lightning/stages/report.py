@@ -1,7 +1,7 @@
 """`stage=report`: collect finished runs into S3 Table 2, with a verdict for each model, and one page that shows it all."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from omegaconf import DictConfig, ListConfig
@@ -26,6 +26,7 @@ from rbc_lightning.stages.tracking.dashboard import save_dashboard
 PAGE = "report.html"
 _CACHE = "predictions"
 _SWEEPS = {"ratio": "the share of synthetic samples", "real_images": "the number of real images"}
+_OF_OTHER_SWEEPS = ("mix.ratio", "data.n_real_images")
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,8 @@ def _runs(cfg: DictConfig) -> tuple[Sequence[Run], RunGroups]:
     names = sorted({str(run.metrics["data"]) for run in found.runs})
     for line in found.unreadable:
         console.print(f"note: {line}", markup=False, soft_wrap=True)
+    if not runs_dir.is_dir():
+        raise InputError(f"runs_dir={runs_dir}: no such directory; expected the one that stage=train wrote runs to")
     if cfg.data.name not in names:
         others = f"; there are runs on {', '.join(names)}: take one of them with data=... or data.name=..." if names else ""
         raise InputError(
@@ -89,7 +92,14 @@ def _runs(cfg: DictConfig) -> tuple[Sequence[Run], RunGroups]:
             f"runs_dir=...{others}"
         )
     runs = _painted_by(found.runs, cfg.report.translator)
-    groups = group_runs(runs, cfg.data.name)
+    # Runs of the other two sweeps have curves of their own.
+    elsewhere = [run for run in runs if any(run.settings.get(key) is not None for key in _OF_OTHER_SWEEPS)]
+    plain = [run for run in runs if run not in elsewhere]
+    table_is_theirs = cfg.data.name not in {run.metrics["data"] for run in plain}
+    groups = group_runs(runs if table_is_theirs else plain, cfg.data.name)
+    if elsewhere and not table_is_theirs:
+        told = f"{len(elsewhere)} runs with mix.ratio or data.n_real_images are not in the table; their sweeps have curves"
+        groups = replace(groups, left_out=(*groups.left_out, told))
     for line in groups.left_out:
         console.print(f"note: {line}", markup=False, soft_wrap=True)
     return runs, groups

@@ -38,7 +38,14 @@ def _run(model, column, seed, optimistic, n_images):
     own = np.random.default_rng([seed, *f"{model}{column}".encode()])
     of_image = np.random.default_rng(5).normal(0.9, 0.02, n_images)
     values = of_image + gain + 0.002 * own.standard_normal() + own.normal(0, 0.008, n_images)
-    metrics = {"model": model, "column": column, "seed": seed, "headline": f"test/{score}", "optimistic": optimistic}
+    metrics = {
+        "model": model,
+        "column": column,
+        "seed": seed,
+        "mix": {"real": 8, "synthetic": 4 if "sd" in column else 0},
+        "headline": f"test/{score}",
+        "optimistic": optimistic,
+    }
     metrics[f"test/{score}"] = float(values.mean())
     return Run(Path(f"{model}{column}{seed}"), metrics, {f"i{k}": {score: float(v)} for k, v in enumerate(values)}, {}, 0.0)
 

@@ -120,6 +120,19 @@ def test_the_gallery_works_with_the_keyboard_alone(open_page, content):
     assert shown(page)[0] == ranking[-1]
 
 
+def test_the_keys_are_the_gallerys_while_it_is_in_view_and_nothing_has_the_focus(open_page, content):
+    page = open_page()
+    assert page.evaluate("document.activeElement === document.body")
+    first = shown(page)
+    page.keyboard.press("3")
+    assert shown(page) == first
+    page.locator("#gallery .stage").scroll_into_view_if_needed()
+    page.keyboard.press("3")
+    worst = by_score(content, 1)[0]
+    images = {image.sample_id: image for image in content.gallery}
+    assert shown(page) == (worst, images[worst].layers[2].overlay)
+
+
 def test_a_layer_held_away_comes_back_and_the_slider_fades_it(open_page):
     page = open_page()
     overlay = page.locator(".stage .overlay")

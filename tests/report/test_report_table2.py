@@ -26,7 +26,7 @@ def scores_of(column, seed, spread=0.002):
 def make_run(model, column, seed, score="dice", optimistic=False, values=None, headline=None, translator="pix2pixhd"):
     values = scores_of(column, seed) if values is None else values
     metrics = {"model": model, "column": column, "seed": seed, "headline": f"test/{score}", "optimistic": optimistic}
-    metrics["mix"] = {"synthetic": 4 if "sd" in column else 0}
+    metrics["mix"] = {"real": 8, "synthetic": 4 if "sd" in column else 0}
     metrics[f"test/{score}"] = float(np.mean(values)) if headline is None else headline
     # Rows come in another order in every run.
     order = np.random.default_rng(seed).permutation(len(values))
@@ -196,6 +196,37 @@ def test_verdicts_come_first_and_left_out_runs_last():
 def test_it_is_said_who_painted_the_synthetic_images():
     assert "- Synthetic images: painted by other" in to_markdown(build(make_groups(translator="other"))).splitlines()
     assert "painted by" not in to_markdown(build(make_groups(columns=("rd", "rd_aug"), translator="other")))
+
+
+def test_columns_with_other_seeds_are_told():
+    groups = make_groups(columns=("rd", "rd_sd"))
+    assert "differ in their seeds" not in to_markdown(build(groups))
+    groups.runs["fcn8s"]["rd_sd"][7] = make_run("fcn8s", "rd_sd", 7)
+    assert (
+        "columns differ in their seeds, run the missing ones before you trust a difference (RD: 0, 1, 2; RD+SD: 0, 1, 2, 7)"
+        in (to_markdown(build(groups)))
+    )
+
+
+def test_too_few_test_images_are_told():
+    groups = make_groups(columns=("rd_aug", "rd_sd_aug"))
+    for by_seed in groups.runs["fcn8s"].values():
+        for run in by_seed.values():
+            for name in sorted(run.per_image)[5:]:
+                del run.per_image[name]
+    answer = build(groups).rows[0].answers[0]
+    assert (answer.verdict, answer.images) == ("cannot tell", None)
+    assert answer.text.endswith("5 test images are too few for any verdict: at least 6, better dozens")
+
+
+def test_it_is_said_how_the_runs_were_trained():
+    groups = make_groups()
+    for columns in groups.runs["fcn8s"].values():
+        for run in columns.values():
+            run.metrics["steps"], run.settings["scale.name"] = 4, "tiny"
+    lines = to_markdown(build(groups)).splitlines()
+    assert "- scale=tiny; 4 optimiser steps a run; 8 real training images" in lines
+    assert "- scale=tiny only shows that everything is wired: these figures mean nothing" in lines
 
 
 def test_the_csv_holds_every_number_unrounded():

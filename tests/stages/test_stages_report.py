@@ -77,6 +77,9 @@ def test_of_two_translators_each_has_a_report(tmp_path, compose_tiny):
 
 
 def test_no_runs_on_this_data_set_is_one_line(tmp_path, compose_tiny):
+    with pytest.raises(InputError, match=r"runs_dir=.*runs: no such directory"):
+        run(compose_tiny(tmp_path, "stage=report"))
+    (tmp_path / "runs").mkdir()
     with pytest.raises(InputError, match="no finished run on folder; expected run directories that stage=train left"):
         run(compose_tiny(tmp_path, "stage=report"))
     write_run(tmp_path / "runs", "rd", 0, data="elsewhere")
@@ -92,6 +95,8 @@ def test_curves_are_written_where_their_sweeps_were_run(tmp_path, compose_tiny):
             write_run(tmp_path / "runs", column, seed)
     result = run(compose_tiny(tmp_path, "stage=report"))
     assert result.n_runs == 6
+    table = (result.directory / "table2.md").read_text()
+    assert "runs with mix.ratio or data.n_real_images are not in the table; their sweeps have curves" in table
     assert "table2.tex, ratio.csv" in result.summary()
     assert not (result.directory / "real_images.csv").exists()
     with (result.directory / "ratio.csv").open() as handle:

@@ -219,6 +219,12 @@ window.addEventListener("beforeprint", () => { for (const image of document.imag
     button.addEventListener("keydown", (event) => { if (event.key === " " || event.key === "Enter") hold(true); });
     for (const type of ["pointerup", "pointercancel", "pointerleave", "blur"]) button.addEventListener(type, () => hold(false));
     section.addEventListener("keydown", pressed);
+    // Before anything on the page has the focus, the keys are the gallery's while it is in view.
+    document.addEventListener("keydown", (event) => {
+      const { top, bottom } = stage.getBoundingClientRect();
+      if (event.target === document.body && top < innerHeight && bottom > 0) pressed(event);
+    });
+    document.addEventListener("keyup", (event) => { if (event.target === document.body) hold(false); });
     section.addEventListener("keyup", () => hold(false));
     window.addEventListener("blur", () => hold(false));
     window.addEventListener("resize", place);

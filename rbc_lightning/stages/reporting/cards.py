@@ -75,16 +75,20 @@ def gather_cards(cfg: DictConfig, runs: Runs, real: Sequence[Record]) -> Cards:
 
 
 def data_overrides(run: Run) -> str:
-    """The part of a command line that names the data set of a run."""
+    """The part of a command line that names the data set of a run, and its scale."""
+    scale = run.settings.get("scale.name", "demo")
+    scale = "" if scale == "demo" else f" scale={scale}"
     if run.settings.get("data.kind") != "folder":
-        return "data=phantom"
-    return f"data=folder data.name={run.settings['data.name']} data.root={run.settings['data.root']}"
+        return f"data=phantom{scale}"
+    return f"data=folder data.name={run.settings['data.name']} data.root={run.settings['data.root']}{scale}"
 
 
 def _command(stage: str, run: Run, cfg: DictConfig) -> str:
     """The command line that makes an artifact of the run."""
     line = f"python -m rbc_lightning stage={stage} {data_overrides(run)} seed={run.seed} artifacts_dir={cfg.artifacts_dir}"
-    return f"{line} (and what {run.directory.name}/config.yaml sets beside the defaults)"
+    painter = run.settings.get("translator.name", "pix2pixhd")
+    chosen = "" if painter == "pix2pixhd" else f" translator={painter}"
+    return f"{line}{chosen}   # and what else {run.directory.name}/config.yaml sets"
 
 
 def _users(runs: Runs) -> list[Run]:
