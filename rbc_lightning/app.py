@@ -86,15 +86,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         return _fail(str(error))
     except (HydraException, OmegaConfBaseException) as error:
-        return _fail(_one_line(error))
+        sweep.leave_no_empty_record()
+        return _fail(_one_line(error, arguments))
     except KeyboardInterrupt:
         return _fail("stopped by the user; the same command goes on where this one stopped", status=130)
     except Exception as error:
         if not sweep.is_begun():
             raise
         # Its own processes were killed, or the cluster's queue refused: the cells that ended have written down how.
+        sweep.leave_no_empty_record()
         sweep.close_sweep()
-        return _fail(f"the launcher gave up ({type(error).__name__}): {error}", status=1)
+        return _fail(f"the launcher gave up ({type(error).__name__}): {_with_remedy(error)}", status=1)
     return sweep.close_sweep()
 
 
@@ -110,7 +112,13 @@ def _plan(planned: sweep.PlannedSweep) -> int:
     return 1 if result.failed else 0
 
 
-def _one_line(error: Exception) -> str:
+def _with_remedy(error: Exception) -> str:
+    if not re.search("srun|sbatch|slurm", str(error), re.IGNORECASE):
+        return str(error)
+    return f"{error}; on one machine without SLURM take hydra/launcher=joblib or hydra/launcher=submitit_local"
+
+
+def _one_line(error: Exception, arguments: Sequence[str]) -> str:
     """Hydra's several lines as one, with the remedy behind it."""
     unknown = re.search(r"Could not override '([^']+?)\.?'", str(error))
     if unknown:
@@ -119,7 +127,7 @@ def _one_line(error: Exception) -> str:
             return "data.root belongs to your own data set: write data=folder data.root=path/to/folder"
         if key in ("experiment", "sweep"):
             return f"{key} is added, not overridden: write +{key}=NAME; `python -m rbc_lightning --help` lists them"
-        return f"unknown key {key!r}; {_closest(key)}"
+        return _unknown(key, arguments)
     if "missing EQUAL" in str(error):
         return f"{str(error).splitlines()[0]}; settings are written KEY=VALUE, such as stage=check"
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
@@ -127,8 +135,22 @@ def _one_line(error: Exception) -> str:
     return text.replace(":; ", ": ") + "; `python -m rbc_lightning --help` lists stages, experiments and groups"
 
 
-def _closest(key: str) -> str:
-    close = difflib.get_close_matches(key, _keys(compose()), n=3, cutoff=0.5)
+def _unknown(key: str, arguments: Sequence[str]) -> str:
+    group = key.partition(".")[0]
+    chosen = [argument for argument in arguments if argument.startswith(f"{group}=") and "," not in argument]
+    if key in _keys(compose()):
+        # It exists with the group's default choice alone.
+        choice = chosen[-1] if chosen else f"the chosen {group}"
+        return f"{key} is no setting of {choice}; `python -m rbc_lightning {group}=... --cfg job` prints those of a choice"
+    return f"unknown key {key!r}; {_closest(key, chosen)}"
+
+
+def _closest(key: str, chosen: Sequence[str]) -> str:
+    try:
+        known = compose(chosen[-1:])
+    except (HydraException, OmegaConfBaseException):
+        known = compose()
+    close = difflib.get_close_matches(key, _keys(known), n=3, cutoff=0.5)
     return f"did you mean {' or '.join(close)}?" if close else "`python -m rbc_lightning --cfg job` prints every key there is"
 
 

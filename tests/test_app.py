@@ -44,6 +44,12 @@ def test_help_lists_stages_experiments_and_groups(capsys):
         (["model=fcn9s"], "Could not find 'model/fcn9s'; Available options in 'model': dcan; faster_rcnn; fcn8s; unet"),
         (["sed=1"], "unknown key 'sed'; did you mean seed"),
         (["sampler.placment=uniform"], "unknown key 'sampler.placment'; did you mean sampler.placement"),
+        (["sampler=adhesion", "sampler.placment=uniform"], "unknown key 'sampler.placment'; did you mean sampler.placement"),
+        (
+            ["translator=mode_seeking_pix2pix", "translator.stages=2"],
+            "translator.stages is no setting of translator=mode_seeking_pix2pix; `python",
+        ),
+        (["translator=pix2pix", "translator.task.kernel_sise=4"], "did you mean translator.task.kernel_size"),
         (["stage=trian"], "stage=trian; expected one of train, check"),
         (["data.root=somewhere"], "write data=folder data.root=path/to/folder"),
         (["experiment=rd"], "write +experiment=NAME"),

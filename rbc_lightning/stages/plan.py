@@ -58,7 +58,7 @@ class PlanResult:
 
 
 def run(cfg: DictConfig) -> PlanResult:
-    """Plan the run that this configuration describes with `stage=train`."""
+    """Plan the run that this configuration describes with the stage that `plan.stage` names."""
     return plan_cells({"this run": cfg}, Place())
 
 
@@ -84,8 +84,13 @@ def plan_cells(cells: Mapping[str, DictConfig], place: Place) -> PlanResult:
     if not works:
         raise InputError(failed[0].partition(": ")[2])
     with tempfile.TemporaryDirectory(prefix="rbc_plan_", ignore_cleanup_errors=True) as scratch:
-        costs = _costs(works, _timings(works, limits, Path(scratch)))
-    name = f"{first.sweep_name}" if len(cells) > 1 else works[0].training.key
+        timings = _timings(works, limits, Path(scratch))
+    works, refused = _accepted(works, timings)
+    failed += refused
+    if not works:
+        raise InputError(failed[0].partition(": ")[2])
+    costs = _costs(works, timings)
+    name = f"{first.sweep_name}" if len(cells) > 1 else _name_of_run(works[0], first)
     wall = wall_seconds(works, costs, place.cells)
     plan = Plan(name, tuple(works), costs, place, wall, machine(), limits, process_count(first))
     print_plan(plan)
@@ -94,12 +99,39 @@ def plan_cells(cells: Mapping[str, DictConfig], place: Place) -> PlanResult:
     return PlanResult(plan, directory.resolve(), tuple(failed))
 
 
+def _accepted(works: Sequence[CellWork], timings: Mapping[str, Timing]) -> tuple[list[CellWork], list[str]]:
+    """The cells whose settings stood the trial, and why the others would end with an error."""
+    accepted: list[CellWork] = []
+    refused: list[str] = []
+    for cell in works:
+        problem = next((t.problem for probe in _probes(cell) if (t := timings.get(probe, Timing())).refused), None)
+        if problem is None:
+            accepted.append(cell)
+        else:
+            refused.append(f"{cell.label}: {problem}")
+    return accepted, refused
+
+
+def _probes(cell: CellWork) -> Iterable[str]:
+    """What is timed for a cell."""
+    for work in _to_time(cell):
+        yield work.probe
+        if work.kind in (TRAIN, JUDGE):
+            yield loading_probe(work.cfg)
+
+
+def _name_of_run(cell: CellWork, cfg: DictConfig) -> str:
+    return f"{cfg.data.name}_{cfg.translator.name}_seed{cfg.seed}" if cell.training is None else cell.training.key
+
+
 def _limits(cfg: DictConfig, place: Place) -> Limits:
     steps, seconds = cfg.plan.steps, cfg.plan.seconds
     if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
         raise InputError(f"plan.steps={steps}; expected a whole number of at least 1")
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds > 0:
         raise InputError(f"plan.seconds={seconds}; expected a number above 0, the most that steps of one kind may take")
+    if cfg.plan.stage not in (TRAIN, TRANSLATOR):
+        raise InputError(f"plan.stage={cfg.plan.stage}; expected one of {TRAIN}, {TRANSLATOR}")
     return Limits(steps, float(seconds), place.threads)
 
 
@@ -113,18 +145,18 @@ def _works(cells: Mapping[str, DictConfig]) -> tuple[list[CellWork], list[str]]:
             key = content_hash([to_plain(cfg.data), cfg.seed, cfg.protocol, cfg.artifacts_dir])
             if key in read:
                 # Reading the data checks them otherwise.
-                check_settings(_as_training(cfg))
+                check_settings(_as_run(cfg))
             else:
-                read[key] = load_inputs(_as_training(cfg))
+                read[key] = load_inputs(_as_run(cfg))
             works.append(cell_work(label, cfg, read[key]))
         except InputError as error:
             failed.append(f"{label}: {error}")
     return works, failed
 
 
-def _as_training(cfg: DictConfig) -> DictConfig:
+def _as_run(cfg: DictConfig) -> DictConfig:
     cfg = cfg.copy()
-    cfg.stage = TRAIN
+    cfg.stage = cfg.plan.stage
     return cfg
 
 
@@ -143,6 +175,8 @@ def _timings(cells: Sequence[CellWork], limits: Limits, scratch: Path) -> dict[s
                 probe = loading_probe(work.cfg)
                 if probe not in timings:
                     timings[probe] = _time_loading(work, limits, scratch)
+            if any(timings[probe].refused for probe in _probes(cell) if probe in timings):
+                break
     return timings
 
 

@@ -1,6 +1,7 @@
 """Multiruns: what becomes of each cell is written down, and told at the end; no cell can stop the others."""
 
 import json
+import math
 import os
 import re
 import shutil
@@ -10,15 +11,18 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
 from filelock import FileLock, Timeout
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, flag_override
+from omegaconf.errors import OmegaConfBaseException
 
 from rbc_lightning.artifacts import content_hash
 from rbc_lightning.errors import InputError
@@ -30,6 +34,8 @@ _CELLS = "cells"
 _PLACES = ("sweep", "runs_dir", "artifacts_dir")
 # Launchers that run several cells side by side on this machine.
 _SHARED_MACHINE = ("joblib", "submitit_local")
+# Hydra's record of a multirun, and that of its group (see `write_group`).
+_MULTIRUN, _GROUP = "multirun.yaml", "sweep.json"
 _SECONDS_BETWEEN_LOOKS = 1.0
 
 # Our launcher files bear the plugins' names, and are meant to be checked against their schemas. Said here, since each
@@ -63,7 +69,9 @@ class SweepLog(Callback):  # type: ignore[misc]  # hydra has no annotations
             return
         _begun[:] = [Path(config.hydra.sweep.dir)]
         write_group(config, _begun[0])
-        print(f"Sweep {config.sweep_name}; how its cells go is written in {_begun[0] / _CELLS}", flush=True)
+        if config.hydra.runtime.choices["hydra/launcher"].startswith("submitit"):
+            # What its first cell prints goes to a file.
+            _announce(config, _begun[0] / _CELLS)
 
 
 def run_cell(run: Callable[[DictConfig], Any], cfg: DictConfig) -> None:
@@ -81,16 +89,20 @@ def run_cell(run: Callable[[DictConfig], Any], cfg: DictConfig) -> None:
         _planned.launcher, _planned.cells[label] = launcher, cfg
         _planned.settings = cast(dict[str, Any], OmegaConf.to_container(hydra.launcher))
         return
+    directory = Path(hydra.sweep.dir)
     name = re.sub(r"[^\w.=+-]+", "_", label)[:100]
-    record = Path(hydra.sweep.dir) / _CELLS / f"{name}_{content_hash(sorted(overrides))[:8]}.json"
+    record = directory / _CELLS / f"{name}_{content_hash(sorted(overrides))[:8]}.json"
+    if _is_first(record.parent) and not launcher.startswith("submitit"):
+        _announce(cfg, record.parent)
+    shown = f"Cell {hydra.job.num + 1}{_of_all(directory)}: {label}"
     # What one cell prints need not be kept apart from what others print.
     log = None if launcher == "basic" else record.with_suffix(".log")
     _write(record, label, CellOutcome("begun", f"no word from it since it began; its output: {log or 'see above'}"))
-    print(f"Cell {label}{'' if log is None else f' begins; its output goes to {log}'}", flush=True)
+    _say(shown if log is None else f"{shown} begins; its output goes to {log}")
     started = time.monotonic()
     try:
-        with _place(cfg, launcher, Path(hydra.sweep.dir).parent / "places") as device:
-            cfg = in_group(cfg.copy(), Path(hydra.sweep.dir))
+        with _place(cfg, launcher, directory.parent / "places") as device:
+            cfg = in_group(cfg.copy(), directory)
             cfg.trainer.progress_bar = cfg.trainer.progress_bar and log is None
             outcome = run_apart(run, cfg, log=log, cuda_devices=device, follow_parent=launcher == "joblib")
     except InputError as error:
@@ -99,7 +111,46 @@ def run_cell(run: Callable[[DictConfig], Any], cfg: DictConfig) -> None:
         outcome = replace(outcome, message=f"{outcome.message}; its output: {log}")
     outcome = replace(outcome, seconds=round(time.monotonic() - started, 1))
     _write(record, label, outcome)
-    print(f"Cell {label} {outcome.status}: {outcome.directory or outcome.message}", flush=True)
+    _say(f"{shown} {outcome.status}: {outcome.directory or outcome.message}")
+
+
+def _is_first(cells: Path) -> bool:
+    """Whether no cell of the sweep, in whatever process, has begun before."""
+    try:
+        cells.mkdir(parents=True)
+    except FileExistsError:
+        return False
+    return True
+
+
+def _announce(cfg: DictConfig, cells: Path) -> None:
+    _say(f"Sweep {cfg.sweep_name}; how its cells go is written in {cells}")
+
+
+def _say(line: str) -> None:
+    # In one piece: several processes print here, and the end of a line must not come apart from it.
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def _of_all(directory: Path) -> str:
+    """The number of cells, behind that of one; empty where it cannot be told."""
+    count = count_cells(directory)
+    return "" if count is None else f" of {count}"
+
+
+def count_cells(directory: Path) -> int | None:
+    """The cells of a multirun, counted in Hydra's record of it; None where it takes more to know than stands there."""
+    try:
+        hydra = cast(DictConfig, OmegaConf.load(directory / _MULTIRUN)).hydra
+        given = [f"{key}={values}" for key, values in (hydra.sweeper.params or {}).items()]
+        overrides = OverridesParser.create().parse_overrides([*given, *hydra.overrides.task])
+        # Of those that name the same key, the last one holds.
+        last = {override.get_key_element(): override for override in overrides}
+        swept = [override for override in last.values() if override.is_sweep_override()]
+        return math.prod(sum(1 for _ in override.sweep_string_iterator()) for override in swept)
+    except (OSError, HydraException, OmegaConfBaseException):
+        return None
 
 
 def cell_label(overrides: list[str]) -> str:
@@ -127,6 +178,18 @@ def _gather_here(config: DictConfig) -> None:
 def is_begun() -> bool:
     """Whether this process has begun a multirun."""
     return bool(_begun)
+
+
+def leave_no_empty_record() -> None:
+    """Remove the record of this process's multirun where none of its cells has begun."""
+    if not _begun or (_begun[0] / _CELLS).exists():
+        return
+    directory = _begun.pop()
+    for name in (_MULTIRUN, _GROUP):
+        (directory / name).unlink(missing_ok=True)
+    # Whatever else lies there is not ours.
+    with suppress(OSError):
+        directory.rmdir()
 
 
 def close_sweep() -> int:

@@ -2,7 +2,9 @@
 
 import os
 import signal
+import time
 
+import numba
 import pytest
 import torch
 from omegaconf import OmegaConf
@@ -11,7 +13,7 @@ from rbc_lightning.errors import InputError
 from rbc_lightning.stages.planning.cost import Cost, Loading, step_seconds, training_seconds
 from rbc_lightning.stages.planning.probes import measure
 from rbc_lightning.stages.planning.schedule import Place, place_of, wall_seconds
-from rbc_lightning.stages.planning.stopwatch import Limits, Stopwatch
+from rbc_lightning.stages.planning.stopwatch import Limits, Stopwatch, now
 from rbc_lightning.stages.planning.tables import gigabytes, hours
 from rbc_lightning.stages.planning.work import CellWork, Work
 
@@ -83,6 +85,18 @@ def test_a_step_lasts_from_the_end_of_the_one_before():
     assert (watch.numbers()["step"], watch.numbers()["warm"]) == (5.0, 0.0)
 
 
+def test_compilation_takes_no_time():
+    @numba.njit
+    def double(x):
+        return 2 * x
+
+    started, clock = now(), time.perf_counter()
+    assert double(1) == 2
+    whole = time.perf_counter() - clock
+    # What is left is the call itself.
+    assert now() - started < whole / 5
+
+
 def kill(cfg, limits):
     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -95,16 +109,32 @@ def refuse(cfg, limits):
     raise InputError("model.net: width must be positive")
 
 
+def refuse_memory(cfg, limits):
+    raise InputError("model: [Errno 12] Cannot allocate memory; check the settings model.*")
+
+
 def test_what_does_not_fit_is_a_line_and_no_crash(tmp_path, compose_tiny):
     limits, log, cfg = Limits(1, 1.0), tmp_path / "log.txt", compose_tiny(tmp_path)
     for probe, problem in (
         (kill, "does not fit into the memory of this machine (its process ended without a word: killed by signal SIGKILL"),
         (run_out, "does not fit into the memory of this machine (OutOfMemoryError: CUDA out of memory"),
+        (refuse_memory, "does not fit into the memory of this machine (model: [Errno 12] Cannot allocate memory"),
         (refuse, "model.net: width must be positive"),
     ):
-        assert measure(probe, cfg, log=log, limits=limits).problem.startswith(problem)
+        timing = measure(probe, cfg, log=log, limits=limits)
+        assert timing.problem.startswith(problem)
+        assert timing.refused == (probe is refuse)
 
 
 def test_times_and_sizes_are_said_as_people_say_them():
-    assert [hours(value) for value in (40, 720, 12240, 5.4e6)] == ["40 s", "12 min", "3.4 h", "1,500 h"]
+    assert [hours(value) for value in (0, 0.055, 9.94, 9.96, 40, 720, 12240, 5.4e6)] == [
+        "0 s",
+        "0.1 s",
+        "9.9 s",
+        "10 s",
+        "40 s",
+        "12 min",
+        "3.4 h",
+        "1,500 h",
+    ]
     assert [gigabytes(value) for value in (512e6, 3.44e9)] == ["512 MB", "3.4 GB"]

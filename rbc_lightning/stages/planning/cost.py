@@ -166,7 +166,9 @@ def _painting(work: Work, mix: Mix, batch: int, upstream: Mapping[str, Timing]) 
 
 def _choosing(work: Work, upstream: Mapping[str, Timing]) -> float:
     """Seconds in which the judge looks at what every kept checkpoint paints."""
-    if work.cfg.translator.choose != "quality" or any(upstream[kind].problem for kind in (JUDGE, SYNTHETIC)):
+    timed = all(kind in upstream and not upstream[kind].problem for kind in (JUDGE, SYNTHETIC))
+    # Where no pairs are made, painting is not timed.
+    if work.cfg.translator.choose != "quality" or not timed:
         return 0.0
     pair, look = upstream[SYNTHETIC].values["unit"], upstream[JUDGE].values.get("test", 0.0)
     small = min(1.0, _SMALL_SIDE**2 / mean_pixels(work.inputs))

@@ -36,14 +36,15 @@ from rbc_lightning.stages.planning.stopwatch import (
     reset_peak,
     watch_trainings,
 )
-from rbc_lightning.stages.planning.work import GANS, SYNTHETIC
+from rbc_lightning.stages.planning.work import GANS, SYNTHETIC, TRANSLATOR
 from rbc_lightning.stages.segmenter import build_task, fit, with_measured_sizes
 from rbc_lightning.stages.synthesize import get_synthetic
+from rbc_lightning.stages.translator import get_translator
 
 # Whole images of validation and test that are looked at, the first of them to warm up.
 _HELD_OUT = 2
 _POPULATION = 4
-_MEMORY = re.compile(r"SIGKILL|out of memory|OutOfMemory|can't allocate|MemoryError|bad_alloc", re.IGNORECASE)
+_MEMORY = re.compile(r"SIGKILL|out of memory|OutOfMemory|(can't|cannot) allocate|MemoryError|bad_alloc", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -53,10 +54,12 @@ class Timing:
     Args:
         values: seconds per unit and other numbers by name, bytes of memory and disk among them.
         problem: one line: why there are none.
+        refused: whether a setting is at fault, so that the run itself would end with this line.
     """
 
     values: Mapping[str, float] = field(default_factory=dict)
     problem: str = ""
+    refused: bool = False
 
 
 @dataclass(frozen=True)
@@ -64,9 +67,10 @@ class _Numbers:
     """What a probe sends back to the process that waits for it."""
 
     values: dict[str, float]
+    refused: str = ""
 
     def summary(self) -> str:
-        return json.dumps(self.values)
+        return json.dumps({"values": self.values, "refused": self.refused})
 
 
 def measure(probe: Callable[..., dict[str, float]], cfg: DictConfig, *arguments: object, log: Path, limits: Limits) -> Timing:
@@ -80,18 +84,26 @@ def measure(probe: Callable[..., dict[str, float]], cfg: DictConfig, *arguments:
         limits: see there.
     """
     outcome = run_apart(partial(_probe, probe, limits, arguments), cfg, log=log)
+    message, refused = outcome.message, False
     if outcome.status == "finished":
-        return Timing(json.loads(outcome.message))
-    if _MEMORY.search(outcome.message):
-        return Timing(problem=f"does not fit into the memory of this machine ({outcome.message})")
-    return Timing(problem=outcome.message)
+        found = json.loads(outcome.message)
+        message, refused = found["refused"], bool(found["refused"])
+        if not refused:
+            return Timing(found["values"])
+    # An argument check may have been handed the system's word on memory.
+    if _MEMORY.search(message):
+        return Timing(problem=f"does not fit into the memory of this machine ({message})")
+    return Timing(problem=message, refused=refused)
 
 
 def _probe(probe: Callable[..., dict[str, float]], limits: Limits, arguments: Sequence[object], cfg: DictConfig) -> _Numbers:
     go_first()
     if limits.threads is not None:
         torch.set_num_threads(limits.threads)
-    values = probe(_plain(cfg), limits, *arguments)
+    try:
+        values = probe(_plain(cfg), limits, *arguments)
+    except InputError as error:
+        return _Numbers({}, refused=" ".join(str(error).split()))
     return _Numbers({**values, "memory": peak_memory(), "gpu_memory": peak_gpu_memory()})
 
 
@@ -179,9 +191,10 @@ def time_artifact(cfg: DictConfig, limits: Limits, manifest: Manifest, root: Pat
     watch, store = watch_trainings(limits), _Until(root, kind)
     inputs, count = Inputs(store, manifest), 1 + limits.steps
     with suppress(_Enough):
-        get_synthetic(cfg, inputs, count)
+        # A given set of pairs would leave the translator unasked for.
+        _ = get_translator(cfg, inputs) if kind in (*GANS, TRANSLATOR) else get_synthetic(cfg, inputs, count)
     if store.made is None:
-        raise InputError(f"nothing of the kind {kind} was made")
+        raise RuntimeError(f"nothing of the kind {kind} was made")
     if kind in GANS:
         numbers = watch.numbers()
         # Before its first step, stage 2 has the encoder of stage 1 look at every training image.

