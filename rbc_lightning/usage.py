@@ -25,8 +25,8 @@ Would synthetic data help on my blood smears, and can I have it?
   python -m rbc_lightning +experiment=rd_sd_aug                      on the built-in phantom, minutes on two cores
   python -m rbc_lightning +experiment=rd_sd_aug data=folder data.root=DIR   on your own smears
 
-S3 stands for Bailo, Ham and Shin 2019, the paper that this project implements; S4 for Allender et al. (mode-seeking Pix2Pix with
-structure maps), S2 for Novoselov and Smirnov 2024 (Pix2Pix).
+S3 stands for Bailo, Ham and Shin 2019, the paper that this project implements; S4 for Allender et al. (mode-seeking
+Pix2Pix with structure maps), S2 for Novoselov and Smirnov 2024 (Pix2Pix).
 """
 _TAIL = """\
 KEY=VALUE sets any value of the configuration: seed=1, translator.task.n_epochs=40, model.net.width=0.5.
