@@ -243,8 +243,9 @@ def test_sheets_are_drawn_from_the_pairs_and_missing_cards_are_told(page_of, tra
     assert [picture.title for picture in page.sheets] == ["Synthetic smears", "Synthetic cells"]
     assert page.cards == ()
     for start, stage in (("layout card", "masks fit=true figure=true"), ("quality card", "translator")):
-        expected = f"stage={stage} data=folder data.name=folder data.root={tiny_folder} scale=tiny seed=0 artifacts_dir={trained}/artifacts"
-        assert f"python -m rbc_lightning {expected}" in missing(page, start)
+        data = f"data=folder data.name=folder data.root={tiny_folder} scale=tiny"
+        command = f"python -m rbc_lightning stage={stage} {data} seed=0 artifacts_dir={trained}/artifacts"
+        assert command in missing(page, start)
     for sweep in ("ratio", "real_images"):
         assert any(f"+sweep={sweep} data=folder" in line for line in page.missing)
 
