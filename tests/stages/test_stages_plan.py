@@ -194,6 +194,7 @@ def test_a_choice_among_checkpoints_needs_a_judge_and_takes_its_time(tmp_path, c
 # --- what is measured
 
 
+@pytest.mark.slow
 def test_every_model_is_timed_at_its_real_size(tmp_path, compose_tiny):
     cells = {model: compose_tiny(tmp_path, "stage=plan", "plan.steps=2", f"model={model}", "mix=rd") for model in MODELS}
     plan = plan_cells(cells, Place()).plan
