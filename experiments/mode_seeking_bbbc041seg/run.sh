@@ -8,4 +8,6 @@ root=$1; shift
 python="${PYTHON:-.venv/bin/python}"
 common=(data=bbbc041seg "data.root=$root" scale=demo)
 "$python" -m rbc_lightning +sweep=mode_seeking "${common[@]}" "$@"
-"$python" -m rbc_lightning +sweep=table2 model=fcn8s mix=sd,rd_sd,rd_sd_aug translator=mode_seeking_pix2pix "${common[@]}" "$@"
+"$python" -m rbc_lightning stage=translator translator=mode_seeking_pix2pix translator.task.lambda_mode_seeking=1 "${common[@]}" "$@"
+"$python" -m rbc_lightning +sweep=table2 model=fcn8s mix=sd,rd_sd,rd_sd_aug seed=0 translator=mode_seeking_pix2pix "${common[@]}" "$@"
+"$python" -m rbc_lightning +sweep=table2 model=fcn8s mix=sd,rd_sd_aug seed=0 translator=mode_seeking_without_term "${common[@]}" "$@"

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 from omegaconf import DictConfig, ListConfig, OmegaConf
+from PIL import Image
 
 from rbc_lightning.app import compose
 from rbc_lightning.data.formats import make_contiguous
@@ -26,6 +27,7 @@ VARIANTS = {
     "mode_seeking_without_term": "without the term",
     "mode_seeking_without_structure": "without structure",
     "mode_seeking_conditional": "conditional",
+    "mode_seeking_weak": "full, mu = 1",
 }
 RESPONSE = ("l1", "diversity", "diversity_real", "collapse", "texture_collapse", "texture_correlation", "dice", "dice_real")
 QUALITY = ("kid", "background_spread", "cell_spread")
@@ -33,7 +35,7 @@ _SIDE, _N_MASKS = 256, 3
 
 
 def variant_of(settings: DictConfig | ListConfig) -> str | None:
-    """Which of the four a translator is; None for another form of Pix2Pix."""
+    """Which of these a translator is; None for another form of Pix2Pix."""
     task = settings.task
     if task.get("lambda_l1") != 10 or task.get("kernel_size") != 5:
         return None
@@ -41,7 +43,8 @@ def variant_of(settings: DictConfig | ListConfig) -> str | None:
         return "mode_seeking_conditional"
     if not task.structure:
         return "mode_seeking_without_structure"
-    return "mode_seeking_pix2pix" if task.lambda_mode_seeking else "mode_seeking_without_term"
+    weights = {0: "mode_seeking_without_term", 1: "mode_seeking_weak", 10: "mode_seeking_pix2pix"}
+    return weights.get(task.lambda_mode_seeking)
 
 
 def find(artifacts: Path) -> dict[str, Path]:
@@ -81,15 +84,16 @@ def draw_sheet(found: dict[str, Path], artifacts: Path, root: str) -> None:
         structure = painters["mode_seeking_pix2pix"].bank.render(mask, index)
         part = np.s_[:_SIDE, :_SIDE]
         label_map = make_contiguous(mask.label_map[part])
-        row = [
-            np.where(label_map > 0, 255, 0).astype(np.uint8)[..., None].repeat(3, axis=2),
-            structure_picture(structure[part]),
-        ]
+        row = [structure_picture(label_map > 0), structure_picture(structure[part])]
         for painter in painters.values():
             given = structure[part] if painter.bank is not None else None
             row.append(painter.translator.paint(label_map, given, index))
         rows.append(row)
     save_picture_rows(HERE / "variants.png", rows, [["mask", "structure", *(VARIANTS[variant] for variant in found)]])
+    # Grain makes large files: 128 colours are enough to look at.
+    with Image.open(HERE / "variants.png") as picture:
+        small = picture.convert("RGB").quantize(128)
+    small.save(HERE / "variants.png", optimize=True)
 
 
 if __name__ == "__main__":
