@@ -17,7 +17,7 @@ test: $(STAMP)  ## ruff, mypy, pytest
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist worksteal
 
 browser:  ## Chromium for the tests of the report page, which are skipped without (Debian, as root)
 	@command -v chromium >/dev/null || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && apt-get update -qq && \
@@ -34,7 +34,7 @@ bench: $(STAMP)  ## Measure the fast parts against their plain twins
 	$(BIN)/python experiments/benchmarks/bench_loading.py
 
 lock:  ## Resolve pyproject.toml anew into requirements.lock
-	uv pip compile --quiet --universal --python-version 3.11 --extra dev --no-header --no-annotate pyproject.toml -o requirements.lock
+	uv pip compile --quiet --universal --python-version 3.11 --all-extras --no-header --no-annotate pyproject.toml -o requirements.lock
 
 clean:  ## Remove caches and the virtual environment; artifacts/ and runs/ stay
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

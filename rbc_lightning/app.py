@@ -16,9 +16,11 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from rbc_lightning.commands import multirun
 from rbc_lightning.errors import InputError, TrainingStopped
-from rbc_lightning.stages import sweep
-from rbc_lightning.usage import CONF_DIR, STAGES, usage
+from rbc_lightning.sweeps import log
+from rbc_lightning.sweeps.places import launcher_failure
+from rbc_lightning.usage import CONF_DIR, STAGES, asks_for_help, print_usage
 
 
 class Outcome(Protocol):
@@ -42,7 +44,7 @@ def run(cfg: DictConfig) -> Outcome:
         raise InputError(f"stage={cfg.stage}; expected one of {', '.join(STAGES)}")
     _check(cfg)
     # Imported here: Lightning and torchvision take seconds, which --help and a mistyped key should not.
-    stage = importlib.import_module(f"rbc_lightning.stages.{cfg.stage}")
+    stage = importlib.import_module(f"rbc_lightning.commands.{cfg.stage}")
     return cast(Outcome, stage.run(cfg))
 
 
@@ -60,8 +62,8 @@ def _check(cfg: DictConfig) -> None:
 def _hydra_main(cfg: DictConfig) -> None:
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     if HydraConfig.get().mode == RunMode.MULTIRUN:
-        # One cell must not end the others: how it went is written down, and told at the end.
-        sweep.run_cell(run, cfg)
+        # One job must not end the others: how it went is written down, and reported at the end.
+        multirun.run_job(run, cfg)
         return
     try:
         print(run(cfg).summary())
@@ -70,52 +72,45 @@ def _hydra_main(cfg: DictConfig) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Command line entry; returns the exit status: 0, 2 for bad input, 1 for a training gone wrong; told in one line."""
+    """Command line entry; returns the exit status: 0, 2 for bad input, 1 for a training gone wrong; either in one line."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    if {"-h", "--help"} & set(arguments):
-        print(usage())
-        return 0
+    if asks_for_help(arguments):
+        return print_usage()
     # Hydra then lets exceptions pass: ours become one line, real bugs keep their traceback.
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
     sys.argv = [sys.argv[0], *arguments]
     try:
         _hydra_main()
-        planned = sweep.take_planned()
-        if planned.cells:
+        planned = multirun.take_planned()
+        if planned.jobs:
             return _plan(planned)
     except InputError as error:
         return _fail(str(error))
     except (HydraException, OmegaConfBaseException) as error:
-        sweep.leave_no_empty_record()
+        log.leave_no_empty_record()
         return _fail(_one_line(error, arguments))
     except KeyboardInterrupt:
         return _fail("stopped by the user; the same command goes on where this one stopped", status=130)
     except Exception as error:
-        if not sweep.is_begun():
+        if not log.is_begun():
             raise
-        # Its own processes were killed, or the cluster's queue refused: the cells that ended have written down how.
-        sweep.leave_no_empty_record()
-        sweep.close_sweep()
-        return _fail(f"the launcher gave up ({type(error).__name__}): {_with_remedy(error)}", status=1)
-    return sweep.close_sweep()
+        # Its own processes were killed, or the cluster's queue refused: the jobs that ended have written down how.
+        log.leave_no_empty_record()
+        log.close_sweep()
+        return _fail(launcher_failure(error), status=1)
+    return log.close_sweep()
 
 
-def _plan(planned: sweep.PlannedSweep) -> int:
-    """Tell what the gathered cells would cost; returns the exit status: 1 where some cannot be planned."""
-    plan = importlib.import_module("rbc_lightning.stages.plan")
-    for cfg in planned.cells.values():
+def _plan(planned: multirun.PlannedSweep) -> int:
+    """Print what the gathered jobs would cost; returns the exit status: 1 where some cannot be planned."""
+    plan = importlib.import_module("rbc_lightning.commands.plan")
+    for cfg in planned.jobs.values():
         _check(cfg)
     result = plan.plan_sweep(planned)
     print(result.summary())
     for line in result.failed:
-        _fail(f"cell {line}")
+        _fail(f"job {line}")
     return 1 if result.failed else 0
-
-
-def _with_remedy(error: Exception) -> str:
-    if not re.search("srun|sbatch|slurm", str(error), re.IGNORECASE):
-        return str(error)
-    return f"{error}; on one machine without SLURM take hydra/launcher=joblib or hydra/launcher=submitit_local"
 
 
 def _one_line(error: Exception, arguments: Sequence[str]) -> str:

@@ -18,6 +18,11 @@ class TrainingStopped(RuntimeError):
     """
 
 
+def in_one_line(error: BaseException) -> str:
+    """Type and message of an exception."""
+    return " ".join(f"{type(error).__name__}: {error}".split())
+
+
 @contextmanager
 def blaming(group: str) -> Iterator[None]:
     """Turn the argument checks of what is built from a configuration group into an `InputError` that names the group."""

@@ -1,5 +1,8 @@
 """What `--help` prints: stages, experiments and configuration groups, one line each, read from the files themselves."""
 
+import os
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parent
@@ -9,11 +12,11 @@ CONF_DIR = _PACKAGE / "conf" if (_PACKAGE / "conf" / "config.yaml").is_file() el
 STAGES = {
     "train": "make whatever is missing upstream, train on the chosen mix, test on real images (default)",
     "check": "read the data set, check every file, print its statistics, draw a preview",
-    "masks": "build the shape bank and sample label maps from it",
-    "translator": "train the GAN that paints label maps",
-    "synthesize": "make synthetic pairs (synthetic.count of them) for the chosen sampler and translator",
+    "masks": "make label maps from the chosen source (masks=...)",
+    "translator": "train the GAN that turns label maps into images",
+    "synthesize": "make synthetic pairs (synthetic.count of them) from the chosen source (pairs=...)",
     "predict": "find the cells in a folder of images with a trained run (predict.run, predict.images)",
-    "plan": "time a few steps of everything a run or +sweep=NAME needs; tell hours, memory and disk",
+    "plan": "time a few steps of everything a run or +sweep=NAME needs; print hours, memory and disk",
     "report": "collect finished runs into Table 2: means, intervals, p-values, a verdict for each model",
 }
 
@@ -24,9 +27,6 @@ Would synthetic data help on my blood smears, and can I have it?
 
   python -m rbc_lightning +experiment=rd_sd_aug                      on the built-in phantom, minutes on two cores
   python -m rbc_lightning +experiment=rd_sd_aug data=folder data.root=DIR   on your own smears
-
-S3 stands for Bailo, Ham and Shin 2019, the paper that this project implements; S4 for Allender et al. (mode-seeking
-Pix2Pix with structure maps), S2 for Novoselov and Smirnov 2024 (Pix2Pix).
 """
 _TAIL = """\
 KEY=VALUE sets any value of the configuration: seed=1, translator.task.n_epochs=40, model.net.width=0.5.
@@ -38,7 +38,7 @@ def usage() -> str:
     """The help text."""
     parts = [_HEAD, _section("stages (stage=...)", STAGES), _section("experiments (+experiment=...)", _choices("experiment"))]
     parts.append(_section("sweeps, many runs at once (+sweep=...)", _choices("sweep")))
-    launchers = {"basic": "One cell after the other (default)."} | _choices("hydra/launcher")
+    launchers = {"basic": "One job after the other (default)."} | _choices("hydra/launcher")
     del launchers["submitit_base"]
     parts.append(_section("where a sweep runs (hydra/launcher=...)", launchers))
     for group in sorted(path.name for path in CONF_DIR.iterdir() if path.is_dir()):
@@ -46,6 +46,21 @@ def usage() -> str:
         if group not in ("experiment", "sweep", "hydra") and choices:
             parts.append(_section(f"{group}=...", choices))
     return "\n".join([*parts, _TAIL])
+
+
+def asks_for_help(arguments: Sequence[str]) -> bool:
+    """Whether a command line asks for the help text."""
+    return bool({"-h", "--help"} & set(arguments))
+
+
+def print_usage() -> int:
+    """Print the help text; a reader that has seen enough, such as `head`, ends it. Returns the exit status."""
+    try:
+        print(usage(), flush=True)
+    except BrokenPipeError:
+        # Python would complain again when it closes the pipe at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
 
 
 def _choices(group: str) -> dict[str, str]:

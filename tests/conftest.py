@@ -1,9 +1,16 @@
-"""Shared fixtures: a tiny data set on disk, and configurations that write below the test's own directory."""
+"""Shared fixtures: a tiny data set on disk, configurations that write below the test's own directory, and one finished run."""
 
+import os
+import shutil
 import sys
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # One core for each worker, read when PyTorch, NumPy and Numba are imported, here and in the processes that tests start.
+    os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1"))
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -14,8 +21,18 @@ SHARED = REPOSITORY.parent / "shared"
 
 
 @pytest.fixture(scope="session")
-def tiny_folder(tmp_path_factory):
-    return write_tiny_folder(tmp_path_factory.mktemp("tiny") / "data")
+def shared(tmp_path_factory):
+    """A directory of the session, the same for all workers."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(shared):
+    """A tiny data set: to be read."""
+    root = shared / "tiny" / "data"
+    with FileLock(shared / "tiny.lock"):
+        return root if root.is_dir() else write_tiny_folder(root)
 
 
 @pytest.fixture
@@ -32,6 +49,28 @@ def compose_tiny(tiny_folder):
     def build(directory, *overrides, root=tiny_folder):
         base = ["scale=tiny", "data=folder", f"data.root={root}", "trainer.progress_bar=false"]
         return compose([*base, f"artifacts_dir={directory}/artifacts", f"runs_dir={directory}/runs", *overrides])
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def made(shared, compose_tiny):
+    """A run of `+experiment=rd_sd_aug` below runs/, its translator and pairs below artifacts/: to be read or copied."""
+    from rbc_lightning.app import run
+
+    with FileLock(shared / "made.lock"):
+        run(compose_tiny(shared / "made", "+experiment=rd_sd_aug"))
+    return shared / "made"
+
+
+@pytest.fixture(scope="session")
+def compose_made(made, compose_tiny):
+    """As `compose_tiny`, with a copy of the artifacts of `made` where there are none: nothing of them is made anew."""
+
+    def build(directory, *overrides):
+        if not (directory / "artifacts").is_dir():
+            shutil.copytree(made / "artifacts", directory / "artifacts")
+        return compose_tiny(directory, *overrides)
 
     return build
 

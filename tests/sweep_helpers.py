@@ -5,8 +5,6 @@ import sys
 import time
 from pathlib import Path
 
-from rbc_lightning.app import compose, run
-
 
 def sweep(directory, *overrides):
     places = (f"artifacts_dir={directory}/artifacts", f"runs_dir={directory}/runs")
@@ -28,6 +26,8 @@ def one_thread():
 
 def table_of(directory):
     """Table 2 of a finished sweep, without the pictures."""
+    from rbc_lightning.app import compose, run
+
     run(compose([override for override in sweep(directory, "stage=report", "report.gallery=0") if "sweep" not in override]))
     return [(directory / "runs" / "report" / "phantom" / f"table2.{suffix}").read_bytes() for suffix in ("csv", "md", "tex")]
 

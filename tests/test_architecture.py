@@ -1,39 +1,64 @@
-"""The import rules of the package, enforced by reading its imports."""
+"""The rules of the house, enforced by reading the code: who imports whom, where configuration ends, sizes and names."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).resolve().parents[1] / "rbc_lightning"
+REPOSITORY = Path(__file__).resolve().parents[1]
+PACKAGE = REPOSITORY / "rbc_lightning"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
+FOUNDATION = {"core", "errors", "__version__"}
 # Who may import whom; a part may always import itself.
 ALLOWED = {
-    "masks": set(),
-    "ops": set(),
-    "nets": set(),
-    "errors": set(),
-    "usage": set(),
-    "data": {"ops", "masks", "errors"},
-    "tasks": {"nets", "ops", "errors"},
-    "callbacks": {"errors"},
-    "report": {"ops"},
-    "artifacts": {"__version__"},
-    "stages": {"masks", "ops", "nets", "data", "tasks", "report", "artifacts", "callbacks", "errors", "__version__"},
-    "app": {"stages", "usage", "errors"},
-    "__main__": {"app"},
     "__init__": set(),
+    "__main__": {"app", "usage"},
+    "app": {"commands", "sweeps", "errors", "usage"},
+    "usage": set(),
+    "errors": set(),
+    "core": {"errors", "__version__"},
+    "metrics": FOUNDATION,
+    "masks": FOUNDATION,
+    "data": FOUNDATION | {"masks", "metrics"},
+    "tracking": FOUNDATION | {"data", "metrics", "report", "study"},
+    "segmenters": FOUNDATION | {"data", "metrics", "masks"},
+    "evaluation": FOUNDATION | {"data", "metrics", "masks", "segmenters", "tracking", "translators"},
+    "translators": FOUNDATION | {"data", "metrics", "masks", "evaluation", "report", "tracking"},
+    "pairs": FOUNDATION | {"data", "masks", "translators"},
+    "study": FOUNDATION | {"metrics"},
+    "report": FOUNDATION | {"metrics", "study", "evaluation"},
+    "runs": FOUNDATION | {"data", "metrics", "pairs", "segmenters", "study", "report", "tracking"},
+    "sweeps": FOUNDATION,
+    "planning": FOUNDATION
+    | {"data", "evaluation", "metrics", "pairs", "runs", "segmenters", "study", "sweeps", "tracking", "translators"},
 }
+EVERYTHING = set(ALLOWED) - {"__main__", "app", "usage"}
+ALLOWED["commands"] = EVERYTHING
+# Networks and losses are maths: of ours they know the foundation, and others of their kind.
+MATHS = ("nets.py", "modulated_nets.py", "discriminators.py", "losses.py")
+MATHS_MAY = (
+    "core.",
+    "errors",
+    "segmenters.shapes",
+    "segmenters.fcn8s.nets",
+    "segmenters.faster_rcnn.weights",
+    "translators.weights",
+    "translators.pix2pix.nets",
+    "translators.pix2pixhd.discriminators",
+    "translators.pix2pixhd.instance_pooling",
+    "translators.pix2pixhd.layers",
+    "translators.pix2pixhd.modulation",
+)
 # Outside libraries that only some places may know.
 HOMES = {
-    "pytorch_lightning": ("tasks/", "callbacks.py", "data/datamodule.py", "stages/"),
-    "hydra": ("app.py", "stages/", "artifacts.py"),
-    "omegaconf": ("app.py", "stages/", "artifacts.py"),
-    "albumentations": ("data/augment.py",),
-    "wandb": ("callbacks.py", "stages/"),
+    "omegaconf": ("app.py", "commands/"),
+    "hydra": ("app.py", "commands/", "core/build.py", "sweeps/"),
+    "albumentations": ("data/augment/",),
+    "wandb": ("tracking/", "core/callbacks.py"),
 }
-TORCH_FREE = ("masks/",)
+CONFIGURATION = re.compile(r"\b(DictConfig|ListConfig|OmegaConf|cfg)\b")
 
 
 def imports_of(path):
@@ -45,22 +70,58 @@ def imports_of(path):
             yield from ((node.module, alias.name) for alias in node.names)
 
 
+def relative(path):
+    return str(path.relative_to(PACKAGE))
+
+
 def part_of(path):
-    relative = path.relative_to(PACKAGE)
-    return relative.parts[0] if len(relative.parts) > 1 else relative.stem
+    parts = path.relative_to(PACKAGE).parts
+    return parts[0] if len(parts) > 1 else path.stem
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+every_module = pytest.mark.parametrize("path", MODULES, ids=relative)
+
+
+@every_module
 def test_imports_stay_within_the_rules(path):
-    part, relative = part_of(path), str(path.relative_to(PACKAGE))
     for module, name in imports_of(path):
         root, *rest = module.split(".")
         if root == "rbc_lightning":
             target = rest[0] if rest else name
-            assert target == part or target in ALLOWED[part], f"{relative} imports {module} ({name})"
+            assert target == part_of(path) or target in ALLOWED[part_of(path)], f"{relative(path)} imports {module} ({name})"
+            if path.name in MATHS:
+                assert ".".join(rest).startswith(MATHS_MAY), f"{relative(path)} imports {module}"
         for library, homes in HOMES.items():
-            assert root != library or relative.startswith(homes), f"{relative} imports {library}"
-        assert root not in ("torch", "torchvision") or not relative.startswith(TORCH_FREE), f"{relative} imports torch"
+            assert root != library or relative(path).startswith(homes), f"{relative(path)} imports {library}"
+        assert root not in ("torch", "torchvision") or part_of(path) != "masks", f"{relative(path)} imports torch"
+
+
+@every_module
+def test_configuration_ends_at_the_door(path):
+    if part_of(path) not in ("app", "commands", "usage"):
+        assert not CONFIGURATION.search(path.read_text()), f"{relative(path)} knows Hydra's configuration"
+
+
+@every_module
+def test_no_file_is_longer_than_three_hundred_lines(path):
+    assert len(path.read_text().splitlines()) <= 300
+
+
+@every_module
+def test_every_module_has_a_test_that_can_be_guessed(path):
+    if path.name in ("__init__.py", "__main__.py"):
+        return
+    directory = REPOSITORY / "tests" / path.relative_to(PACKAGE).parent
+    assert list(directory.glob(f"test_{path.stem}.py")) or list(directory.glob(f"test_{path.stem}_*.py")), (
+        f"no tests/{path.relative_to(PACKAGE).parent}/test_{path.stem}.py"
+    )
+
+
+@every_module
+def test_sentences_name_papers_and_cells_as_the_field_does(path):
+    text = path.read_text()
+    assert not re.search(r"\bS[1-4]('s)?\b(?! *=)", text), f"{relative(path)} calls a paper by a short name"
+    assert not re.search(r"\b([Jj]udged?|[Pp]ainters?)\b", text), f"{relative(path)}: FCN-score network, translator"
 
 
 def test_the_rules_know_every_part():

@@ -20,15 +20,15 @@ import torch
 import yaml
 from bench_masks import write_csv
 
-from rbc_lightning.data.augment import build_augmentation
-from rbc_lightning.data.datamodule import SmearDataModule
-from rbc_lightning.data.dataset import CACHE_BYTES
-from rbc_lightning.data.folder import read_folder
+from rbc_lightning.data.augment.transforms import build_augmentation
+from rbc_lightning.data.datamodule import PairDataModule
 from rbc_lightning.data.manifest import Manifest
 from rbc_lightning.data.mix import Mix
-from rbc_lightning.data.phantom import PhantomSpec, write_phantom
-from rbc_lightning.nets.fcn8s import FCN8s
-from rbc_lightning.ops.seg_losses import soft_dice_loss
+from rbc_lightning.data.readers.folder import read_folder
+from rbc_lightning.data.readers.phantom import PhantomSpec, write_phantom
+from rbc_lightning.data.stream import CACHE_BYTES
+from rbc_lightning.segmenters.fcn8s.nets import FCN8s
+from rbc_lightning.segmenters.losses import SoftDice
 
 PAPER = Path(__file__).resolve().parents[2] / "conf" / "augment" / "paper.yaml"
 # Crop side in pixels (None: whole fields), and samples in a batch.
@@ -43,10 +43,10 @@ def paper_transforms(certain: bool) -> dict[str, dict[str, Any]]:
     return {name: {**parameters, "p": 1.0} for name, parameters in transforms.items()} if certain else transforms
 
 
-def datamodule(manifest: Manifest, region: str, certain: bool, workers: int, cache_bytes: int) -> SmearDataModule:
+def datamodule(manifest: Manifest, region: str, certain: bool, workers: int, cache_bytes: int) -> PairDataModule:
     """A training set of augmented samples alone: the dearest mix."""
     crop, batch_size = REGIONS[region]
-    return SmearDataModule(
+    return PairDataModule(
         manifest,
         (),
         Mix(real=0, synthetic=0, augmented=len(manifest.split("train"))),
@@ -60,7 +60,7 @@ def datamodule(manifest: Manifest, region: str, certain: bool, workers: int, cac
     )
 
 
-def batch_ms(data: SmearDataModule, batches: int) -> float:
+def batch_ms(data: PairDataModule, batches: int) -> float:
     """Milliseconds per batch in steady state, nobody else waiting: the first batches, which start the workers, do not count."""
     loader: Iterator[dict[str, Any]] = iter(data.train_dataloader())
     warm = 2 * max(1, data.num_workers) + len(data.manifest.split("train"))
@@ -85,7 +85,7 @@ def step_ms(region: str, width: float, device: str, repeats: int) -> float:
 
     def step() -> None:
         with torch.autocast(device, torch.bfloat16, enabled=half):
-            loss = soft_dice_loss(net(image), target)
+            loss = SoftDice()(net(image), target)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -20,11 +20,11 @@ import torch
 from bench_masks import median_ms, procedural_cells, write_csv
 from torch import Tensor
 
+from rbc_lightning.core.labels import instance_mean, paint_table, semantic_condition
 from rbc_lightning.masks import MaskSampler, ShapeBank
-from rbc_lightning.nets.instance_pooling import pool_instances
-from rbc_lightning.ops.labels import instance_mean, paint_table, semantic_condition
-from rbc_lightning.tasks.conditioning import generator_input, reflect_pad, seeded_noise
-from rbc_lightning.tasks.pix2pixhd import Pix2PixHDTask
+from rbc_lightning.translators.conditioning import generator_input, reflect_pad, seeded_noise
+from rbc_lightning.translators.pix2pixhd.layers import pool_instances
+from rbc_lightning.translators.pix2pixhd.task import Pix2PixHDTask
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
 from oracles.instance_mean_loop import instance_mean_loop

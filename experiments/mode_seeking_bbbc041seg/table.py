@@ -7,19 +7,19 @@ Writes variants.csv and variants.png beside this script (generated masks, struct
 import csv
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from omegaconf import DictConfig, ListConfig, OmegaConf
 from PIL import Image
 
 from rbc_lightning.app import compose
-from rbc_lightning.data.formats import make_contiguous
-from rbc_lightning.report.structure_sheets import structure_picture
-from rbc_lightning.report.style_sheets import save_picture_rows
-from rbc_lightning.stages.inputs import load_inputs
-from rbc_lightning.stages.painting.painters import load_painter
-from rbc_lightning.stages.sampling import build_sampler, mask_seed
+from rbc_lightning.commands.experiment import Experiment
+from rbc_lightning.core.label_files import make_contiguous
+from rbc_lightning.core.seeds import mask_seed
+from rbc_lightning.report.figures.style_sheets import save_picture_rows, structure_picture
+from rbc_lightning.translators.given import GivenTranslator
 
 HERE = Path(__file__).parent
 VARIANTS = {
@@ -34,24 +34,25 @@ QUALITY = ("kid", "background_spread", "cell_spread")
 _SIDE, _N_MASKS = 256, 3
 
 
-def variant_of(settings: DictConfig | ListConfig) -> str | None:
-    """Which of these a translator is; None for another form of Pix2Pix."""
-    task = settings.task
+def variant_of(task: Mapping[str, Any]) -> str | None:
+    """Which of these a translator's task is; None for another form of Pix2Pix."""
     if task.get("lambda_l1") != 10 or task.get("kernel_size") != 5:
         return None
-    if task.conditional:
+    if task["conditional"]:
         return "mode_seeking_conditional"
-    if not task.structure:
+    if not task["structure"]:
         return "mode_seeking_without_structure"
     weights = {0: "mode_seeking_without_term", 1: "mode_seeking_weak", 10: "mode_seeking_pix2pix"}
-    return weights.get(task.lambda_mode_seeking)
+    return weights.get(task["lambda_mode_seeking"])
 
 
 def find(artifacts: Path) -> dict[str, Path]:
     """The measured translators by variant."""
     found = {}
     for path in sorted(artifacts.glob("translator/*/condition_response.json")):
-        variant = variant_of(OmegaConf.load(path.parent / "translator.yaml"))
+        lineage = json.loads((path.parent / "lineage.json").read_text())
+        trained = artifacts / "pix2pix" / lineage["inputs"]["pix2pix"] / "lineage.json"
+        variant = variant_of(json.loads(trained.read_text())["settings"]["task"])
         if variant in VARIANTS:
             found[variant] = path.parent
     return {variant: found[variant] for variant in VARIANTS if variant in found}
@@ -73,21 +74,21 @@ def write_table(found: dict[str, Path]) -> None:
 
 
 def draw_sheet(found: dict[str, Path], artifacts: Path, root: str) -> None:
-    """New masks with new structure maps, painted by every variant."""
-    cfg = compose(["data=bbbc041seg", f"data.root={root}", f"artifacts_dir={artifacts}"])
-    inputs = load_inputs(cfg)
-    painters = {variant: load_painter(directory, cfg, inputs, "cpu") for variant, directory in found.items()}
-    sampler = build_sampler(cfg, inputs)
+    """New masks with new structure maps, and what every variant generates from them."""
+    experiment = Experiment(compose(["data=bbbc041seg", f"data.root={root}", f"artifacts_dir={artifacts}"]))
+    store, train = experiment.store, experiment.train
+    made = {variant: store.make(GivenTranslator(path=directory, train=train)) for variant, directory in found.items()}
+    draw = experiment.masks().open(store)
     rows = []
     for index in range(_N_MASKS):
-        mask = sampler.sample(mask_seed(cfg.seed, index))
-        structure = painters["mode_seeking_pix2pix"].bank.render(mask, index)
+        mask = draw(mask_seed(experiment.seed, index))
+        structure = made["mode_seeking_pix2pix"].bank.render(mask, index)
         part = np.s_[:_SIDE, :_SIDE]
         label_map = make_contiguous(mask.label_map[part])
         row = [structure_picture(label_map > 0), structure_picture(structure[part])]
-        for painter in painters.values():
-            given = structure[part] if painter.bank is not None else None
-            row.append(painter.translator.paint(label_map, given, index))
+        for translator in made.values():
+            given = structure[part] if translator.bank is not None else None
+            row.append(translator.paint_with(label_map, given, index))
         rows.append(row)
     save_picture_rows(HERE / "variants.png", rows, [["mask", "structure", *(VARIANTS[variant] for variant in found)]])
     # Grain makes large files: 128 colours are enough to look at.

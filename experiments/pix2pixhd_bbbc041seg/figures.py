@@ -10,18 +10,18 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from rbc_lightning.data.formats import read_label_map
-from rbc_lightning.report.style_sheets import save_style_sheet
-from rbc_lightning.tasks.translator import Translator
+from rbc_lightning.core.label_files import read_label_map
+from rbc_lightning.report.figures.style_sheets import save_style_sheet
+from rbc_lightning.translators.pix2pixhd.translator import Pix2PixHDTranslator
 
 HERE = Path(__file__).parent
 
 
 def main(directory: Path, labels: Path) -> None:
     """Paint one mask in every style, and several masks in the styles of one image each."""
-    translator = Translator.load(directory)
-    # A background plate shows pieces of a real smear: nothing of those belongs into the repository.
-    translator.surfaces = None
+    translator = Pix2PixHDTranslator.load(directory)
+    # A background texture shows pieces of a real smear: nothing of those belongs into the repository.
+    translator.backgrounds = None
     bank = translator.style_bank
     masks = [read_label_map(path) for path in sorted(labels.glob("*.png"))[:8]]
     styles = {f"cluster:{k}": translator.paint(masks[0], 0, f"cluster:{k}") for k in range(10)}

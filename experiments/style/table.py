@@ -11,29 +11,29 @@ from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
-from omegaconf import OmegaConf
+import yaml
 
 from rbc_lightning.app import compose
-from rbc_lightning.data.formats import read_image, read_label_map
-from rbc_lightning.data.manifest import Manifest, Record
-from rbc_lightning.ops.painting_quality import BACKGROUND, CELLS, region_colors, spread
-from rbc_lightning.stages.inputs import load_inputs
+from rbc_lightning.commands.experiment import Experiment
+from rbc_lightning.data.manifest import Manifest
+from rbc_lightning.data.sample import Sample
+from rbc_lightning.evaluation.realism import BACKGROUND, CELLS, region_colors, spread
 
 
-def spreads(records: tuple[Record, ...]) -> tuple[float, float]:
+def spreads(samples: tuple[Sample, ...]) -> tuple[float, float]:
     """Standard deviation between images of the mean colour of background and cells, in grey levels."""
-    colors = np.stack([region_colors(read_image(r.image_path), read_label_map(r.label_path)) for r in records])
+    colors = np.stack([region_colors(s.load_image(), s.load_label_map(), s.spec) for s in samples])
     return spread(colors[:, BACKGROUND]), spread(colors[:, CELLS])
 
 
-def training_records(directory: Path, metrics: dict, artifacts: Path) -> tuple[Record, ...]:
+def training_samples(directory: Path, metrics: dict, artifacts: Path) -> tuple[Sample, ...]:
     """What a run was trained on: its synthetic pairs, or the real train split."""
     if metrics["column"] == "sd":
         pairs = artifacts / "synthetic" / metrics["artifacts"]["synthetic"] / "manifest.csv"
-        return Manifest.load(pairs).records[: metrics["mix"]["synthetic"]]
-    config = OmegaConf.load(directory / "config.yaml")
-    overrides = [f"data={config.data.name}", f"data.root={config.data.root}", f"seed={config.seed}"]
-    return load_inputs(compose([*overrides, f"artifacts_dir={artifacts}"])).manifest.split("train")
+        return Manifest.load(pairs).samples[: metrics["mix"]["synthetic"]]
+    config = yaml.safe_load((directory / "config.yaml").read_text())
+    overrides = [f"data={config['data']['name']}", f"data.root={config['data']['root']}", f"seed={config['seed']}"]
+    return Experiment(compose([*overrides, f"artifacts_dir={artifacts}"])).manifest.split("train")
 
 
 def main(runs: Path, artifacts: Path) -> None:
@@ -43,10 +43,11 @@ def main(runs: Path, artifacts: Path) -> None:
         metrics, directory = json.loads(path.read_text()), path.parent
         if metrics["column"] not in ("rd", "sd"):
             continue
-        style = OmegaConf.load(directory / "config.yaml").translator.task.style if metrics["column"] == "sd" else "real"
+        translator = yaml.safe_load((directory / "config.yaml").read_text())["translator"]
+        style = translator["task"]["style"] if metrics["column"] == "sd" else "real"
         with (directory / "per_image.csv").open() as file:
             worst = min(float(row["dice"]) for row in csv.DictReader(file))
-        background, cells = spreads(training_records(directory, metrics, artifacts))
+        background, cells = spreads(training_samples(directory, metrics, artifacts))
         scores = (metrics["test/dice"], worst, metrics["val/dice"], background, cells)
         rows.append((style, metrics["seed"], *(round(score, 4) for score in scores)))
     rows.sort(key=lambda row: ("real", "modulated", "concat").index(row[0]))

@@ -13,32 +13,19 @@ from rbc_lightning.errors import InputError
 Count = int | Literal["all", "rest"]
 Source = Literal["real", "synthetic"]
 
-# The five columns of Bailo et al. 2019, Table 2, by which parts of a mix are present (real, synthetic, augmented).
-_COLUMNS = {
-    (True, False, False): "rd",
-    (False, True, False): "sd",
-    (True, False, True): "rd_aug",
-    (True, True, False): "rd_sd",
-    (True, True, True): "rd_sd_aug",
-}
+# The columns of Bailo et al. 2019, Table 2, named after the parts of a mix that are present: real, synthetic, augmented.
+_COLUMNS = ("rd", "sd", "rd_aug", "rd_sd", "rd_sd_aug")
 
 
 @dataclass(frozen=True)
 class Mix:
-    """Counts of samples in one pass over a training set.
+    """Counts of samples in one pass over a training set."""
 
-    Args:
-        real: real samples, unchanged (beyond the random crop); the training images are used in turn.
-        synthetic: synthetic samples, unchanged.
-        augmented: samples drawn from `augmented_from` and augmented, each time anew.
-        augmented_from: which samples are augmented: real ones, synthetic ones, or both in turn.
-        n_real: real training images at hand, None where that does not matter: tells RD and SD from their size controls.
-    """
-
-    real: int
-    synthetic: int
-    augmented: int
-    augmented_from: tuple[Source, ...] = ("real",)
+    real: int  # unchanged (beyond the random crop); the training images are used in turn
+    synthetic: int  # unchanged
+    augmented: int  # drawn from `augmented_from` and augmented, each time anew
+    augmented_from: tuple[Source, ...] = ("real",)  # real samples, synthetic ones, or both in turn
+    # Real training images at hand, None where that does not matter: sets RD and SD apart from their size controls.
     n_real: int | None = None
 
     def __post_init__(self) -> None:
@@ -69,40 +56,30 @@ class Mix:
     ) -> "Mix":
         """Turn the words of a mix file into counts.
 
-        Args:
-            n_real: number of real training images.
-            real: a count; "all" for as many as there are real training images; "rest" for an equal share of what `total`
-                leaves. Likewise `synthetic` and `augmented`.
-            synthetic: see `real`.
-            augmented: see `real`.
-            total: size of the mix; needed when a part is "rest", and with a ratio.
-            augmented_from: see the class.
-            ratio: shares real : synthetic : augmented of `total`, such as (1, 2, 1), in place of "all" and "rest".
+        Each part is a count, "all" for as many as the `n_real` real training images, or "rest" for an equal share of what
+        `total` leaves. In place of "all" and "rest" may stand the `ratio` real : synthetic : augmented, as (1, 2, 1).
 
         Raises:
-            InputError: an unknown word, "rest" without a total, a total smaller than the fixed parts, or a ratio that is
-                not three shares of a total, or that stands beside counts.
+            InputError: an unknown word, parts that do not add up to `total`, or a ratio that is not three shares of a total,
+                or that stands beside counts.
         """
         parts: dict[str, Count] = {"real": real, "synthetic": synthetic, "augmented": augmented}
         if ratio is not None:
-            shares = _check_ratio(ratio, parts, total)
-            n_real_drawn, n_synthetic, n_augmented = _apportion(shares, total or 0)
-            return cls(n_real_drawn, n_synthetic, n_augmented, tuple(augmented_from), n_real)
-        counts = {name: _fixed_count(name, value, n_real) for name, value in parts.items()}
-        open_parts = [name for name, count in counts.items() if count is None]
-        fixed = sum(count or 0 for count in counts.values())
-        if open_parts and (total is None or total < fixed):
-            raise InputError(
-                f"mix.total={total} with {fixed} samples already fixed and {', '.join(open_parts)} set to rest; expected a "
-                "total of at least the fixed parts: raise mix.total"
-            )
-        if not open_parts and total is not None and total != fixed:
-            raise InputError(f"mix.total={total}, yet the parts add up to {fixed}; set one part to rest, or mix.total=null")
-        left = (total or 0) - fixed
-        for place, name in enumerate(open_parts):
-            # The first parts take the remainder, so that the sum is exact.
-            counts[name] = left // len(open_parts) + (1 if place < left % len(open_parts) else 0)
-        return cls(counts["real"] or 0, counts["synthetic"] or 0, counts["augmented"] or 0, tuple(augmented_from), n_real)
+            drawn = _apportion(_check_ratio(ratio, parts, total), total or 0)
+        else:
+            counts = {name: _fixed_count(name, value, n_real) for name, value in parts.items()}
+            open_parts = [name for name, count in counts.items() if count is None]
+            fixed = sum(count or 0 for count in counts.values())
+            if open_parts and (total is None or total < fixed):
+                raise InputError(
+                    f"mix.total={total} with {fixed} samples already fixed and {', '.join(open_parts)} set to rest; expected a "
+                    "total of at least the fixed parts: raise mix.total"
+                )
+            if not open_parts and total not in (None, fixed):
+                raise InputError(f"mix.total={total}, yet the parts add up to {fixed}; set one part to rest, or mix.total=null")
+            counts |= zip(open_parts, _apportion([Fraction(1)] * len(open_parts), (total or 0) - fixed), strict=True)
+            drawn = [count or 0 for count in counts.values()]
+        return cls(drawn[0], drawn[1], drawn[2], tuple(augmented_from), n_real)
 
     @property
     def total(self) -> int:
@@ -111,37 +88,31 @@ class Mix:
 
     @property
     def column(self) -> str:
-        """The column of S3 Table 2 this mix belongs to, by its counts and never by its name; "other" if none.
+        """The column of Bailo et al. 2019, Table 2, that the counts make it, whatever its name; "other" if none.
 
         "rd_large" and "sd_large" are the size controls: real samples alone, repeated beyond the real training images, and
         synthetic samples alone, more than there are real training images.
         """
         if self.n_real is not None and self.augmented == 0 and 0 in (self.real, self.synthetic) and self.total > self.n_real:
             return "rd_large" if self.real else "sd_large"
-        return _COLUMNS.get((self.real > 0, self.synthetic > 0, self.augmented > 0), "other")
+        name = "_".join(part for part, count in (("rd", self.real), ("sd", self.synthetic), ("aug", self.augmented)) if count)
+        return name if name in _COLUMNS else "other"
 
 
 @dataclass(frozen=True)
 class Draw:
-    """One draw: which sample, from which pool, augmented or not; `serial` counts all draws of the training."""
+    """One draw: which sample, from which pool, augmented or not."""
 
     source: Source
     index: int
     augmented: bool
-    serial: int
 
 
 class MixStream:
-    """An endless, reproducible stream of draws from a mix.
+    """An endless, reproducible stream of draws from a mix, given how many real and synthetic samples are at hand.
 
     Each pass over the mix is a fresh permutation; the draw at a position depends on (seed, position) alone, whatever
-    the number of workers, and is right after a resume.
-
-    Args:
-        mix: the counts.
-        n_real: real training samples at hand.
-        n_synthetic: synthetic samples at hand.
-        seed: of the permutations.
+    the number of workers, and is right after a resume. An `InputError` refuses a mix of samples of which there are none.
     """
 
     def __init__(self, mix: Mix, n_real: int, n_synthetic: int, seed: int) -> None:
@@ -152,17 +123,15 @@ class MixStream:
             raise InputError("the mix asks for synthetic samples and none were made; run stage=synthesize")
         self.mix, self.seed = mix, seed
         self._sizes: dict[Source, int] = {"real": n_real, "synthetic": n_synthetic}
-        self._slots = self._one_pass()
-        self._pass = -1
-        self._order = np.empty(0, dtype=np.int64)
+        self._slots, self._pass, self._order = self._one_pass(), -1, np.empty(0, dtype=np.int64)
 
     def __getitem__(self, serial: int) -> Draw:
         number, place = divmod(serial, self.mix.total)
         if number != self._pass:
-            self._pass = number
-            self._order = np.random.default_rng(np.random.SeedSequence([self.seed, number])).permutation(self.mix.total)
+            self._pass, rng = number, np.random.default_rng(np.random.SeedSequence([self.seed, number]))
+            self._order = rng.permutation(self.mix.total)
         source, first, step, augmented = self._slots[int(self._order[place])]
-        return Draw(source, (first + number * step) % self._sizes[source], augmented, serial)
+        return Draw(source, (first + number * step) % self._sizes[source], augmented)
 
     def _one_pass(self) -> list[tuple[Source, int, int, bool]]:
         """For each draw of a pass: source, index in the first pass, how far it moves on from pass to pass, augmented or not.
@@ -181,25 +150,28 @@ class MixStream:
 
 def _check_ratio(ratio: Sequence[float], parts: dict[str, Count], total: int | None) -> list[Fraction]:
     """The shares as exact fractions; what YAML or the command line may bring instead is refused."""
-    wanted = "expected three shares real : synthetic : augmented, none negative and not all 0, such as [1, 2, 1]"
-    shares = list(ratio) if isinstance(ratio, Sequence) and not isinstance(ratio, str) else []
-    numbers = [share for share in shares if isinstance(share, int | float) and not isinstance(share, bool)]
-    if len(shares) != 3 or len(numbers) != 3 or not all(0 <= share < math.inf for share in numbers) or not any(numbers):
-        raise InputError(f"mix.ratio={ratio}; {wanted}")
-    # A count, 0 as well, is a decision that the ratio would overrule without a word.
-    counts = {name: value for name, value in parts.items() if isinstance(value, int)}
-    if counts:
-        name, value = next(iter(counts.items()))
+    shares = list(ratio) if isinstance(ratio, Sequence) else []
+    if (
+        len(shares) != 3
+        or not all(type(share) in (int, float) and 0 <= share < math.inf for share in shares)
+        or not any(shares)
+    ):
         raise InputError(
-            f"mix.ratio={shares} and mix.{name}={value}; expected a ratio of mix.total or counts, not both: set "
-            f"mix.{name}=rest, or mix.ratio=null"
+            f"mix.ratio={ratio}; expected three shares real : synthetic : augmented, none negative and not all 0, such as "
+            "[1, 2, 1]"
         )
-    for name, word in parts.items():
-        _fixed_count(name, word, 0)
+    # A count, 0 as well, is a decision that the ratio would overrule without a word.
+    for name, value in parts.items():
+        if isinstance(value, int):
+            raise InputError(
+                f"mix.ratio={shares} and mix.{name}={value}; expected a ratio of mix.total or counts, not both: set "
+                f"mix.{name}=rest, or mix.ratio=null"
+            )
+        _fixed_count(name, value, 0)
     if not isinstance(total, int) or isinstance(total, bool) or total < 1:
         raise InputError(f"mix.ratio={shares}, mix.total={total}; expected a total of at least 1 to share out: set mix.total")
     # By way of the decimal text: 0.1 : 0.2 : 0.1 is meant to be 1 : 2 : 1 exactly.
-    return [Fraction(str(share)) for share in numbers]
+    return [Fraction(str(share)) for share in shares]
 
 
 def _apportion(shares: Sequence[Fraction], total: int) -> list[int]:
@@ -213,10 +185,8 @@ def _apportion(shares: Sequence[Fraction], total: int) -> list[int]:
 
 
 def _fixed_count(name: str, value: Count, n_real: int) -> int | None:
-    if value == "rest":
-        return None
-    if value == "all":
-        return n_real
+    if value in ("rest", "all"):
+        return n_real if value == "all" else None
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     raise InputError(f"mix.{name}={value!r}; expected a count, all (as many as real training images) or rest (of mix.total)")

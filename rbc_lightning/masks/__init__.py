@@ -1,14 +1,13 @@
-"""Cell shapes, layouts and the mask sampler of S3 section 4.1: NumPy, Numba and SciPy only."""
+"""Cell shapes, layouts and the mask sampler of Bailo et al. 2019, Sec. 4.1: NumPy, Numba and SciPy only."""
 
-from rbc_lightning.masks.adhesion import adhesion_map
-from rbc_lightning.masks.card import LayoutCard, layout_card
-from rbc_lightning.masks.density import CountModel, SizeModel
-from rbc_lightning.masks.fit import fit_sampler
-from rbc_lightning.masks.fitted import FittedSampler
-from rbc_lightning.masks.layout import ImageLayout, LayoutStatistics
-from rbc_lightning.masks.sampler import MaskSampler, SampledMask
-from rbc_lightning.masks.shapes import ShapeBank
-from rbc_lightning.masks.structures import StructureBank
+from rbc_lightning.masks.bank.shapes import ShapeBank
+from rbc_lightning.masks.fitting.fitted import FittedSampler
+from rbc_lightning.masks.fitting.search import fit_sampler
+from rbc_lightning.masks.sampler.adhesion import adhesion_map
+from rbc_lightning.masks.sampler.sampled import SampledMask
+from rbc_lightning.masks.sampler.sampler import CountModel, MaskSampler, SizeModel
+from rbc_lightning.masks.statistics.compare import LayoutCard, layout_card
+from rbc_lightning.masks.statistics.layout import ImageLayout, LayoutStatistics
 
 __all__ = [
     "CountModel",
@@ -20,7 +19,6 @@ __all__ = [
     "SampledMask",
     "ShapeBank",
     "SizeModel",
-    "StructureBank",
     "adhesion_map",
     "fit_sampler",
     "layout_card",

@@ -1,24 +1,17 @@
 """One typed spelling of the Numba decorator that every kernel of this package uses."""
 
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar, cast
+from typing import TypeVar, cast
 
 import numba
 
-Parameters = ParamSpec("Parameters")
-Result = TypeVar("Result")
+Function = TypeVar("Function", bound=Callable[..., object])
 
 
-def kernel(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+def kernel(function: Function) -> Function:
     """Compile ``function`` with Numba: no GIL, cached on disk, no fast-math.
 
     Fast-math stays off because reordered additions would make masks depend on the processor they were drawn on. The
     NumPy error model leaves out the tests for division by zero, which no kernel here can meet.
-
-    Args:
-        function: plain Python over arrays and scalars.
-
-    Returns:
-        The compiled function, typed like the one given.
     """
-    return cast("Callable[Parameters, Result]", numba.njit(nogil=True, cache=True, error_model="numpy")(function))
+    return cast("Function", numba.njit(nogil=True, cache=True, error_model="numpy")(function))

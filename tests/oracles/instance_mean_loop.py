@@ -4,7 +4,7 @@ from torch import Tensor
 
 
 def instance_mean_loop(features: Tensor, label_map: Tensor) -> Tensor:
-    """Slow twin of `rbc_lightning.ops.labels.instance_mean`: (B, C, H, W) and (B, H, W) to (B, C, H, W).
+    """Slow twin of `rbc_lightning.core.labels.instance_mean`: (B, C, H, W) and (B, H, W) to (B, C, H, W).
 
     The pixels of an id are looked up once per batch item and serve all channels, as there.
     """

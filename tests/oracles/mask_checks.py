@@ -1,5 +1,7 @@
 """Small banks, a sampler over them, and everything that a sampled mask promises."""
 
+import hashlib
+
 import numpy as np
 from oracles.mask_layouts import EIGHT, blob_map, disc_map, read_back, same_cells, touching_pairs
 
@@ -13,6 +15,13 @@ def sampler(bank=BANK, height=120, width=150, count_mean=30, count_std=12, cell_
     return MaskSampler(bank, height, width, count_mean, count_std, cell_size, **{"n_init": 4, **values})
 
 
+def digest(seed):
+    """Hash of a mask with overlaps and a margin."""
+    mask = sampler(max_overlap=0.3, margin=5).sample(seed)
+    parts = (mask.label_map, mask.colors, mask.centers, mask.z_order)
+    return hashlib.sha256(b"".join(np.ascontiguousarray(part).tobytes() for part in parts)).hexdigest()
+
+
 def check(mask):
     """Everything a sampled mask promises, whatever the recipe."""
     n = mask.placed
@@ -21,7 +30,7 @@ def check(mask):
     assert colors.dtype == np.uint8
     assert np.issubdtype(mask.centers.dtype, np.integer)
     assert mask.centers.shape == (n, 2)
-    assert mask.shape_index.shape == (n,)
+    assert mask.shape_index is None or mask.shape_index.shape == (n,)
     assert sorted(mask.z_order) == list(range(n))
     assert set(np.unique(labels)) - {0} == set(range(1, n + 1))
     assert mask.placed + mask.not_placed == mask.asked

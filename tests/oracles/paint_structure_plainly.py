@@ -1,4 +1,4 @@
-"""Slow plain twin of the structure kernels of `rbc_lightning.masks`: one pixel after the other, dictionaries for crops."""
+"""Slow plain twin of the structure kernels: one pixel after the other, dictionaries for crops."""
 
 import math
 from typing import Any

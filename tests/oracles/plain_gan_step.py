@@ -1,6 +1,6 @@
 """One training step of pix2pixHD stage 1 the plain way: plain layers, three discriminator passes, whole graphs.
 
-As the public implementation trains (REFERENCE 1.1-1.5): the discriminator judges the generated image twice, once cut from
+As the public implementation trains: the discriminator judges the generated image twice, once cut from
 the generator for its own loss and once for the generator's, whose backward pass also fills the discriminator's gradients,
 to be thrown away. Nothing here uses the package's networks or losses, only its condition.
 """
@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rbc_lightning.ops.labels import semantic_condition
+from rbc_lightning.core.labels import semantic_condition
 
 Pool = Callable[[Tensor, Tensor], Tensor]
 MakeOptimizer = Callable[[Iterable[Tensor]], torch.optim.Optimizer]

@@ -1,6 +1,6 @@
 """One training step of the mode-seeking Pix2Pix the plain way: images one by one, whole graphs, explicit losses.
 
-As S4 eq. 2-5 and Mao et al. 2019 read in REFERENCE 3: two discriminator passes on the generated images, once cut from the
+As in Allender et al., eq. 2-5, and Mao et al. 2019: two discriminator passes on the generated images, once cut from the
 generator for the discriminator's own loss and once for the generator's, whose backward pass also fills the discriminator's
 gradients, to be thrown away. Of the package nothing but the two networks is used, as copies.
 """
@@ -45,7 +45,7 @@ class PlainModeSeekingStep:
         planes = [torch.full(condition.shape[1:], float(value)) for value in code]
         return self.generator(torch.cat([condition, *(plane[None] for plane in planes)])[None])[0]
 
-    def judge(self, condition: Tensor, image: Tensor) -> Tensor:
+    def discriminate(self, condition: Tensor, image: Tensor) -> Tensor:
         """Logits of one image."""
         seen = torch.cat([condition, image]) if self.options["conditional"] else image
         return self.discriminator(seen[None])[0]
@@ -59,10 +59,10 @@ class PlainModeSeekingStep:
         for index in range(n_real):
             real, condition = batch["image"][index] * 2 - 1, self.condition(batch, index)
             fakes = [self.paint(condition, codes[index][0])]
-            judged = list(fakes)
+            shown = list(fakes)
             if weight and latent:
                 fakes.append(self.paint(condition, codes[index][1]))
-                judged = list(fakes)
+                shown = list(fakes)
                 differing = codes[index]
             elif weight:
                 other = self.condition(batch, n_real + index)
@@ -72,10 +72,10 @@ class PlainModeSeekingStep:
                 a, b = (fakes[0] - fakes[1]).abs().mean(), (differing[0] - differing[1]).abs().mean()
                 # Mao et al.: one over the ratio and a little; of the same conditions nothing is asked.
                 terms.append(1 / (a / b + 1e-5) if b > 0 else a * 0)
-            adversarial += [torch.log(1 + torch.exp(-self.judge(condition, fake))).mean() for fake in judged]
+            adversarial += [torch.log(1 + torch.exp(-self.discriminate(condition, fake))).mean() for fake in shown]
             distances.append((fakes[0] - real).abs().mean())
-            on_fake = [torch.log(1 + torch.exp(self.judge(condition, fake.detach()))).mean() for fake in judged]
-            losses_d.append(sum(on_fake) / len(on_fake) + torch.log(1 + torch.exp(-self.judge(condition, real))).mean())
+            on_fake = [torch.log(1 + torch.exp(self.discriminate(condition, fake.detach()))).mean() for fake in shown]
+            losses_d.append(sum(on_fake) / len(on_fake) + torch.log(1 + torch.exp(-self.discriminate(condition, real))).mean())
         loss_g = sum(adversarial) / len(adversarial) + self.options["lambda_l1"] * sum(distances) / n_real
         if weight:
             loss_g = loss_g + weight * sum(terms) / n_real

@@ -8,7 +8,7 @@ from skimage.segmentation import expand_labels
 
 
 def split_cells_plainly(objectness, contour, smooth_radius=0, min_area=0, grow=0):
-    """Slow twin of `rbc_lightning.ops.instances.split_cells` at thresholds 0.5: boxes, scores, label map."""
+    """Slow twin of `rbc_lightning.segmenters.postprocess.split_cells` at thresholds 0.5: boxes, scores, label map."""
     core = (objectness > 0.5) & (contour < 0.5)
     if smooth_radius:
         eroded = ndimage.binary_erosion(core, disk(smooth_radius), border_value=True)

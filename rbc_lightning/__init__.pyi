@@ -1,0 +1,32 @@
+from .core.labels import colors_to_label_map as colors_to_label_map
+from .core.labels import instance_edges as instance_edges
+from .core.labels import instance_mean as instance_mean
+from .core.labels import label_map_to_boxes as label_map_to_boxes
+from .core.labels import label_map_to_contours as label_map_to_contours
+from .core.recipe import Recipe as Recipe
+from .core.store import Store as Store
+from .data.datamodule import PairDataModule as PairDataModule
+from .data.manifest import Manifest as Manifest
+from .data.sample import ImageSpec as ImageSpec
+from .data.sample import Sample as Sample
+from .evaluation.fcn_score import FcnScoreNetwork as FcnScoreNetwork
+from .masks.bank.recipe import ShapeBankRecipe as ShapeBankRecipe
+from .masks.bank.shapes import ShapeBank as ShapeBank
+from .masks.sampler.adhesion import adhesion_map as adhesion_map
+from .masks.sampler.sampler import MaskSampler as MaskSampler
+from .masks.statistics.layout import LayoutStatistics as LayoutStatistics
+from .metrics.average_precision import average_precision as average_precision
+from .pairs.synthetic_set import SyntheticSet as SyntheticSet
+from .runs.recipe import TrainedSegmenter as TrainedSegmenter
+from .segmenters.dcan.task import ContourTask as ContourTask
+from .segmenters.faster_rcnn.task import DetectionTask as DetectionTask
+from .segmenters.segmentation import SegmentationTask as SegmentationTask
+from .translators.pix2pix.task import ModeSeekingPix2PixTask as ModeSeekingPix2PixTask
+from .translators.pix2pixhd.adversary import MultiscaleDiscriminator as MultiscaleDiscriminator
+from .translators.pix2pixhd.nets import GlobalGenerator as GlobalGenerator
+from .translators.pix2pixhd.nets import InstanceEncoder as InstanceEncoder
+from .translators.pix2pixhd.nets import LocalEnhancer as LocalEnhancer
+from .translators.pix2pixhd.task import Pix2PixHDTask as Pix2PixHDTask
+from .translators.weights import load_reference_weights as load_reference_weights
+
+__version__: str

@@ -1,0 +1,82 @@
+"""`stage=check`: read the data set, check every file, print its statistics, draw a preview."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from omegaconf import DictConfig
+from rich.table import Table
+
+from rbc_lightning.commands.experiment import Experiment
+from rbc_lightning.core.progress import console
+from rbc_lightning.data.sample import SPLITS, Sample
+from rbc_lightning.data.stream import empty_label_maps
+from rbc_lightning.report.figures.runs import save_pair_sheet
+
+_SHOWN = 6
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """Number of samples that passed, the preview, and what the translator shows of the images, if anything."""
+
+    n_samples: int
+    preview: Path
+    translator_preview: Path | None = None
+
+    def summary(self) -> str:
+        """One line for the end of the run."""
+        beside = "" if self.translator_preview is None else f", and at {self.translator_preview}"
+        return f"{self.n_samples} samples are in order; look at {self.preview}{beside}"
+
+
+def run(cfg: DictConfig) -> CheckResult:
+    """Check the data set and describe it, split by split."""
+    experiment = Experiment(cfg)
+    manifest, name = experiment.manifest, experiment.reader.name
+    channels = "/".join(manifest.spec.channels) if manifest.spec.channels != ("red", "green", "blue") else "RGB"
+    title = f"{name}: real samples by split (mean +- standard deviation between images)"
+    table = Table(title=title, title_justify="left")
+    for title in ("split", "images", "groups", "cells", "foreground", f"cell {channels}", f"background {channels}"):
+        table.add_column(title, justify="left" if title == "split" else "right")
+    # With protocol=paper there is no validation.
+    for split in (split for split in SPLITS if any(sample.split == split for sample in manifest.samples)):
+        samples = manifest.split(split)
+        values = np.array([_describe(sample) for sample in samples])
+        mean, spread = np.nanmean(values, axis=0), np.nanstd(values, axis=0)
+        n_channels = manifest.spec.n_channels
+        table.add_row(
+            split,
+            str(len(samples)),
+            str(len({sample.group for sample in samples})),
+            f"{mean[0]:.0f} +- {spread[0]:.0f}",
+            f"{mean[1]:.0%} +- {spread[1]:.0%}",
+            *(_levels(mean[part], spread[part]) for part in (slice(2, 2 + n_channels), slice(2 + n_channels, None))),
+        )
+    console.print(table)
+    for note in experiment.reader.notes(manifest):
+        console.print(f"{note}")
+    empty = empty_label_maps(manifest.split("train"))
+    if empty:
+        console.print(f"note: training label maps without a cell, {len(empty)}: {', '.join(empty)}")
+    shown = manifest.split("train")[:_SHOWN]
+    preview = experiment.runs_dir.resolve() / f"check_{name}.png"
+    images = [sample.rgb() for sample in shown]
+    save_pair_sheet(preview, [sample.sample_id for sample in shown], [sample.load_label_map() for sample in shown], images)
+    # Held-out images too: a translator is measured on them.
+    beside = experiment.translator().preview(manifest, preview.with_name(f"check_{name}_structures.png"))
+    return CheckResult(len(manifest.samples), preview, beside)
+
+
+def _levels(mean: NDArray[np.float64], spread: NDArray[np.float64]) -> str:
+    return "/".join(f"{value:.0f}" for value in mean) + f" +- {spread.mean():.0f}"
+
+
+def _describe(sample: Sample) -> list[float]:
+    """Cells, foreground share, mean of every channel of cells and of background; NaN where there is none."""
+    image, label_map = sample.load_image(), sample.load_label_map()
+    inside = label_map > 0
+    nothing = np.full(image.shape[2], np.nan)
+    colors = [image[mask].mean(axis=0) if mask.any() else nothing for mask in (inside, ~inside)]
+    return [float(label_map.max(initial=0)), float(inside.mean()), *colors[0], *colors[1]]

@@ -1,0 +1,267 @@
+"""What a configuration describes, as objects: data set, store, and the recipes of everything that can be made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from rbc_lightning.commands.plain import check_word, group, plain, settings
+from rbc_lightning.core.build import build, check_names
+from rbc_lightning.core.progress import tell
+from rbc_lightning.core.seeds import derive_seed
+from rbc_lightning.core.store import Store
+from rbc_lightning.core.trainer import TrainerSettings, check_count
+from rbc_lightning.data.manifest import Manifest, Samples
+from rbc_lightning.data.readers.base import Reader
+from rbc_lightning.data.splits import cut_validation, keep_real_images, merge_validation
+from rbc_lightning.errors import InputError
+from rbc_lightning.tracking.base import Tracking
+
+NO_SAMPLES = Samples(())
+"""Stands for samples that are not read yet, where a recipe is made only to have its settings checked."""
+
+
+@dataclass(frozen=True)
+class SyntheticSettings:
+    """The part `synthetic` of the configuration.
+
+    Args:
+        mode: "offline" (pairs on disk) or "online" (a new pair for every draw).
+        count: pairs that stage=masks and stage=synthesize make.
+        coco: write COCO instance JSON as well.
+        style: see `translators.base.Translator.paint`.
+        path: directory of pairs to be used instead of making any.
+
+    Raises:
+        InputError: a value is refused.
+    """
+
+    mode: str
+    count: int
+    coco: bool
+    style: str
+    path: str | None
+
+    def __post_init__(self) -> None:
+        check_word("synthetic.mode", self.mode, ("offline", "online"))
+        check_count("synthetic.count", self.count, 1)
+        if self.mode == "online" and self.path is not None:
+            raise InputError("synthetic.mode=online makes its own pairs; drop synthetic.path, or take synthetic.mode=offline")
+
+
+def open_store(cfg: DictConfig) -> Store:
+    """The store of `artifacts_dir`; what an older layout left there is named in one line."""
+    store = Store(Path(cfg.artifacts_dir))
+    older = store.older()
+    if older:
+        tell(
+            f"note: {len(older)} directories in {cfg.artifacts_dir} were made by an older layout of this package (such as "
+            f"{older[0].parent.name}/{older[0].name}): they are not used and stay where they are"
+        )
+    return store
+
+
+def read_split(reader: Reader, store: Store, protocol: str, seed: int) -> Manifest:
+    """Samples split for a protocol ("held_out", "paper") and a seed, with `data.n_real_images` of them."""
+    manifest = reader.read(store)
+    if protocol == "paper":
+        manifest = merge_validation(manifest)
+    else:
+        manifest = cut_validation(manifest, reader.validation_fraction, derive_seed(seed, "split"))
+    if reader.n_real_images is None:
+        return manifest
+    return keep_real_images(manifest, reader.n_real_images, derive_seed(seed, "real_images"))
+
+
+class Experiment:
+    """A configuration as objects; reads data when first asked for them.
+
+    Args:
+        cfg: the whole configuration.
+
+    Raises:
+        InputError: a setting is refused, before anything is read or made.
+    """
+
+    def __init__(self, cfg: DictConfig) -> None:
+        self.cfg, self.seed, self.protocol = cfg, int(cfg.seed), str(cfg.protocol)
+        check_word("protocol", self.protocol, ("held_out", "paper"))
+        self.trainer: TrainerSettings = build(plain(cfg.trainer), "trainer")
+        self.store = open_store(cfg)
+        self.runs_dir = Path(cfg.runs_dir)
+        self.synthetic = settings(plain(cfg.synthetic), SyntheticSettings, "synthetic")
+        self.reader: Reader = build(plain(cfg.data), "data")
+        self._check()
+
+    @cached_property
+    def tracking(self) -> Tracking:
+        """Where curves go."""
+        tracking: Tracking = build(plain(self.cfg.logger), "logger", config=plain(self.cfg), runs_dir=self.runs_dir.resolve())
+        return tracking
+
+    @cached_property
+    def manifest(self) -> Manifest:
+        """Real samples with their splits: validation cut from train, or none for protocol=paper."""
+        return read_split(self.reader, self.store, self.protocol, self.seed)
+
+    @cached_property
+    def train(self) -> Samples:
+        """The train split."""
+        return Samples(self.manifest.split("train"))
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        """Overrides that choose data set and scale on a command line."""
+        scale = self.cfg.scale.name
+        return (*self.reader.overrides(), *(() if scale == "demo" else (f"scale={scale}",)))
+
+    def masks(self, train: Samples | None = None, **changes: Any) -> Any:  # noqa: ANN401 (values of settings; a source)
+        """The source of label maps; `changes` are values of the group `sampler` in place of the configuration's."""
+        spec = group(self.cfg, "masks")
+        if changes and "sampler" in spec:
+            spec["sampler"] = {**spec["sampler"], **changes}
+        return build(spec, "masks", train=self.train if train is None else train, seed=self.seed)
+
+    def translator(self, train: Samples | None = None, val: Samples | None = None) -> Any:  # noqa: ANN401 (a recipe)
+        """The translator that is trained, or the one of `translator.path`."""
+        from rbc_lightning.translators.given import GivenTranslator
+
+        train = self.train if train is None else train
+        given: dict[str, Any] = {"train": train, "seed": self.seed, "trainer": self.trainer, "tracking": self.tracking}
+        if self.cfg.translator.path is not None:
+            return GivenTranslator(path=Path(self.cfg.translator.path), **given)
+        chooses = self.cfg.translator.choose == "quality"
+        chooser = self.chooser(train, val) if chooses else None
+        return build(group(self.cfg, "translator", "path", "quality"), "translator", chooser=chooser, **given)
+
+    def pairs(self, train: Samples | None = None, val: Samples | None = None) -> Any:  # noqa: ANN401 (a source of pairs)
+        """The source of synthetic pairs."""
+        train = self.train if train is None else train
+        return build(
+            group(self.cfg, "pairs"),
+            "pairs",
+            train=train,
+            seed=self.seed,
+            style=self.synthetic.style,
+            masks=self.masks(train),
+            translator=self.translator(train, val),
+        )
+
+    def synthetic_set(self, count: int) -> Any:  # noqa: ANN401 (a recipe)
+        """Synthetic pairs on disk: made, or those of `synthetic.path`."""
+        from rbc_lightning.pairs.synthetic_set import GivenPairs, SyntheticSet
+
+        if self.synthetic.path is not None:
+            return GivenPairs(path=Path(self.synthetic.path), count=count)
+        return SyntheticSet(pairs=self.pairs(), count=count, manifest=self.manifest)
+
+    def chooser(self, train: Samples, val: Samples | None = None) -> Any:  # noqa: ANN401 (a node)
+        """What chooses among checkpoints of a translator by the quality of their images."""
+        from rbc_lightning.evaluation.measure import QualityChooser
+
+        network = self.fcn_score(train, val)
+        return QualityChooser(network=network, images=self.quality.images, style=self.synthetic.style, seed=self.seed)
+
+    def fcn_score(self, train: Samples | None = None, val: Samples | None = None) -> Any:  # noqa: ANN401 (a recipe)
+        """The FCN-score network: a segmenter trained on real pairs, which tells how faithful images are to their masks."""
+        from rbc_lightning.evaluation.fcn_score import FcnScoreNetwork
+        from rbc_lightning.segmenters.model import Model
+
+        steps = self.quality.steps
+        return FcnScoreNetwork(
+            model=settings(group(self.cfg, "fcn_score"), Model, "fcn_score"),
+            training=replace(self.training, steps=steps, steps_per_epoch=min(steps, self.training.steps_per_epoch)),
+            train=self.train if train is None else train,
+            val=Samples(self.manifest.split("val")) if val is None else val,
+            seed=self.seed,
+            trainer=self.trainer,
+            tracking=self.tracking,
+        )
+
+    @cached_property
+    def training(self) -> Any:  # noqa: ANN401 (settings whose module imports Lightning)
+        """How segmenters are trained."""
+        from rbc_lightning.segmenters.model import TrainingSettings
+
+        return settings(plain(self.cfg.training), TrainingSettings, "training")
+
+    @cached_property
+    def quality(self) -> Any:  # noqa: ANN401 (settings)
+        """How images of a translator are measured."""
+        from rbc_lightning.evaluation.result import QualitySettings
+
+        return settings(plain(self.cfg.translator.quality), QualitySettings, "translator.quality")
+
+    @cached_property
+    def augmentation(self) -> Any:  # noqa: ANN401 (settings)
+        """How the augmented samples of a mix are changed."""
+        return build(plain(self.cfg.augment), "augment")
+
+    def run(self) -> Any:  # noqa: ANN401 (a recipe)
+        """The run that `stage=train` makes."""
+        from rbc_lightning.data.mix import Mix
+        from rbc_lightning.runs.recipe import RunLabels, TrainedSegmenter
+        from rbc_lightning.segmenters.model import Model
+
+        mix = Mix.resolve(len(self.train), **plain(self.cfg.mix))
+        if mix.synthetic == 0:
+            synthetic = None
+        else:
+            synthetic = self.pairs() if self.synthetic.mode == "online" else self.synthetic_set(mix.synthetic)
+        ratio = self.cfg.mix.ratio
+        return TrainedSegmenter(
+            data=self.manifest.fingerprint(),
+            mix=mix,
+            model=settings(group(self.cfg, "model"), Model, "model"),
+            training=self.training,
+            augmentation=self.augmentation,
+            synthetic=synthetic,
+            protocol=self.protocol,  # type: ignore[arg-type]  # one of the two words, see the constructor
+            seed=self.seed,
+            trainer=self.trainer,
+            manifest=self.manifest,
+            tracking=self.tracking,
+            labels=RunLabels(self.reader.name, plain(self.cfg), self.command, None if ratio is None else tuple(ratio)),
+        )
+
+    def _check(self) -> None:
+        """Have every part that the stage may use check its settings, before anything is read or made."""
+        self._check_given()
+        stage, makes_pairs = self.cfg.stage, self.cfg.mix.synthetic != 0 and self.synthetic.path is None
+        trains_translator = stage in ("translator", "synthesize") or (stage == "train" and makes_pairs)
+        _ = self.training, self.quality, self.tracking, self.augmentation
+        if stage == "train":
+            for part in ("net", "task"):
+                check_names(plain(self.cfg.model[part]), f"model.{part}", net=None)
+        self.pairs(NO_SAMPLES, NO_SAMPLES)
+        measures = self.cfg.translator.choose == "quality" or (stage == "translator" and self.quality.enabled)
+        if measures:
+            self.quality.check_steps(self.training.steps_per_epoch)
+            if self.protocol == "paper":
+                raise InputError(
+                    "protocol=paper leaves no validation part to measure generated images on; take protocol=held_out, or "
+                    "translator.quality.enabled=false and translator.choose=last"
+                )
+        if self.trainer.processes > 1 and stage == "train" and self.cfg.mix.synthetic != 0 and self.synthetic.mode == "online":
+            raise InputError(
+                f"synthetic.mode=online paints in one process, trainer.devices={self.trainer.devices} asks for "
+                f"{self.trainer.processes}: take synthetic.mode=offline"
+            )
+        if stage == "train" or (trains_translator and measures):
+            self.trainer.check_batch("training.batch_size", self.training.batch_size)
+        if trains_translator:
+            for name, size in self.translator(NO_SAMPLES, NO_SAMPLES).batch_sizes().items():
+                self.trainer.check_batch(name, size)
+
+    def _check_given(self) -> None:
+        """Refuse things made elsewhere where the number of real images is the question."""
+        for key in ("translator", "synthetic"):
+            if self.reader.n_real_images is not None and self.cfg[key].path is not None:
+                raise InputError(
+                    f"data.n_real_images={self.reader.n_real_images} with {key}.path={self.cfg[key].path}, which may have "
+                    f"seen more images; drop {key}.path, so that it is made from those alone"
+                )

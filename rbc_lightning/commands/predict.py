@@ -1,0 +1,141 @@
+"""`stage=predict`: find the cells in a folder of images with a trained run."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from omegaconf import DictConfig
+from rich.progress import track
+
+from rbc_lightning.commands.plain import plain, settings
+from rbc_lightning.core.build import build
+from rbc_lightning.core.files import write_csv
+from rbc_lightning.core.label_files import write_label_map
+from rbc_lightning.core.progress import console, tell
+from rbc_lightning.core.trainer import TrainerSettings
+from rbc_lightning.data.formats import IMAGE_SUFFIXES, read_image, write_image
+from rbc_lightning.data.sample import ImageSpec
+from rbc_lightning.data.writers.coco import write_coco_found
+from rbc_lightning.errors import InputError
+from rbc_lightning.metrics.instances import COLUMNS, Instances, cell_table
+from rbc_lightning.report.figures.runs import draw_cells
+from rbc_lightning.segmenters.model import Model
+from rbc_lightning.segmenters.training import find_objects, load_best, load_checkpoint
+from rbc_lightning.study.run_record import CONFIG, METRICS, is_older, read_metrics
+
+
+@dataclass(frozen=True)
+class PredictSettings:
+    """The part `predict` of the configuration.
+
+    Raises:
+        InputError: a value is missing or refused.
+    """
+
+    run: str | None
+    checkpoint: str | None
+    images: str | None
+    tile: int | None
+    score: float
+    output: str | None
+
+    def __post_init__(self) -> None:
+        for name in ("run", "images"):
+            if getattr(self, name) is None:
+                raise InputError(f"predict.{name} has no value; expected a directory: set predict.{name}=...")
+        score = self.score
+        if isinstance(score, bool) or not isinstance(score, int | float) or not 0 <= score <= 1:
+            raise InputError(f"predict.score={score}; expected a number from 0 (every cell) to 1, such as 0.5")
+
+
+@dataclass(frozen=True)
+class PredictResult:
+    """Where the results are, of how many images and cells, and which files could not be read."""
+
+    output: Path
+    count: int
+    cells: int
+    skipped: tuple[str, ...]
+    has_label_maps: bool
+
+    def summary(self) -> str:
+        """One line for the end of the run."""
+        files = f"{'labels/, ' if self.has_label_maps else ''}overlays/, boxes.json, cells.csv"
+        skipped = f"; skipped {', '.join(self.skipped)}" if self.skipped else ""
+        return f"{self.cells} cells in {self.count} images, in {self.output} ({files}){skipped}"
+
+
+def run(cfg: DictConfig) -> PredictResult:
+    """Write label maps, boxes as COCO JSON, overlays and a table of cells; an unreadable file is named and skipped."""
+    chosen = settings(plain(cfg.predict), PredictSettings, "predict")
+    trainer: TrainerSettings = build(plain(cfg.trainer), "trainer")
+    directory, paths = _run_directory(Path(str(chosen.run))), _images(Path(str(chosen.images)))
+    images = Path(str(chosen.images)).resolve()
+    # With the folder's name alone, all data sets' images/ would share one place.
+    output = Path(chosen.output or directory / "predictions" / f"{images.parent.name}_{images.name}")
+    trained = yaml.safe_load((directory / CONFIG).read_text())
+    task, precision = _load(directory, trained, chosen, trainer), trained["trainer"]["precision"]
+    rows: list[tuple[object, ...]] = []
+    skipped: list[str] = []
+
+    def find_all() -> Iterator[tuple[str, tuple[int, int], Instances]]:
+        names = _output_names(paths)
+        for path in track(paths, description="Finding cells", console=console):
+            try:
+                image = read_image(path)
+            except InputError as error:
+                tell(f"skipped: {error}")
+                skipped.append(path.name)
+                continue
+            found = find_objects(task, image, ImageSpec(), precision, chosen.score)
+            if found.label_map is not None:
+                write_label_map(output / "labels" / f"{names[path]}.png", found.label_map)
+            write_image(output / "overlays" / f"{names[path]}.png", draw_cells(image, found))
+            rows.extend((path.name, number, *cell) for number, cell in enumerate(cell_table(found), start=1))
+            yield path.name, image.shape[:2], found
+
+    # Image by image: the label maps of a thousand large fields would take gigabytes.
+    write_coco_found(output / "boxes.json", find_all())
+    write_csv(output / "cells.csv", ("image", "cell", *COLUMNS), rows)
+    count = len(paths) - len(skipped)
+    return PredictResult(output.resolve(), count, len(rows), tuple(skipped), count > 0 and task.has_label_maps)
+
+
+def _load(directory: Path, trained: dict[str, Any], chosen: PredictSettings, trainer: TrainerSettings) -> Any:  # noqa: ANN401 (a task)
+    """The trained task in evaluation mode, on the device that was asked for."""
+    model = Model(trained["model"]["name"], trained["model"]["net"], trained["model"]["task"])
+    task = load_best(directory, model) if chosen.checkpoint is None else load_checkpoint(Path(chosen.checkpoint), model)
+    task.set_tile(chosen.tile)
+    return task.to(trainer.device).eval()
+
+
+def _run_directory(directory: Path) -> Path:
+    for name in (METRICS, CONFIG):
+        if not (directory / name).is_file():
+            raise InputError(f"{directory}: no finished run (no {name}); expected a run directory that stage=train printed")
+    if is_older(read_metrics(directory)):
+        raise InputError(
+            f"{directory}: made by an older layout of this package, which this one cannot load; predict with the version that "
+            "made it, or train again"
+        )
+    return directory
+
+
+def _images(images: Path) -> list[Path]:
+    found = images.glob("*") if images.is_dir() else []
+    # Beside each image, some systems keep a hidden file of its name that is none.
+    paths = sorted(p for p in found if p.suffix.lower() in IMAGE_SUFFIXES and not p.name.startswith("."))
+    if not paths:
+        raise InputError(
+            f"{images}: not a directory with images; expected files ending in {', '.join(IMAGE_SUFFIXES)} directly in it (of a "
+            "data set folder, its images/)"
+        )
+    return paths
+
+
+def _output_names(paths: list[Path]) -> dict[Path, str]:
+    """Names of results without suffix; where two images differ in the suffix alone, all keep theirs."""
+    unique = len({path.stem for path in paths}) == len(paths)
+    return {path: path.stem if unique else path.name for path in paths}

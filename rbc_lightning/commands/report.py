@@ -1,0 +1,99 @@
+"""`stage=report`: finished runs as Table 2, with a verdict for each model, and one page that shows it all."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from omegaconf import DictConfig, OmegaConf
+
+from rbc_lightning.commands.experiment import read_split
+from rbc_lightning.commands.plain import plain, settings
+from rbc_lightning.core.build import build
+from rbc_lightning.core.progress import count_progress
+from rbc_lightning.core.store import Store
+from rbc_lightning.core.trainer import TrainerSettings, resolve_precision
+from rbc_lightning.data.manifest import Manifest
+from rbc_lightning.data.sample import Sample
+from rbc_lightning.errors import InputError
+from rbc_lightning.metrics.instances import Instances
+from rbc_lightning.report.assemble import ReportResult, ReportSettings, make_report
+from rbc_lightning.report.page.gallery import RunAccess
+from rbc_lightning.segmenters.model import Model
+from rbc_lightning.segmenters.training import find_objects, load_best
+from rbc_lightning.study.run_record import CONFIG, Run, check_tested
+from rbc_lightning.tracking.dashboard import save_dashboard
+
+
+def run(cfg: DictConfig) -> ReportResult:
+    """Write Table 2 of the finished runs on the config's data set, curves as CSV, and the page.
+
+    Raises:
+        InputError: there is no finished run on this data set, or a setting of `report` is refused; `wandb=true`, and the
+            dashboard cannot be saved, with the report on disk.
+    """
+    chosen = settings(plain(cfg.report), ReportSettings, "report")
+    runs_dir, name = Path(cfg.runs_dir), str(cfg.data.name)
+    result = make_report(
+        chosen, _access(cfg), data=name, runs_dir=runs_dir, artifacts_dir=Path(cfg.artifacts_dir), seed=int(cfg.seed)
+    )
+    if cfg.wandb:
+        project, entity = (OmegaConf.select(cfg, f"logger.{key}") for key in ("project", "entity"))
+        save_dashboard(project or "rbc_lightning", entity, name, result.runs, result.directory)
+    return result
+
+
+def _access(cfg: DictConfig) -> RunAccess:
+    """How the report gets at what runs were tested on, and at what they predict."""
+    trainer: TrainerSettings = build(plain(cfg.trainer), "trainer")
+    store = Store(Path(cfg.artifacts_dir))
+    given = None if OmegaConf.is_missing(cfg.data, "root") else cfg.data.get("root")
+
+    def tested(run: Run) -> Sequence[Sample]:
+        trained = _config(run)
+        if trained.get("data") is None:
+            raise InputError(f"{run.directory.name}/{CONFIG} names no data; rerun=true trains the run again")
+        data = dict(trained["data"])
+        if "root" in data:
+            data["root"] = str(_root([given, data["root"]]))
+        reader = build(data, "data")
+        manifest = read_split(reader, store, str(trained["protocol"]), int(trained["seed"]))
+        check_tested(run, str(data.get("root", reader.name)), manifest.ids("test"), manifest.fingerprint())
+        return manifest.split("test")
+
+    def predict(run: Run, samples: Sequence[Sample]) -> dict[str, Instances]:
+        trained = _config(run)
+        model = Model(**{key: trained["model"][key] for key in ("name", "net", "task")})
+        task, found = load_best(run.directory, model).to(trainer.device), {}
+        with count_progress(f"Finding cells with {run.model}", len(samples)) as advance:
+            for number, sample in enumerate(samples, start=1):
+                image, precision = sample.load_image(), str(trained["trainer"]["precision"])
+                found[sample.sample_id] = find_objects(task, image, sample.spec, precision)
+                advance(number, len(samples))
+        return found
+
+    def numerics(run: Run) -> list[Any]:
+        trained = _config(run)
+        return [trained["model"], resolve_precision(str(trained["trainer"]["precision"])), trainer.accelerator]
+
+    # The hashes of hundreds of files need not be known to show a few.
+    return RunAccess(
+        tested=tested,
+        predict=predict,
+        numerics=numerics,
+        pairs=lambda directory: Manifest.load(directory / "manifest.csv", verify=False).samples,
+    )
+
+
+def _config(run: Run) -> Mapping[str, Any]:
+    content: Mapping[str, Any] = yaml.safe_load((run.directory / CONFIG).read_text())
+    return content
+
+
+def _root(places: Sequence[str | None]) -> Path:
+    """Where a folder lies: the first place of those known that exists."""
+    known = [Path(place) for place in places if place is not None]
+    found = next((place for place in known if place.is_dir()), None)
+    if found is None:
+        raise InputError(f"{' and '.join(dict.fromkeys(map(str, known)))}: no such directory; set data.root to the data set")
+    return found

@@ -1,0 +1,51 @@
+"""`stage=train`: make whatever is missing upstream, train on the mix, test on real images, print the outcome."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+from omegaconf import DictConfig
+
+from rbc_lightning.commands.experiment import Experiment
+from rbc_lightning.core.progress import console, tell
+from rbc_lightning.core.recipe import Recipe
+from rbc_lightning.study.outcome import outcome_table
+from rbc_lightning.study.run_record import read_metrics
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """A finished run: its directory and its metrics, and whether it was there already."""
+
+    directory: Path
+    metrics: dict[str, Any]
+    reused: bool
+
+    def summary(self) -> str:
+        """One line for the end of the run."""
+        again = " (finished earlier; rerun=true trains it again)" if self.reused else ""
+        return f"Run directory: {self.directory}{again}; look at figures/run.png in it"
+
+
+def run(cfg: DictConfig) -> TrainResult:
+    """Train and test one entry of the grid, or report it when this very run is finished."""
+    experiment = Experiment(cfg)
+    recipe = experiment.run()
+    directory = experiment.runs_dir.resolve() / recipe.name
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    # A second process with the same run waits, and then finds it finished.
+    with FileLock(directory.with_name(f".{directory.name}.lock")):
+        if cfg.rerun and directory.is_dir():
+            shutil.rmtree(directory)
+        reused = recipe.is_complete(directory)
+        if not reused:
+            recipe.build(directory, experiment.store)
+    metrics = read_metrics(directory)
+    if reused:
+        for node in recipe.walk():
+            if isinstance(node, Recipe) and node is not recipe and experiment.store.path(node).is_dir():
+                tell(f"Reused {node.title} {node.key}")
+    console.print(outcome_table(directory))
+    return TrainResult(directory, metrics, reused)

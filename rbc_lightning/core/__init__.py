@@ -1,0 +1,1 @@
+"""What everything else stands on: files, seeds, recipes and their store, trainings."""

@@ -1,0 +1,123 @@
+"""Writing files whole or not at all, reading what was written, and hashes of files and values."""
+
+import csv
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, is_dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+_HASH_LENGTH = 16
+
+
+def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
+    """Call `write` on a temporary name in the same directory, then rename it: a reader sees all of a file or none."""
+    with _part_of(path) as part:
+        write(part)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file that takes the place of `path` when the block ends, and leaves nothing behind when it fails."""
+    with _part_of(path) as part, part.open("wb") as file:
+        yield file
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write text as UTF-8, atomically."""
+    write_atomically(path, lambda part: part.write_text(text, encoding="utf-8"))
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write JSON with sorted keys, atomically."""
+    write_text(path, json.dumps(content, indent=2, sort_keys=True) + "\n")
+
+
+def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Write CSV, atomically."""
+
+    def write(part: Path) -> None:
+        with part.open("w", newline="") as handle:
+            csv.writer(handle).writerows([header, *rows])
+
+    write_atomically(path, write)
+
+
+def write_rows(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
+    """Write dicts with equal keys as CSV, atomically."""
+    header = list(rows[0])
+    write_csv(path, header, ([row[name] for name in header] for row in rows))
+
+
+def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]], version: int | None = None) -> None:
+    """Write arrays, and a version number of their format if there is one, as a compressed .npz file, atomically."""
+    numbered = {} if version is None else {"version": np.asarray(version)}
+    with replacing(path) as file:
+        np.savez_compressed(file, allow_pickle=False, **{**arrays, **numbered})
+
+
+def read_arrays(path: Path, version: int, fields: Sequence[str], what: str, maker: str) -> dict[str, NDArray[Any]]:
+    """Read what `write_arrays` wrote with a version.
+
+    Args:
+        path: the .npz file.
+        version: the one expected.
+        fields: names of the arrays expected.
+        what: the file's contents, for messages.
+        maker: the function that makes such contents, for messages.
+
+    Returns:
+        The arrays by name.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it lacks arrays, or is of another version.
+    """
+    with np.load(path, allow_pickle=False) as archive:
+        if not {"version", *fields} <= set(archive.files):
+            raise ValueError(f"{path} is not a {what}: it holds {sorted(archive.files)}; make it with save()")
+        if int(archive["version"]) != version:
+            raise ValueError(
+                f"{path} is a {what} of version {int(archive['version'])}, expected {version}; make it again with {maker}"
+            )
+        return {field: archive[field] for field in fields}
+
+
+def file_sha256(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file's bytes."""
+    return sha256(path.read_bytes()).hexdigest()
+
+
+def to_plain(value: Any) -> Any:  # noqa: ANN401 (any nested value)
+    """Nested mappings, sequences, dataclasses and paths as containers that JSON can hold, in a stable form."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return to_plain(asdict(value))
+    if isinstance(value, Mapping):
+        return {str(key): to_plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [to_plain(entry) for entry in value]
+    if isinstance(value, Path):
+        return str(value)
+    return value
+
+
+def content_hash(value: object) -> str:
+    """Short hexadecimal hash of a JSON-able value; equal values give equal hashes whatever their key order."""
+    return sha256(json.dumps(to_plain(value), sort_keys=True).encode()).hexdigest()[:_HASH_LENGTH]
+
+
+@contextmanager
+def _part_of(path: Path) -> Iterator[Path]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield part
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

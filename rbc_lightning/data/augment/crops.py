@@ -1,0 +1,67 @@
+"""Crops and mirror images of an image together with its label map."""
+
+from collections.abc import Callable
+
+import numpy as np
+from skimage.measure import label as connected_components
+
+from rbc_lightning.data.sample import RGB, Image, ImageSpec, LabelMap
+
+Augment = Callable[[Image, LabelMap, int], tuple[Image, LabelMap]]
+"""Changes an image and its label map together, drawing from the seed alone."""
+MIRRORED_AREA_RATIO = 10
+
+
+def random_crop(
+    image: Image, label_map: LabelMap, size: int, rng: np.random.Generator, spec: ImageSpec = RGB
+) -> tuple[Image, LabelMap]:
+    """Cut the same random square, `size` pixels wide, out of image (H, W, C) and label map int32 (H, W); copies.
+
+    A smaller image is first continued by reflection at its lower and right border; an instance cut by that border becomes
+    symmetric, another one's mirror image gets a new id. A `ValueError` refuses a size below 1; see also `check_pair`.
+    """
+    check_pair(image, label_map, spec)
+    if size < 1:
+        raise ValueError(f"The crop size must be at least 1 pixel, got {size}.")
+    bottom, right = (max(0, size - side) for side in label_map.shape)
+    if bottom or right:
+        # "symmetric" repeats the border pixel and so works for any size, also on one-pixel images.
+        image = np.pad(image, ((0, bottom), (0, right), (0, 0)), mode="symmetric")
+        label_map = np.pad(label_map, ((0, bottom), (0, right)), mode="symmetric")
+        if spec.labels == "instances":
+            label_map = separate_mirrored_cells(label_map)
+    row, column = (int(rng.integers(side - size + 1)) for side in label_map.shape)
+    window = (slice(row, row + size), slice(column, column + size))
+    return image[window].copy(), label_map[window].copy()
+
+
+def separate_mirrored_cells(label_map: LabelMap) -> LabelMap:
+    """Give a new id to every further piece of an id that is in several pieces; the largest piece keeps it.
+
+    Pieces (8-connected) under a tenth of the largest are left alone: nearest-neighbour sampling of a bent outline
+    splits off single pixels, which are no cells. New ids follow the largest one.
+    """
+    pieces = connected_components(label_map, background=0, connectivity=2)
+    areas = np.bincount(pieces.ravel())
+    ids = np.zeros(len(areas), dtype=np.int32)
+    ids[pieces] = label_map  # one id per piece: all its pixels write the same value
+    next_id = int(ids.max()) + 1
+    largest: dict[int, int] = {}
+    for piece in 1 + np.argsort(-areas[1:], kind="stable"):
+        cell = int(ids[piece])
+        if cell not in largest:
+            largest[cell] = areas[piece]
+        elif areas[piece] * MIRRORED_AREA_RATIO >= largest[cell]:
+            ids[piece] = next_id
+            next_id += 1
+    return np.asarray(ids[pieces])
+
+
+def check_pair(image: Image, label_map: LabelMap, spec: ImageSpec) -> None:
+    """Refuse an image and a label map that do not belong together, by a `TypeError` or `ValueError`."""
+    if image.dtype != spec.dtype or label_map.dtype != np.int32:
+        raise TypeError(f"Expected a {spec.dtype} image and an int32 label map, got {image.dtype} and {label_map.dtype}.")
+    if image.shape != (*label_map.shape, spec.n_channels) or label_map.ndim != 2:
+        raise ValueError(
+            f"Expected an image (H, W, {spec.n_channels}) and a label map (H, W), got {image.shape} and {label_map.shape}."
+        )

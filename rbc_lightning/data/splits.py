@@ -1,0 +1,92 @@
+"""Splits: validation cut from train or given back to it, fewer real images, and no descent from held-out ones."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+
+from rbc_lightning.data.manifest import Manifest
+from rbc_lightning.data.sample import Sample
+from rbc_lightning.errors import InputError
+
+
+def cut_validation(manifest: Manifest, fraction: float, seed: int) -> Manifest:
+    """Move a share of train to val, whole groups, unless there is a val split; an `InputError` if either would be empty."""
+    if any(sample.split == "val" for sample in manifest.samples):
+        return manifest
+    check_fraction(fraction)
+    train = manifest.split("train")
+    groups = sorted({sample.group for sample in train})
+    if len(groups) < 2:
+        raise InputError(
+            f"the train split has 1 group ({groups[0]!r}, {len(train)} images), which is never divided; "
+            "expected at least 2, one of them for validation: add images, name the groups, or name a val split in splits.csv"
+        )
+    count = min(max(1, round(fraction * len(groups))), len(groups) - 1)
+    chosen = set(_shuffled(groups, seed)[:count])
+    return Manifest(tuple(replace(s, split="val") if s.split == "train" and s.group in chosen else s for s in manifest.samples))
+
+
+def check_fraction(fraction: float) -> None:
+    """Refuse a share of the training groups that leaves nothing to validate or to train on."""
+    if isinstance(fraction, bool) or not isinstance(fraction, int | float) or not 0 < fraction < 1:
+        raise InputError(
+            f"data.validation_fraction={fraction}; expected a number between 0 and 1, such as 0.2, since weights are chosen on "
+            "a validation part: set it, or name a val split in splits.csv"
+        )
+
+
+def merge_validation(manifest: Manifest) -> Manifest:
+    """Move val back to train, for a protocol that has none and chooses on test, as that of Bailo et al. 2019 does."""
+    return Manifest(tuple(replace(s, split="train") if s.split == "val" else s for s in manifest.samples))
+
+
+def keep_real_images(manifest: Manifest, count: int, seed: int) -> Manifest:
+    """Drop training samples until `count` are left, whole groups at a time; validation and test stay as they are.
+
+    Under one seed, and with groups of one image, a smaller choice is part of a larger one. An `InputError` refuses a
+    count above the training samples, or one that no drawn groups add up to.
+    """
+    train = manifest.split("train")
+    if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= len(train):
+        raise InputError(
+            f"data.n_real_images={count}; expected a whole number from 1 to {len(train)}, the training images beside those of "
+            "validation, or null for all of them"
+        )
+    sizes = Counter(sample.group for sample in train)
+    kept, left = set(), count
+    for group in _shuffled(sorted(sizes), seed):
+        # A group that is too large is passed over: a patient or slide is never divided.
+        if sizes[group] <= left:
+            kept.add(group)
+            left -= sizes[group]
+    if left:
+        raise InputError(
+            f"data.n_real_images={count}; whole groups drawn by this seed come to {count - left} images (the smallest group "
+            f"has {min(sizes.values())}); take another number or another seed"
+        )
+    return Manifest(tuple(s for s in manifest.samples if s.split != "train" or s.group in kept))
+
+
+def _shuffled(groups: list[str], seed: int) -> list[str]:
+    order = np.random.default_rng(np.random.SeedSequence([seed, len(groups)])).permutation(len(groups))
+    return [groups[index] for index in order]
+
+
+def refuse_leakage(real: Manifest, synthetic: Iterable[Sample]) -> None:
+    """Refuse synthetic samples whose shape bank or translator saw a validation or test sample; the `InputError` names both."""
+    for sample in synthetic:
+        if sample.lineage:
+            refuse_held_out_sources(real, f"synthetic sample {sample.sample_id!r} ({sample.where})", sample.lineage.trained_on)
+
+
+def refuse_held_out_sources(real: Manifest, what: str, trained_on: Iterable[str]) -> None:
+    """Refuse a thing, named `what` in the error, that was trained on held-out samples; the `InputError` names one."""
+    held_out = {sample.sample_id: sample.split for sample in real.samples if sample.split != "train"}
+    for source in trained_on:
+        if source in held_out:
+            raise InputError(
+                f"{what} descends from sample {source!r}, which is in the {held_out[source]} split; a mix may only use "
+                "what was made from the train split: make it again with this split (stage=translator, stage=synthesize)"
+            )

@@ -1,0 +1,1 @@
+"""How good generated images are: faithful to their masks, as diverse as real ones, no copies."""

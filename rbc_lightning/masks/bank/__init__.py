@@ -1,0 +1,1 @@
+"""Shapes of the cells of the train split."""

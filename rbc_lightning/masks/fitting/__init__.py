@@ -1,0 +1,1 @@
+"""The sampler's values fitted to real layouts."""

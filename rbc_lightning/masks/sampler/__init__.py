@@ -1,0 +1,1 @@
+"""New label maps: where cells lie, and their drawing."""

@@ -1,0 +1,1 @@
+"""Statistics of layouts, and distances between them."""

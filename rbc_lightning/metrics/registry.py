@@ -1,0 +1,216 @@
+"""Metrics by name: what is measured of one image, the column it gives, and their values over a set of images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from operator import attrgetter
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rbc_lightning.core.labels import label_map_to_boxes
+from rbc_lightning.metrics.average_precision import (
+    ImageDetections,
+    Interpolation,
+    detections_by_image,
+    first_hits,
+    pooled_precision,
+)
+from rbc_lightning.metrics.coco import coco_average_precision
+from rbc_lightning.metrics.instances import Prediction
+from rbc_lightning.metrics.label_maps import Overlap, aggregated_jaccard_index, count_error, overlap, panoptic_quality
+
+LabelMap = NDArray[np.integer]
+
+
+@dataclass(frozen=True, eq=False)
+class Metric:
+    """A score of segmentation or detection; an instance of it, or of a subclass, is all that a new one takes.
+
+    Functions are defined at the top of a module, since a task is sent to the processes that share its training.
+
+    Args:
+        name: of its column in per_image.csv, and behind "test/" of the value over all images.
+        title: in tables and figures.
+        higher_is_better: None for a count, which is no score.
+        per_unit: measures one image, from its prediction and its true label map, integer (H, W); called once for all metrics
+            that share it.
+        value: the image's number, from what `per_unit` gave; None: no column.
+        aggregate: over images: "mean" of `value`; a function of the list of what `per_unit` gave, to pool all cells or pixels;
+            None: no value over images.
+        needs_label_map: a detector that finds boxes alone cannot be measured.
+
+    Raises:
+        ValueError: the name is no identifier, or nothing is measured.
+    """
+
+    name: str
+    title: str
+    higher_is_better: bool | None
+    per_unit: Callable[[Prediction, LabelMap], Any]
+    value: Callable[[Any], float] | None = float
+    aggregate: Callable[[Sequence[Any]], float] | Literal["mean"] | None = "mean"
+    needs_label_map: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.name.isidentifier():
+            raise ValueError(f"a metric's name is a column's: expected letters, digits and _, got {self.name!r}")
+        if self.value is None and not callable(self.aggregate):
+            raise ValueError(f"metric {self.name!r} has neither a value of an image nor a function over images")
+
+
+REGISTRY: dict[str, Metric] = {}
+"""Every metric that tasks compute by themselves, in the order of columns."""
+
+
+def register(metric: Metric) -> Metric:
+    """Add a metric that every task computes which can.
+
+    Raises:
+        ValueError: there is one of this name.
+    """
+    if metric.name in REGISTRY:
+        raise ValueError(f"a metric {metric.name!r} is registered already; give yours another name")
+    REGISTRY[metric.name] = metric
+    return metric
+
+
+def choose_metrics(has_label_maps: bool, given: Mapping[str, Metric]) -> dict[str, Metric]:
+    """The registered metrics that a task can compute, and those given besides, by name.
+
+    Raises:
+        ValueError: what is given is no metric, has another name than its key or that of a registered one, or needs a label map
+            that is not there.
+    """
+    chosen = {name: metric for name, metric in REGISTRY.items() if has_label_maps or not metric.needs_label_map}
+    for name, metric in given.items():
+        if not isinstance(metric, Metric):
+            raise ValueError(f"metrics.{name} is a {type(metric).__name__}; expected a Metric, or a function that gives one")
+        if metric.name != name:
+            raise ValueError(
+                f"metrics.{name} gives a metric named {metric.name!r}; expected one name: take metrics.{metric.name}"
+            )
+        if name in REGISTRY or name in ("sample_id", "group"):
+            raise ValueError(f"metrics.{name}: there is a column of this name already; expected another name")
+        if metric.needs_label_map and not has_label_maps:
+            raise ValueError(f"metrics.{name} needs label maps, this task finds boxes alone; drop it for this model")
+        chosen[name] = metric
+    return chosen
+
+
+class Scores:
+    """The values of some metrics, in the order of columns, over a set of images."""
+
+    def __init__(self, metrics: Iterable[Metric]) -> None:
+        self.metrics = tuple(metrics)
+        # By image: what each function measured.
+        self._units: list[dict[Callable[..., Any], Any]] = []
+
+    def update(self, prediction: Prediction, label_map: LabelMap) -> dict[str, float]:
+        """Add one image with its true label map, integer (H, W); give its row: every metric that has a value, by name.
+
+        Raises:
+            TypeError: a label map is not an integer array.
+            ValueError: the label maps differ in shape, the map found has an id without a row, or boxes or scores have
+                another shape than `Instances` says. Nothing is kept of such an image.
+        """
+        # Of metrics that share a function, the first asks it.
+        functions = dict.fromkeys(metric.per_unit for metric in self.metrics)
+        units = {function: function(prediction, label_map) for function in functions}
+        row = {m.name: float(m.value(units[m.per_unit])) for m in self.metrics if m.value is not None}
+        self._units.append(units)
+        return row
+
+    def compute(self) -> dict[str, float]:
+        """The value over all images of every metric that has one, by name.
+
+        Raises:
+            ValueError: no image was added.
+        """
+        if not self._units:
+            raise ValueError("No image was added, so there is no score: call update() first.")
+        return {metric.name: self._over_images(metric) for metric in self.metrics if metric.aggregate is not None}
+
+    def _over_images(self, metric: Metric) -> float:
+        units = [image[metric.per_unit] for image in self._units]
+        if callable(metric.aggregate):
+            return float(metric.aggregate(units))
+        assert metric.value is not None  # checked by Metric
+        return float(np.mean([metric.value(unit) for unit in units]))
+
+
+class BoxMatch(NamedTuple):
+    """Boxes of one image, found and true; which of those found are right at IoU 0.5 (VOC), and how many there are.
+
+    Attributes:
+        image: whatever the score.
+        hits: bool (N,).
+        n_true: true cells.
+        n_found: cells found of at least the score threshold.
+    """
+
+    image: ImageDetections
+    hits: NDArray[np.bool_]
+    n_true: int
+    n_found: int
+
+
+def match_boxes(prediction: Prediction, truth: LabelMap) -> BoxMatch:
+    """Compare the boxes found with those of the true label map."""
+    (image,) = detections_by_image([prediction.cells.as_detections()], [{"boxes": label_map_to_boxes(truth)}])
+    n_found = np.count_nonzero(prediction.cells.scores >= prediction.score_threshold)
+    return BoxMatch(image, first_hits(image, iou_threshold=0.5), len(image.targets), int(n_found))
+
+
+def match_pixels(prediction: Prediction, truth: LabelMap) -> Overlap:
+    """Count the foreground pixels of prediction and truth."""
+    return overlap(prediction.foreground, truth > 0)
+
+
+def _pooled_dice(images: Sequence[Overlap]) -> float:
+    return Overlap(*np.sum(images, axis=0).tolist()).dice
+
+
+def _voc(images: Sequence[BoxMatch], interpolation: Interpolation = "area") -> float:
+    return pooled_precision([match.image for match in images], [match.hits for match in images], interpolation)
+
+
+def _image_voc(match: BoxMatch) -> float:
+    return _voc([match])
+
+
+def _coco(images: Sequence[BoxMatch]) -> float:
+    found = [match.image._asdict() for match in images]
+    return coco_average_precision(found, [{"boxes": image["targets"]} for image in found])
+
+
+def _count_error(match: BoxMatch) -> float:
+    return count_error(match.n_found, match.n_true)
+
+
+def _aji(prediction: Prediction, truth: LabelMap) -> float:
+    return aggregated_jaccard_index(prediction.label_map, truth)
+
+
+def _pq(prediction: Prediction, truth: LabelMap) -> float:
+    return panoptic_quality(prediction.label_map, truth).pq
+
+
+# The order is that of columns and logged values.
+for _metric in (
+    Metric("dice", "Dice", True, match_pixels, attrgetter("dice"), needs_label_map=True),
+    Metric("dice_pooled", "Dice, all pixels pooled", True, match_pixels, None, _pooled_dice, needs_label_map=True),
+    Metric("iou", "IoU", True, match_pixels, attrgetter("iou"), needs_label_map=True),
+    Metric("ap50", "AP50", True, match_boxes, _image_voc, _voc),
+    Metric("ap50_11_point", "AP50, 11 points", True, match_boxes, None, partial(_voc, interpolation="11-point")),
+    Metric("ap", "AP, IoU 0.5 to 0.95", True, match_boxes, None, _coco),
+    Metric("n_true", "true cells", None, match_boxes, attrgetter("n_true"), None),
+    Metric("n_found", "cells found", None, match_boxes, attrgetter("n_found"), None),
+    Metric("count_error", "count error", False, match_boxes, _count_error),
+    Metric("aji", "AJI", True, _aji, needs_label_map=True),
+    Metric("pq", "PQ", True, _pq, needs_label_map=True),
+):
+    register(_metric)

@@ -1,1 +1,0 @@
-"""Networks: `nn.Module` only, no losses, no logging."""

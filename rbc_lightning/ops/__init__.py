@@ -1,1 +1,0 @@
-"""Stateless functions on arrays and tensors: labels, losses, metrics."""

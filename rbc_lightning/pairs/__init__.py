@@ -1,0 +1,1 @@
+"""Synthetic pairs of image and label map: where they come from, and sets of them on disk."""

@@ -1,0 +1,73 @@
+"""`PairSource`: whatever makes pairs of image and label map; the configuration group `pairs`."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rbc_lightning.core.recipe import Node
+from rbc_lightning.data.manifest import Manifest, Samples
+from rbc_lightning.data.splits import refuse_held_out_sources
+from rbc_lightning.errors import InputError
+
+if TYPE_CHECKING:
+    from rbc_lightning.core.store import Store
+    from rbc_lightning.data.datamodule import Paint
+    from rbc_lightning.data.stream import DrawLabelMap
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A synthetic image (H, W, C), of the training images' kind, its label map, and how many objects found no place in it."""
+
+    image: NDArray[np.unsignedinteger[Any]]
+    label_map: NDArray[np.int32]
+    not_placed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairSource(Node):
+    """Makes pair number i of an endless sequence that follows from settings, inputs and seed.
+
+    A subclass is a frozen dataclass that overrides `open`. Of `masks` (a `LabelMapSource`), `translator` (a
+    `TranslatorRecipe`) and `style` it is given those that it has fields for.
+    """
+
+    kind: ClassVar[str] = "pairs"
+
+    train: Samples  # real ones; pairs are of their kind
+    seed: int  # of the run; `core.seeds.pair_seeds` derives those of pair i
+
+    @abstractmethod
+    def open(self, store: Store) -> Callable[[int], Pair]:
+        """A function that makes pair number i, which depends on i alone; `store` makes what pairs are made from."""
+
+    def online(self, store: Store, manifest: Manifest) -> tuple[DrawLabelMap, Paint]:  # noqa: ARG002 (for overriding)
+        """For pairs made while training: draw a label map in a loader process, and generate images on the training device.
+
+        Raises:
+            InputError: these pairs are made whole, or descend from held-out samples of the manifest.
+        """
+        raise InputError(f"synthetic.mode=online cannot make the pairs of {type(self).__name__}; take synthetic.mode=offline")
+
+    def trained_on(self, store: Store) -> tuple[str, ...]:  # noqa: ARG002 (for overriding)
+        """The sample_ids of all real samples that a pair may descend from."""
+        return self.train.ids
+
+    def refuse_held_out(self, store: Store, manifest: Manifest) -> None:
+        """Refuse pairs that descend from validation or test samples, before any is made; the `InputError` names one."""
+        refuse_held_out_sources(manifest, "the pair source", self.trained_on(store))
+
+    @property
+    def translator_key(self) -> str:
+        """Hash of what makes the images, for the lineage of pairs."""
+        return self.key
+
+    def settings(self) -> dict[str, Any]:
+        """With the name of the class: pairs of two classes are never the same."""
+        return {"source": type(self).__name__, **super().settings()}

@@ -1,0 +1,49 @@
+"""Real training images with cells of other ones pasted in: pairs without a generator (Ghiasi et al. 2021)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rbc_lightning.core.seeds import pair_seeds
+from rbc_lightning.data.augment.copy_paste import CopyPaste, CopyPasteSettings
+from rbc_lightning.errors import blaming
+from rbc_lightning.pairs.base import Pair, PairSource
+
+if TYPE_CHECKING:
+    from rbc_lightning.core.store import Store
+
+
+@dataclass(frozen=True, kw_only=True)
+class CopyPastePairs(PairSource):
+    """A training image drawn by the seed, with cells of others pasted in; an `InputError` refuses values out of range."""
+
+    cells: tuple[int, int] = (5, 20)
+    max_overlap: float = 0.1
+    feather: float = 1.0
+    match_background: bool = True
+    match_stain: bool = True
+    max_donor_cells: int = 2000
+
+    def __post_init__(self) -> None:
+        with blaming("pairs"):
+            self._pasting()
+
+    def open(self, store: Store) -> Callable[[int], Pair]:  # noqa: ARG002 (the samples lie in no store)
+        """See `PairSource`; cuts out the cells of all training images first."""
+        samples = self.train.samples
+        paste = CopyPaste(samples, self._pasting(), self.seed)
+
+        def draw(index: int) -> Pair:
+            host_seed, paste_seed = pair_seeds(self.seed, index)
+            host = samples[int(np.random.default_rng(host_seed).integers(len(samples)))]
+            return Pair(*paste(host.load_image(), host.load_label_map(), int(paste_seed.generate_state(1)[0])))
+
+        return draw
+
+    def _pasting(self) -> CopyPasteSettings:
+        names = (entry.name for entry in fields(CopyPasteSettings) if entry.name != "p")
+        return CopyPasteSettings(p=1.0, **{name: getattr(self, name) for name in names})

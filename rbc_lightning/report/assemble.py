@@ -1,0 +1,157 @@
+"""A report assembled from finished runs: Table 2 with a verdict for each model, curves, and one page that shows it all."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from rbc_lightning.core.files import write_text
+from rbc_lightning.core.progress import tell
+from rbc_lightning.errors import InputError
+from rbc_lightning.report.page.bars import bars_with_intervals
+from rbc_lightning.report.page.cards import add_cards, command_line, data_overrides
+from rbc_lightning.report.page.content import Page
+from rbc_lightning.report.page.gain_charts import gain_chart
+from rbc_lightning.report.page.gallery import RunAccess, add_gallery
+from rbc_lightning.report.page.learning_charts import learning_chart
+from rbc_lightning.report.page.page import render
+from rbc_lightning.study.choose import RunGroups, group_runs
+from rbc_lightning.study.collect import collect_runs
+from rbc_lightning.study.curves import Sweep, gain_curves
+from rbc_lightning.study.curves import to_csv as curves_to_csv
+from rbc_lightning.study.run_record import Run
+from rbc_lightning.study.table2 import build_table2
+from rbc_lightning.study.table2_text import to_csv, to_latex, to_markdown
+
+PAGE = "report.html"
+_CACHE = "predictions"
+_SWEEPS: dict[Sweep, str] = {"ratio": "the share of synthetic samples", "real_images": "the number of real images"}
+
+
+@dataclass(frozen=True)
+class ReportSettings:
+    """The settings `report.*`.
+
+    Args:
+        gallery: test images on the page; None for all, 0 for none.
+        translator: name of one, where runs with several are there: its runs with synthetic data alone.
+        models: those whose predictions lie over the test images; None for every model of the table.
+        score: name of a metric that the runs have by image, such as "aji"; None for the headline of each model.
+
+    Raises:
+        InputError: a value is refused.
+    """
+
+    gallery: int | None = None
+    translator: str | None = None
+    models: Sequence[str] | None = None
+    score: str | None = None
+
+    def __post_init__(self) -> None:
+        gallery, models = self.gallery, self.models
+        if gallery is not None and (isinstance(gallery, bool) or not isinstance(gallery, int) or gallery < 0):
+            raise InputError(f"report.gallery={gallery}; expected a number of test images, 0 for none, or null for all of them")
+        if models is not None and not isinstance(models, list | tuple):
+            raise InputError(f"report.models={models}; expected a list of models, as [fcn8s], or null for all of them")
+
+
+@dataclass(frozen=True)
+class ReportResult:
+    """Where the report is, the runs of its table, the verdicts, and the names of its tables."""
+
+    directory: Path
+    runs: tuple[Run, ...]
+    verdicts: tuple[str, ...]
+    tables: tuple[str, ...]
+
+    def summary(self) -> str:
+        """The verdicts, and where to look."""
+        page = f"Report of {len(self.runs)} runs: open {self.directory / PAGE} in a browser; it needs no network"
+        return "\n".join([*self.verdicts, page, f"Beside it: {', '.join(self.tables)}"])
+
+
+def make_report(
+    settings: ReportSettings, access: RunAccess, *, data: str, runs_dir: Path, artifacts_dir: Path, seed: int
+) -> ReportResult:
+    """Write Table 2 of the finished runs on a data set (Markdown, CSV, LaTeX), curves as CSV, and the page.
+
+    Args:
+        settings: `report.*`.
+        access: reads test samples and synthetic pairs, and predicts.
+        data: name of the data set.
+        runs_dir: of the run directories; the report is written to `report/` in it.
+        artifacts_dir: where cards and sheets are looked for first.
+        seed: of bootstrap and permutation tests.
+
+    Raises:
+        InputError: there is no finished run on this data set, or a setting of `report` names what is not there.
+    """
+    found, groups = _runs(settings.translator, data, runs_dir)
+    unknown = [model for model in settings.models or () if model not in groups.runs]
+    if unknown:
+        known = ", ".join(groups.runs)
+        raise InputError(f"report.models names {unknown[0]}, of which there is no run; expected some of {known}")
+    try:
+        table = build_table2(groups, seed=seed, score=settings.score)
+    except ValueError as error:
+        setting = "" if settings.score is None else f"report.score={settings.score}: "
+        raise InputError(f"{setting}{error}; rerun=true trains a run again") from error
+    # Models without the score have no place in the rest of the report either.
+    groups = replace(groups, runs={row.model: groups.runs[row.model] for row in table.rows})
+    sweeps = {sweep: gain_curves(sweep, found, data, seed=seed, score=settings.score) for sweep in _SWEEPS}
+    directory = runs_dir / "report" / "_".join(filter(None, (data, settings.translator, settings.score)))
+    texts = {"table2.md": to_markdown(table), "table2.csv": to_csv(table), "table2.tex": to_latex(table)}
+    texts |= {f"{name}.csv": curves_to_csv(curves) for name, curves in sweeps.items() if curves}
+    for name, text in texts.items():
+        write_text(directory / name, text)
+    runs = groups.every()
+    page = Page(
+        title=f"Does synthetic data help on {data}?",
+        table=table,
+        bars=[bars_with_intervals(row) for row in table.rows],
+        learning=[learning_chart(model, columns) for model, columns in groups.runs.items()],
+        sweeps=[gain_chart(curve) for curves in sweeps.values() for curve in curves],
+        sources=[f"table and charts: {len(runs)} finished runs on {data}"],
+    )
+    names = groups.runs if settings.models is None else settings.models
+    shown = {model: groups.runs[model] for model in names if model in groups.runs}
+    samples = add_gallery(page, access, shown, directory / _CACHE, settings.gallery)
+    commands = {sweep: command_line(f"+sweep={sweep}", data_overrides(runs[0])) for sweep in _SWEEPS if not sweeps[sweep]}
+    page.missing += [f"gain against {_SWEEPS[sweep]}: {command}" for sweep, command in commands.items()]
+    add_cards(page, access, artifacts_dir, runs, samples)
+    write_text(directory / PAGE, render(page))
+    for line in page.missing:
+        tell(f"not in the report: {line}")
+    verdicts = tuple(f"{row.model}: {answer.text}" for row in table.rows for answer in row.answers)
+    return ReportResult(directory.resolve(), tuple(runs), verdicts, tuple(texts))
+
+
+def _runs(translator: str | None, data: str, runs_dir: Path) -> tuple[Sequence[Run], RunGroups]:
+    """Every finished run, and those of the table; what is left out is printed."""
+    collection = collect_runs(runs_dir)
+    for line in collection.notes:
+        tell(f"note: {line}")
+    names = sorted({run.data for run in collection.runs})
+    if data not in names:
+        others = f"; there are runs on {', '.join(names)}: take one of them with data=... or data.name=..." if names else ""
+        raise InputError(
+            f"{runs_dir}: no finished run on {data}; expected run directories that stage=train left, or another "
+            f"runs_dir=...{others}"
+        )
+    runs = _generated_by(collection.runs, translator)
+    groups = group_runs(runs, data)
+    for line in groups.left_out:
+        tell(f"note: {line}")
+    return runs, groups
+
+
+def _generated_by(runs: Sequence[Run], translator: str | None) -> Sequence[Run]:
+    """Runs without synthetic samples, and those whose samples this translator generated; all of them for None."""
+    if translator is None:
+        return runs
+    names = sorted({str(run.settings.get("translator.name")) for run in runs if run.metrics["mix"]["synthetic"]})
+    if translator not in names:
+        raise InputError(
+            f"report.translator={translator}; expected the name of a translator that generated images for a finished run "
+            f"({', '.join(names) or 'there is none'}), or null"
+        )
+    return [run for run in runs if not run.metrics["mix"]["synthetic"] or run.settings.get("translator.name") == translator]

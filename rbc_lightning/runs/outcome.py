@@ -1,0 +1,52 @@
+"""What a finished run leaves beside its scores: counts of what was drawn, a figure, and what an online service shows."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pytorch_lightning.loggers import Logger
+
+from rbc_lightning.core.files import write_csv
+from rbc_lightning.data.datamodule import PairDataModule
+from rbc_lightning.data.sample import Sample
+from rbc_lightning.metrics.instances import Instances
+from rbc_lightning.report.figures.runs import save_run_figure
+from rbc_lightning.segmenters.base import BaseTask
+from rbc_lightning.study.tables import OPTIMISTIC
+from rbc_lightning.tracking.base import Tracking
+from rbc_lightning.tracking.wandb_tables import log_pairs, log_predictions, log_summary
+
+Find = Callable[[Sample], Instances]
+"""What the chosen weights find in a sample."""
+
+
+def write_counts(directory: Path, data: PairDataModule, steps: int) -> None:
+    """Write `drawn.csv`: how often each sample was drawn in so many optimiser steps."""
+    rows = [(*key, count) for key, count in sorted(data.drawn_counts(steps).items())]
+    write_csv(directory / "drawn.csv", ("origin", "sample_id", "augmented", "draws"), rows)
+
+
+def draw(directory: Path, data: PairDataModule, find: Find, *, optimistic: bool) -> None:
+    """Draw `figures/run.png`: samples of each kind, and a test image with truth and findings."""
+    test = data.manifest.split("test")[0]
+    shown = [(kind, pool[0]) for kind, pool in data.train_set.pools.items() if pool]
+    panels = [(kind, sample.rgb(), sample.load_label_map()) for kind, sample in shown]
+    note = OPTIMISTIC if optimistic else ""
+    path = directory / "figures" / "run.png"
+    save_run_figure(path, panels, test.sample_id, test.rgb(), test.load_label_map(), find(test), note)
+
+
+def show(
+    tracking: Tracking,
+    loggers: Sequence[Logger],
+    data: PairDataModule,
+    task: BaseTask,
+    find: Find,
+    record: Mapping[str, Any],
+) -> None:
+    """Give an online service, if one is asked for, the scores and pictures of a finished run."""
+    pairs, test = data.train_set.pools.get("synthetic", ()), data.manifest.split("test")
+    score = task.monitor.rsplit("/", maxsplit=1)[-1]
+    tracking.show(loggers, "the summary", lambda run: log_summary(run, record))
+    tracking.show(loggers, "predictions", lambda run: log_predictions(run, task.per_image, score, test, find))
+    tracking.show(loggers, "synthetic pairs", lambda run: log_pairs(run, pairs))

@@ -1,0 +1,273 @@
+"""A trained and tested segmenter as a recipe: what decides a run, and how its directory is made."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+import torch
+import yaml
+
+from rbc_lightning import __version__
+from rbc_lightning.core.files import content_hash, to_plain, write_json, write_rows, write_text
+from rbc_lightning.core.progress import tell
+from rbc_lightning.core.recipe import LAYOUT, Node, Recipe, Work, aside, outline
+from rbc_lightning.core.seeds import derive_seed
+from rbc_lightning.core.trainer import TrainerSettings, resolve_precision
+from rbc_lightning.core.training import begun_epochs
+from rbc_lightning.data.augment import TrainingAugmentation
+from rbc_lightning.data.datamodule import Paint, PairDataModule
+from rbc_lightning.data.manifest import Manifest, Samples
+from rbc_lightning.data.mix import Mix
+from rbc_lightning.data.sample import Sample
+from rbc_lightning.data.stream import DrawLabelMap, empty_label_maps
+from rbc_lightning.errors import blaming
+from rbc_lightning.metrics.instances import Instances
+from rbc_lightning.pairs.base import PairSource
+from rbc_lightning.runs.outcome import draw, show, write_counts
+from rbc_lightning.segmenters.base import BaseTask
+from rbc_lightning.segmenters.model import Model, TrainingSettings
+from rbc_lightning.segmenters.training import find_objects, fit, is_begun, load_best
+from rbc_lightning.study.run_record import METRICS, machine
+from rbc_lightning.study.tables import COLUMNS
+from rbc_lightning.tracking.base import Tracking
+
+if TYPE_CHECKING:
+    from rbc_lightning.core.store import Store
+
+Protocol = Literal["held_out", "paper"]
+_TRIAL = 64  # pixels, side of the image that a network is tried on before anything is written
+
+
+@dataclass(frozen=True)
+class RunLabels:
+    """Names of a run.
+
+    Args:
+        data: name of the data set.
+        config: the whole configuration, resolved, for `config.yaml`.
+        command: overrides that choose data set and scale on a command line.
+        ratio: shares of the mix as they were given, if they were.
+    """
+
+    data: str = ""
+    config: Mapping[str, Any] = field(default_factory=dict)
+    command: tuple[str, ...] = ()
+    ratio: tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainedSegmenter(Recipe[Path]):
+    """A model trained on a mix and tested on the test split; its directory is a run directory.
+
+    Args:
+        data: fingerprint of all real samples with their splits.
+        mix: counts of real, synthetic and augmented samples.
+        model: network and task.
+        training: steps, batches, crops.
+        augmentation: of the mix's augmented samples; of no effect in a mix without.
+        synthetic: pairs on disk, or a source of pairs made while training; None in a mix without.
+        protocol: "held_out" chooses weights on validation, "paper" on test (optimistic).
+        seed: of weights, draws and crops.
+        trainer: device, processes, precision.
+        manifest: the samples themselves.
+        tracking: where curves go.
+        labels: names.
+    """
+
+    kind: ClassVar[str] = "train"
+    title: ClassVar[str] = "run"
+    format: ClassVar[int] = 1
+
+    data: str
+    mix: Mix
+    model: Model
+    training: TrainingSettings
+    augmentation: TrainingAugmentation
+    synthetic: Node | None
+    protocol: Protocol
+    seed: int
+    trainer: TrainerSettings
+    manifest: Manifest = aside(None)
+    tracking: Tracking = aside(None)
+    labels: RunLabels = aside(RunLabels())
+
+    def settings(self) -> dict[str, Any]:
+        """Without the augmentation where nothing is augmented."""
+        found = super().settings()
+        return found if self.mix.augmented else {name: value for name, value in found.items() if name != "augmentation"}
+
+    @property
+    def name(self) -> str:
+        """Of the run directory."""
+        optimistic = "_paper" if self.protocol == "paper" else ""
+        return f"{self.labels.data}_{self.mix.column}_{self.model.name}_seed{self.seed}{optimistic}_{self.key[:8]}"
+
+    def parts(self) -> dict[str, Any]:
+        """The settings that decide the run, apart from seed and data: of every run, of augmented and of synthetic samples."""
+        base = {
+            "model": self.model.decisive(),
+            "training": asdict(self.training),
+            "protocol": self.protocol,
+            "trainer": self.trainer.numerics(),
+        }
+        augmented = self.augmentation.decisive() if self.mix.augmented else None
+        synthetic = outline(self.synthetic) if self.synthetic else None
+        return {"base": base, "augmented": to_plain(augmented), "synthetic": synthetic}
+
+    def work(self) -> Work:
+        """Optimiser steps."""
+        about = {**self.parts()["base"], "training": {**asdict(self.training), "steps": None, "steps_per_epoch": None}}
+        return Work(self.training.steps, "steps", [about, self.manifest.samples[0].size, asdict(self.manifest.spec)])
+
+    def done_units(self, directory: Path) -> int:
+        """Steps after which an interrupted run would go on."""
+        return min(self.training.steps - 1, begun_epochs(directory) * self.training.steps_per_epoch)
+
+    def is_complete(self, directory: Path) -> bool:
+        """Whether the record of the outcome, which is written last, is there."""
+        return (directory / METRICS).is_file()
+
+    def load(self, directory: Path, store: Store) -> Path:  # noqa: ARG002 (the interface's)
+        """The directory: everything about a run is read from its files."""
+        return directory
+
+    def build(self, directory: Path, store: Store) -> None:
+        """Make what is missing upstream, train, test, and record the outcome."""
+        started = time.monotonic()
+        seed = derive_seed(self.seed, "training")
+        torch.manual_seed(seed)
+        facts = self.model.facts(Samples(self.manifest.split("train")))
+        model = self.model.with_facts(facts)
+        spec = self.manifest.spec
+        with blaming("model"):
+            task = model.build()
+            # A network that does not fit its task is refused before anything is written.
+            blank = np.zeros((_TRIAL, _TRIAL, spec.n_channels), dtype=spec.dtype)
+            find_objects(task, blank, spec, self.trainer.precision)
+        task.train()
+        data = self._data(store, seed)
+        config = {**self.labels.config, "model": {**self.labels.config["model"], "net": model.net, "task": model.task}}
+        known = {**self._facts(), "model": config["model"]}
+        loggers = self.tracking.open(directory, job="train", tags=[self.mix.column, model.name], facts=known)
+        try:
+            write_text(directory / "config.yaml", yaml.safe_dump(to_plain(config), sort_keys=False))
+            tell(
+                f"{'Resuming' if is_begun(directory) else 'Training'} {model.name} on {COLUMNS.get(self.mix.column, 'a mix')}: "
+                f"{self.mix.real} real, {self.mix.synthetic} synthetic, {self.mix.augmented} augmented samples; "
+                f"{self.training.steps} steps with batches of {self.training.batch_size}"
+            )
+            trainer, best = fit(self.trainer, self.training, directory, task, data, seed=seed, loggers=loggers)
+            task = load_best(directory, model)
+            find = partial(self._find, task)
+            scores = trainer.test(task, datamodule=data, verbose=False)[0]
+            write_counts(directory, data, self.training.steps)
+            write_rows(directory / "per_image.csv", task.per_image)
+            draw(directory, data, find, optimistic=self.protocol == "paper")
+            about = {
+                "seconds": round(time.monotonic() - started, 1),
+                "machine": machine(),
+                "artifacts": store.used(self, without=self.kind),
+            }
+            record = {**scores, **self._selection(task, best), **self._record(task, facts), **about}
+            # Written last: its presence says that the run is whole.
+            write_json(directory / METRICS, record)
+            # Behind it: a run is whole without an online service.
+            show(self.tracking, loggers, data, task, find, record)
+        finally:
+            self.tracking.close(loggers)
+
+    def _data(self, store: Store, seed: int) -> PairDataModule:
+        """The datamodule of the mix, its synthetic pairs made or found."""
+        train = self.manifest.split("train")
+        # Donor cells are not read for a mix that pastes none.
+        augment = self.augmentation.build(train, seed, self.manifest.spec) if self.mix.augmented else None
+        empty = empty_label_maps(train)
+        if empty:
+            tell(f"note: {len(empty)} training label maps without a cell count as background: {', '.join(empty)}")
+        synthetic, paint = synthetic_samples(self.synthetic, store, self.manifest)
+        return PairDataModule(
+            self.manifest,
+            synthetic,
+            self.mix,
+            augment=augment,
+            crop=self.training.crop,
+            batch_size=self.training.batch_size,
+            steps_per_epoch=self.training.steps_per_epoch,
+            seed=seed,
+            num_workers=self.trainer.num_workers,
+            paint=paint,
+            select_on="test" if self.protocol == "paper" else "val",
+        )
+
+    def _find(self, task: BaseTask, sample: Sample) -> Instances:
+        return find_objects(task, sample.load_image(), sample.spec, self.trainer.precision)
+
+    def _facts(self) -> dict[str, str]:
+        """What a dashboard groups and filters runs by: data set, column, and entry of the table, which is model and column."""
+        entry = f"{self.model.name} {COLUMNS.get(self.mix.column, self.mix.column)}"
+        return {"dataset": self.labels.data, "column": self.mix.column, "entry": entry}
+
+    def _selection(self, task: BaseTask, best: float | None) -> dict[str, Any]:
+        """How the weights were chosen."""
+        on_test = self.protocol == "paper"
+        return {
+            # The best value that chose the weights; with protocol=paper one of the test split.
+            task.monitor.replace("val/", "selection/") if on_test else task.monitor: best,
+            "selected_on": "test" if on_test else "val",
+            "optimistic": on_test,
+            "headline": task.monitor.replace("val/", "test/"),
+        }
+
+    def _record(self, task: BaseTask, facts: Mapping[str, Any]) -> dict[str, Any]:
+        """What was trained, on what, and by which code."""
+        parts = self.parts()
+        return {
+            "column": self.mix.column,
+            "mix": {name: getattr(self.mix, name) for name in ("real", "synthetic", "augmented", "total")},
+            "ratio": None if self.labels.ratio is None else list(self.labels.ratio),
+            "model": self.model.name,
+            "data": self.labels.data,
+            "data_hash": self.data,
+            "protocol": self.protocol,
+            "seed": self.seed,
+            "steps": self.training.steps,
+            "n_test": len(task.per_image),
+            "precision": resolve_precision(self.trainer.precision),
+            "recipe": parts,
+            "identity": {
+                "base": content_hash([parts["base"], dict(facts), self.seed]),
+                "augmented": content_hash(parts["augmented"]) if self.mix.augmented else None,
+                "synthetic": self.synthetic.key if self.synthetic else None,
+            },
+            "keys": {node.kind: node.key for node in self.walk()},
+            "metrics": task.metrics_about(),
+            "layout": LAYOUT,
+            "formats": self.formats(),
+            "version": __version__,
+            "command": list(self.labels.command),
+        }
+
+
+def synthetic_samples(
+    node: Node | None, store: Store, manifest: Manifest
+) -> tuple[tuple[Sample, ...] | DrawLabelMap, Paint | None]:
+    """Pairs on disk, or the means to make them while training.
+
+    Args:
+        node: a recipe of pairs on disk, or a source of pairs; None for none.
+        store: makes what is missing.
+        manifest: real samples; what descends from held-out ones is refused.
+    """
+    if node is None:
+        return (), None
+    if isinstance(node, PairSource):
+        return node.online(store, manifest)
+    assert isinstance(node, Recipe)
+    samples: tuple[Sample, ...] = store.make(node)
+    return samples, None

@@ -1,0 +1,166 @@
+"""What every segmenter's task shares: optimiser and schedule, tests by the metrics given, the record of what was drawn."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, get_args
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.utilities.types import OptimizerLRScheduler
+from torch import Tensor, nn
+
+from rbc_lightning.errors import InputError
+from rbc_lightning.metrics.instances import Instances, Prediction
+from rbc_lightning.metrics.registry import Metric, Scores, choose_metrics
+from rbc_lightning.segmenters.illumination import Objects, standardize
+from rbc_lightning.segmenters.optimizers import ADAMW, ONE_CYCLE, MakeOptimizer, MakeSchedule, check_factory
+
+Batch = dict[str, Any]
+
+
+class BaseTask(pl.LightningModule):
+    """One network with its optimiser, schedule and metrics; subclasses train it and find objects with it.
+
+    A batch is a dict: `image` float32 (B, C, H, W) in [0, 1], `label_map` int64 (B, H, W) with 0 = background,
+    `sample_id` and `origin` lists of str.
+
+    A subclass has `training_step` and `predict_instances`; validation and test follow. Logged are `val/NAME` of the metrics
+    in `validated`, `test/NAME` of all, and each epoch how many samples of each kind were trained on: `drawn/real`,
+    `drawn/synthetic`, `drawn/augmented`. After a test, `per_image` holds one row per image: sample_id and the metrics that
+    have a value of an image. Test on one device: the rows are those of this process.
+    A ValueError refuses arguments out of range.
+
+    Class attributes:
+        monitor: the logged value by which weights are chosen.
+        mode: whether it is to be small or large.
+        validated: metrics of the validation.
+        has_label_maps: whether objects are found with their pixels; else by boxes alone.
+        least_tile: smallest side of tiles that `set_tile` takes, pixels.
+
+    Args:
+        optimizer: Makes the optimiser of the network's trainable parameters.
+        schedule: Makes the schedule of its learning rate, stepped once per optimiser step; None keeps it constant.
+        metrics: Computed besides those that are registered, by name.
+        objects: "dark" or "bright": how objects differ from what they lie on.
+        tile: Images with a longer side are searched in overlapping tiles of this side, pixels; None: never.
+    """
+
+    monitor: ClassVar[str] = "val/ap50"
+    mode: ClassVar[Literal["min", "max"]] = "max"
+    validated: ClassVar[tuple[str, ...]] = ("ap50",)
+    has_label_maps: ClassVar[bool] = True
+    least_tile: ClassVar[int] = 256
+    score_threshold: float = 0.5
+    """From this score on an object counts as found."""
+
+    def __init__(
+        self,
+        net: nn.Module,
+        optimizer: MakeOptimizer = ADAMW,
+        schedule: MakeSchedule | None = ONE_CYCLE,
+        metrics: Mapping[str, Metric] | None = None,
+        objects: Objects = "dark",
+        tile: int | None = None,
+    ) -> None:
+        super().__init__()
+        check_factory("optimizer", optimizer, "parameters")
+        if schedule is not None:
+            check_factory("schedule", schedule, "optimiser", "number of steps")
+        if objects not in get_args(Objects):
+            raise ValueError(f"objects must be {' or '.join(get_args(Objects))}, got {objects!r}.")
+        # channels_last halves the time of a step in bf16 on a CPU and is never slower on a GPU.
+        self.net = net.to(memory_format=torch.channels_last)
+        self.optimizer, self.schedule = optimizer, schedule
+        self.metrics = choose_metrics(self.has_label_maps, metrics or {})
+        self.objects, self.tile = objects, tile
+        self.per_image: list[dict[str, float | str]] = []
+        self._validation, self._test = self._scores(), self._scores()
+
+    @abstractmethod
+    def predict_instances(self, image: Tensor) -> Instances:
+        """Find the objects in one image, float32 (C, H, W) in [0, 1], on the task's device; the task in evaluation mode."""
+
+    def predict(self, image: Tensor) -> Prediction:
+        """What metrics compare with the truth of one image."""
+        return Prediction(self.predict_instances(image), score_threshold=self.score_threshold)
+
+    def set_tile(self, tile: int | None) -> None:
+        """Predict images with a longer side in tiles of this side, pixels; None: whole.
+
+        Raises:
+            InputError: Tiles are too small.
+        """
+        if tile is not None and (isinstance(tile, bool) or not isinstance(tile, int) or tile < self.least_tile):
+            raise InputError(f"predict.tile={tile}; expected at least {self.least_tile} pixels, or null for whole images")
+        self.tile = tile
+
+    def metrics_about(self) -> dict[str, dict[str, Any]]:
+        """Title and direction of every score that images have, by name: `title`, `higher_is_better`."""
+        return {
+            name: {"title": metric.title, "higher_is_better": metric.higher_is_better}
+            for name, metric in self.metrics.items()
+            if metric.value is not None and metric.higher_is_better is not None
+        }
+
+    def standardize(self, image: Tensor) -> Tensor:
+        """Images (B, C, H, W) as the network sees them."""
+        return standardize(image, self.objects)
+
+    def on_validation_epoch_start(self) -> None:
+        """Start the validation scores afresh."""
+        self._validation = self._scores(*self.validated)
+
+    def validation_step(self, batch: Batch) -> None:
+        """Score the images."""
+        for image, label_map in zip(batch["image"], batch["label_map"].cpu().numpy(), strict=True):
+            self._validation.update(self.predict(image), label_map)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the scores of the validation."""
+        self.log_dict({f"val/{name}": value for name, value in self._validation.compute().items()}, sync_dist=True)
+
+    def on_test_epoch_start(self) -> None:
+        """Start the test scores and rows afresh."""
+        self._test, self.per_image = self._scores(*self.metrics), []
+
+    def test_step(self, batch: Batch) -> None:
+        """Score the images, and keep a row of each."""
+        label_maps = batch["label_map"].cpu().numpy()
+        for sample_id, image, label_map in zip(batch["sample_id"], batch["image"], label_maps, strict=True):
+            self.per_image.append({"sample_id": sample_id, **self._test.update(self.predict(image), label_map)})
+
+    def on_test_epoch_end(self) -> None:
+        """Log the scores of the test."""
+        self.log_dict({f"test/{name}": value for name, value in self._test.compute().items()})
+
+    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:  # noqa: ANN401 (Lightning's)
+        """Log the kinds of samples that this step was trained on, summed over the epoch and over all processes."""
+        # Whatever was augmented counts as augmented alone. All at once: a GPU would send each element by itself.
+        augmented = batch["augmented"].tolist() if "augmented" in batch else [False] * len(batch["origin"])
+        kinds = ["augmented" if changed else origin for origin, changed in zip(batch["origin"], augmented, strict=True)]
+        for kind in ("real", "synthetic", "augmented"):
+            self.log(f"drawn/{kind}", float(kinds.count(kind)), on_step=False, on_epoch=True, reduce_fx="sum", sync_dist=True)
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """The optimiser of the trainable parameters, and the schedule stepped once per optimiser step.
+
+        Raises:
+            ValueError: If the schedule needs the run's length and the trainer sets none.
+        """
+        optimizer = self.optimizer([parameter for parameter in self.net.parameters() if parameter.requires_grad])
+        if self.schedule is None:
+            return optimizer
+        total_steps = self.trainer.estimated_stepping_batches
+        if not math.isfinite(total_steps):
+            raise ValueError(
+                f"schedule {self.schedule!r} needs the length of the run: set max_steps or max_epochs of the trainer, "
+                "or take schedule None for a constant learning rate."
+            )
+        scheduler = self.schedule(optimizer, int(total_steps))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def _scores(self, *names: str) -> Scores:
+        return Scores(self.metrics[name] for name in names)

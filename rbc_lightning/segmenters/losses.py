@@ -1,0 +1,51 @@
+"""Losses of maps of logits: functions of logits and a target of one shape, which `_target_` in a model's task names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+"""Of float32 logits (B, H, W) and a float32 target of 0 and 1 of the same shape: a scalar, as torch.nn.BCEWithLogitsLoss."""
+
+
+@dataclass(frozen=True)
+class SoftDice:
+    """One minus the soft Dice score with squared denominator, pooled over all pixels of the batch by default.
+
+    Bailo et al. 2019, Eq. 8, on probabilities: `1 - (2 * sum(p * t) + eps) / (sum(p^2) + sum(t^2) + eps)` with p = sigmoid
+    of the logits. On binary p it is one minus the Dice score. Pooled over the batch, a crop without cells costs
+    what its false foreground costs, and is no term of its own; where there is nothing at all, p = 0 has loss 0.
+    A ValueError refuses arguments out of range.
+
+    Args:
+        eps: Pixels added to numerator and denominator: keeps empty images defined (loss 0 if p is 0, towards 1 as
+            false foreground grows) and is negligible beside a cell.
+        pooling: "batch" takes the sums over the whole batch; "image" over each image, and averages the losses.
+    """
+
+    eps: float = 1.0
+    pooling: Literal["batch", "image"] = "batch"
+
+    def __post_init__(self) -> None:
+        if self.eps <= 0:
+            raise ValueError(f"eps must be positive, got {self.eps}.")
+        if self.pooling not in ("batch", "image"):
+            raise ValueError(f"pooling must be 'batch' or 'image', got {self.pooling!r}.")
+
+    def __call__(self, logits: Tensor, target: Tensor) -> Tensor:
+        """The loss, scalar float32 in [0, 1], of logits (B, ...) of any floating dtype and a target, boolean or 0 and 1."""
+        if logits.shape != target.shape:
+            raise ValueError(f"logits and target must have one shape, got {tuple(logits.shape)} and {tuple(target.shape)}.")
+        # Under bf16 autocast sums over 1e5 pixels would keep three digits: leave autocast for the loss.
+        with torch.autocast(device_type=logits.device.type, enabled=False):
+            first_summed = 0 if self.pooling == "batch" else 1
+            probability = logits.float().sigmoid().flatten(first_summed)
+            truth = target.float().flatten(first_summed)
+            overlap = (probability * truth).sum(-1)
+            total = probability.square().sum(-1) + truth.square().sum(-1)
+            return (1 - (2 * overlap + self.eps) / (total + self.eps)).mean()

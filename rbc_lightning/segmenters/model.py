@@ -1,0 +1,142 @@
+"""What is trained, a network with its task, and how long. Imports no torch before a model is built."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rbc_lightning.core.build import Spec, build
+from rbc_lightning.core.files import file_sha256
+from rbc_lightning.core.trainer import check_count
+from rbc_lightning.errors import InputError, blaming
+
+if TYPE_CHECKING:
+    from rbc_lightning.data.manifest import Samples
+    from rbc_lightning.segmenters.base import BaseTask
+
+
+@dataclass(frozen=True)
+class Model:
+    """The configuration group `model`: a network and the task that trains it, each named by `_target_`.
+
+    Args:
+        name: how tables call it; decides nothing.
+        net: spec of the network; an argument `weights` is what it starts from, and a method `check_trainable` is called
+            before a training.
+        task: spec of a `BaseTask`, which is given the network as `net`.
+    """
+
+    name: str
+    net: Spec
+    task: Spec
+
+    def facts(self, train: Samples) -> dict[str, Any]:
+        """What samples say of arguments of network and task that are None; label maps are read where one asks for it.
+
+        Returns:
+            By name, those asked for: `in_channels`; `objects`, "dark" or "bright"; `cell_size`, mean equivalent diameter in
+            pixels, rounded to 0.01; `max_cells`, the largest number in one image.
+
+        Raises:
+            InputError: the cell size cannot be measured; names the setting that would do instead.
+        """
+        # Brings Numba along, which settings need not wait for.
+        from rbc_lightning.masks.bank.recipe import measure_layout
+
+        label_maps = cache(train.label_maps)
+        known: dict[str, Callable[[], Any]] = {
+            "in_channels": lambda: train.spec.n_channels,
+            "objects": lambda: train.spec.objects,
+            "cell_size": lambda: round(measure_layout(label_maps()).cell_size, 2),
+            "max_cells": lambda: max(int(label_map.max()) for label_map in label_maps()),
+        }
+        found: dict[str, Any] = {}
+        for group, spec in (("model.net", self.net), ("model.task", self.task)):
+            for name in (name for name, value in spec.items() if value is None and name in known and name not in found):
+                try:
+                    found[name] = known[name]()
+                except InputError as error:
+                    raise InputError(f"{error}, or set {group}.{name}=<pixels>") from error
+        return found
+
+    def with_facts(self, facts: Mapping[str, Any]) -> Model:
+        """The model with every argument of network and task that is None and named in `facts` filled in."""
+        net, task = ({k: facts.get(k) if v is None else v for k, v in spec.items()} for spec in (self.net, self.task))
+        return replace(self, net=net, task=task)
+
+    def build(self, *, for_training: bool = True) -> BaseTask:
+        """The task with a new network.
+
+        Args:
+            for_training: else weights are about to be loaded, and no pretrained ones are read or fetched.
+
+        Raises:
+            InputError: an argument is refused, or `task` builds none.
+        """
+        from rbc_lightning.segmenters.base import BaseTask
+
+        bare = {} if for_training or "weights" not in self.net else {"weights": None}
+        net = build({**self.net, **bare}, "model.net")
+        if for_training and hasattr(net, "check_trainable"):
+            with blaming("model.net"):
+                net.check_trainable()
+        task = build(self.task, "model.task", net=net)
+        if not isinstance(task, BaseTask):
+            raise InputError(f"model.task builds a {type(task).__name__}; expected a rbc_lightning.segmenters.base.BaseTask")
+        return task
+
+    def decisive(self) -> dict[str, Any]:
+        """What enters the keys of recipes: both specs, a file of weights by its content."""
+        weights = self.net.get("weights")
+        is_file = isinstance(weights, str) and Path(weights).is_file()
+        content = {"weights": file_sha256(Path(str(weights)))} if is_file else {}
+        return {"net": {**self.net, **content}, "task": self.task}
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """The configuration group `training`.
+
+    Args:
+        steps: optimiser steps, a multiple of `steps_per_epoch`.
+        steps_per_epoch: steps between two validations.
+        batch_size: samples of a step, over all processes together.
+        crop: side of random square crops, pixels; None for whole images.
+        ema_decay: of the running mean of the weights, which is what is validated, kept and tested; 0: off.
+
+    Raises:
+        InputError: a value is refused.
+    """
+
+    steps: int
+    steps_per_epoch: int
+    batch_size: int
+    crop: int | None = None
+    ema_decay: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "steps_per_epoch", "batch_size"):
+            check_count(f"training.{name}", getattr(self, name), 1)
+        if self.crop is not None:
+            check_count("training.crop", self.crop, 32)
+        decay: object = self.ema_decay
+        if isinstance(decay, bool) or not isinstance(decay, int | float) or not 0 <= decay < 1:
+            raise InputError(f"training.ema_decay={decay}; expected a number from 0 (off) to below 1, such as 0.99")
+        check_steps("training.steps", self.steps, self.steps_per_epoch)
+
+
+def check_steps(name: str, steps: int, per_epoch: int) -> None:
+    """Refuse steps that would end in the middle of an epoch of `per_epoch` steps.
+
+    Raises:
+        InputError: says which number the setting `name` could have.
+    """
+    if steps % per_epoch:
+        raise InputError(
+            f"{name}={steps} is no multiple of training.steps_per_epoch={per_epoch}; expected one, since weights are chosen by "
+            f"validation at the end of an epoch: take {name}={max(per_epoch, steps - steps % per_epoch)}, or another "
+            "training.steps_per_epoch"
+        )

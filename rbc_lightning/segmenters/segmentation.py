@@ -1,0 +1,145 @@
+"""Segmentation: networks that give maps of logits, and the cells read from them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from rbc_lightning.core.tiles import tile_windows
+from rbc_lightning.metrics.instances import Instances, Prediction
+from rbc_lightning.metrics.registry import Metric
+from rbc_lightning.segmenters.base import BaseTask, Batch
+from rbc_lightning.segmenters.illumination import Objects
+from rbc_lightning.segmenters.losses import Loss, SoftDice
+from rbc_lightning.segmenters.optimizers import ADAMW, ONE_CYCLE, MakeOptimizer, MakeSchedule, check_factory
+from rbc_lightning.segmenters.postprocess import split_cells
+
+TILE_OVERLAP = 128
+"""Pixels shared by two tiles: the seam in the middle lies two strides of FCN-8s from either border."""
+SOFT_DICE = SoftDice()
+
+
+class SegmentationTask(BaseTask):
+    """Trains and tests a network for cells against background (Bailo et al. 2019, Sec. 5.2).
+
+    The target is `label_map > 0`. Logged beside what `BaseTask` logs: `train/loss`, `val/loss`.
+    A ValueError refuses arguments out of range.
+
+    Args:
+        net: Network from (B, C, H, W) to logits per pixel (B, outputs, H, W); here one output.
+        loss: Of logits and target (B, H, W).
+        threshold: Probability above which a pixel is foreground.
+        cell_size: Mean diameter of a cell in pixels, from which the smallest patch follows that is a cell; None keeps all.
+        optimizer, schedule, tile, metrics, objects: See `BaseTask`.
+    """
+
+    monitor: ClassVar[str] = "val/dice"
+    validated: ClassVar[tuple[str, ...]] = ("dice",)
+    outputs: ClassVar[int] = 1
+    least_area: ClassVar[float] = 0.1
+    """Patches of foreground under this share of a mean cell's area are no cells."""
+
+    def __init__(
+        self,
+        net: nn.Module,
+        loss: Loss = SOFT_DICE,
+        optimizer: MakeOptimizer = ADAMW,
+        schedule: MakeSchedule | None = ONE_CYCLE,
+        threshold: float = 0.5,
+        cell_size: float | None = None,
+        tile: int | None = None,
+        metrics: Mapping[str, Metric] | None = None,
+        objects: Objects = "dark",
+    ) -> None:
+        super().__init__(net, optimizer, schedule, metrics, objects, tile)
+        check_factory("loss", loss, "logits", "target")
+        if not 0 < threshold < 1:
+            raise ValueError(f"threshold must lie strictly between 0 and 1, got {threshold}.")
+        if cell_size is not None and not cell_size > 0:
+            raise ValueError(f"cell_size must be a positive diameter in pixels or None, got {cell_size}.")
+        if tile is not None and tile < self.least_tile:
+            raise ValueError(f"tile must be at least {self.least_tile} pixels or None, got {tile}.")
+        self.loss, self.threshold, self.cell_size = loss, threshold, cell_size
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Logits float32 (B, outputs, H, W) of images (B, C, H, W) in [0, 1]."""
+        return self.logits(self.standardize(image))
+
+    def logits(self, standardized: Tensor) -> Tensor:
+        """Logits of images that are standardised already; see `forward`.
+
+        Raises:
+            ValueError: If the network has another number of outputs.
+        """
+        logits: Tensor = self.net(standardized.contiguous(memory_format=torch.channels_last))
+        if logits.shape[1] != self.outputs:
+            raise ValueError(
+                f"{type(self).__name__} needs a network with {self.outputs} output channel{'s' * (self.outputs > 1)}, this "
+                f"one has {logits.shape[1]}."
+            )
+        return logits.float()
+
+    def total_loss(self, logits: Tensor, label_map: Tensor) -> Tensor:
+        """The loss of the foreground."""
+        return self.loss(logits[:, 0], (label_map > 0).float())
+
+    def training_step(self, batch: Batch) -> Tensor:
+        """Loss of one batch."""
+        loss = self.total_loss(self(batch["image"]), batch["label_map"])
+        self.log("train/loss", loss, batch_size=len(batch["image"]))
+        return loss
+
+    def validation_step(self, batch: Batch) -> None:
+        """Log the loss, score the images, each in one piece."""
+        logits, label_map = self(batch["image"]), batch["label_map"]
+        self.log("val/loss", self.total_loss(logits, label_map), batch_size=len(label_map), sync_dist=True)
+        for maps, truth in zip(logits.sigmoid().cpu().numpy(), label_map.cpu().numpy(), strict=True):
+            self._validation.update(self._prediction(maps), truth)
+
+    def predict_step(self, batch: Batch) -> Tensor:
+        """Probability of foreground, float32 (B, H, W)."""
+        return torch.stack([self.predict_maps(image)[0] for image in batch["image"]])
+
+    def predict_maps(self, image: Tensor) -> Tensor:
+        """Probabilities float32 (outputs, H, W) of one image (C, H, W) in [0, 1], in tiles if it is larger than `tile`.
+
+        Every tile is standardised by the mean and deviation of the whole image; of the overlap of two tiles the first
+        gives the outer 64 pixels, the second the rest.
+        """
+        standard = self.standardize(image[None])
+        height, width = image.shape[-2:]
+        if self.tile is None or max(height, width) <= self.tile:
+            return torch.sigmoid(self.logits(standard)[0])
+        maps = torch.empty(self.outputs, height, width, device=image.device)
+        for rows, columns in tile_windows(height, width, self.tile, TILE_OVERLAP):
+            found = self.logits(standard[..., rows, columns])[0].sigmoid()
+            top, left = (TILE_OVERLAP // 2 if side.start > 0 else 0 for side in (rows, columns))
+            maps[:, rows.start + top : rows.stop, columns.start + left : columns.stop] = found[:, top:, left:]
+        return maps
+
+    def predict(self, image: Tensor) -> Prediction:
+        """Foreground and cells of one image, float32 (C, H, W) in [0, 1]."""
+        return self._prediction(self.predict_maps(image).detach().cpu().numpy())
+
+    def predict_instances(self, image: Tensor) -> Instances:
+        """Cells of one image, float32 (C, H, W) in [0, 1], with their label map."""
+        return self.predict(image).cells
+
+    def read_cells(self, maps: NDArray[np.float32]) -> Instances:
+        """Cells of probability maps (outputs, H, W): here each patch of foreground is one."""
+        return split_cells(maps[0], object_threshold=self.threshold, max_hole_area=0, min_area=self.min_area)
+
+    @property
+    def min_area(self) -> int:
+        """Area in pixels under which a patch is no cell."""
+        return 0 if self.cell_size is None else round(self.least_area * np.pi / 4 * self.cell_size**2)
+
+    def _prediction(self, maps: NDArray[np.float32]) -> Prediction:
+        # Dice alone needs no cells: they are read when a metric asks.
+        return Prediction(partial(self.read_cells, maps), maps[0] > self.threshold, self.score_threshold)

@@ -1,0 +1,1 @@
+"""U-Net of segmentation-models-pytorch."""

@@ -1,0 +1,122 @@
+"""U-Net of segmentation-models-pytorch on any of its encoders: the modern baseline."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from rbc_lightning.segmenters.shapes import check_counts, check_image, pad_to_multiple
+
+DEPTH = 5
+"""Times the encoders halve the image; inputs are padded to multiples of 2 to this power."""
+TIMM_PREFIXES = ("tu-", "timm-")
+
+
+class UNet(nn.Module):
+    """U-Net (Ronneberger et al. 2015) with an encoder of segmentation-models-pytorch, or of timm by the prefix `tu-`.
+
+    Without weights nothing is loaded and nothing reaches for the network. Decoder and head start from He's and Glorot's
+    initialisation, the encoder from that of its own family. Those of timm made for one image size take that size only.
+
+    Args:
+        encoder: Name such as "resnet18", "efficientnet-b0", "mit_b0", "tu-convnext_tiny".
+        n_outputs: Channels of the logits; 1 for foreground, 2 for objectness and contour.
+        decoder_channels: Channels of the decoder's five blocks, coarse to fine.
+        weights: None; or "imagenet", from the local cache or else the network; or the path of a state dict of the encoder
+            (.pth of torch.save, or .safetensors).
+        in_channels: Channels of the image; with another number than 3 the library adapts ImageNet's first convolution.
+
+    Raises:
+        ValueError: An argument out of its range, an encoder nobody knows, weights that do not fit.
+        OSError: No such file of weights; or the named ones are not in the cache and cannot be fetched.
+    """
+
+    def __init__(
+        self,
+        encoder: str = "resnet18",
+        n_outputs: int = 1,
+        decoder_channels: Sequence[int] = (256, 128, 64, 32, 16),
+        weights: str | None = None,
+        in_channels: int = 3,
+    ) -> None:
+        super().__init__()
+        check_counts(n_outputs=n_outputs, in_channels=in_channels)
+        if len(decoder_channels) != DEPTH or min(decoder_channels) < 1:
+            raise ValueError(f"decoder_channels must be {DEPTH} numbers of at least 1, got {tuple(decoder_channels)}.")
+        self.in_channels = in_channels
+        maps = {"decoder_channels": list(decoder_channels), "classes": n_outputs, "in_channels": in_channels}
+        self.unet = _build(encoder, maps, pretrained=weights == "imagenet")
+        if weights is not None and weights != "imagenet":
+            _load(self.unet.get_submodule("encoder"), encoder, Path(weights))
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Logits (B, n_outputs, H, W) of standardised images (B, in_channels, H, W), else a ValueError."""
+        check_image(self, image, self.in_channels)
+        height, width = image.shape[-2:]
+        logits: Tensor = self.unet(pad_to_multiple(image, 2**DEPTH))
+        return logits[..., :height, :width]
+
+
+def _build(encoder: str, maps: dict[str, Any], pretrained: bool) -> nn.Module:
+    # The library takes four seconds to import, which runs without a U-Net need not wait for.
+    import segmentation_models_pytorch as smp
+
+    known = smp.encoders.get_encoder_names()
+    if encoder not in known and not encoder.startswith(TIMM_PREFIXES):
+        close = get_close_matches(encoder, known, n=5, cutoff=0) or known[:5]
+        raise ValueError(
+            f"no encoder is called {encoder!r}; there are {', '.join(close)} and {len(known) - len(close)} more of "
+            "segmentation-models-pytorch, and timm's by the prefix 'tu-'."
+        )
+    # The library asks for True instead of a name where the name of a timm model names its weights too.
+    weights = (True if encoder.startswith(TIMM_PREFIXES[0]) else "imagenet") if pretrained else None
+    try:
+        net: nn.Module = smp.Unet(encoder, encoder_weights=weights, **maps)
+    except OSError as error:
+        raise OSError(
+            f"ImageNet weights of encoder {encoder!r}: not in the local cache, and not to be fetched ({_one_line(error)}); "
+            "instead of 'imagenet' give the path of a state dict of that encoder, or null to train from scratch."
+        ) from error
+    except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        raise ValueError(f"no U-Net can be built on encoder {encoder!r}, weights {weights!r}: {_one_line(error)}") from error
+    return net
+
+
+def _load(module: nn.Module, encoder: str, path: Path) -> None:
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"weights of encoder {encoder!r}: no file {path}; expected 'imagenet' or the path of a state dict of that encoder."
+        )
+    try:
+        content = _read(path)
+        if not isinstance(content, Mapping):
+            raise ValueError(f"expected a state dict, got a {type(content).__name__}")
+        # Encoders drop the classifier's entries from the dict they are given.
+        module.load_state_dict(dict(content))
+    except (RuntimeError, ValueError) as error:
+        raise ValueError(f"weights of encoder {encoder!r} from {path}: {_one_line(error)}") from error
+
+
+def _read(path: Path) -> object:
+    # segmentation-models-pytorch, whose weights are published as safetensors, brings the library along.
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path) if path.suffix == ".safetensors" else torch.load(path, map_location="cpu", weights_only=True)
+    except SafetensorError as error:
+        raise ValueError(f"damaged: {error}") from error
+    except (RuntimeError, pickle.UnpicklingError, EOFError) as error:
+        raise ValueError("damaged, or more than tensors in it; expected a state dict written by torch.save") from error
+
+
+def _one_line(error: Exception, limit: int = 300) -> str:
+    """The message on one line, cut where a list of tensors grows too long to read."""
+    line = " ".join(str(error.args[0] if error.args else error).split())
+    return line if len(line) <= limit else f"{line[:limit]} ..."

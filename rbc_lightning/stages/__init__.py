@@ -1,1 +1,0 @@
-"""One module for each thing a user can run; each offers `run(cfg)`."""

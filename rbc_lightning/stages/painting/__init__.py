@@ -1,1 +1,0 @@
-"""Translators: how they are trained, put together, shown and measured."""

@@ -1,1 +1,0 @@
-"""What `stage=plan` is made of: what has to be made, how long a step takes, what it all comes to."""

@@ -1,1 +1,0 @@
-"""What `stage=report` gathers for its page: test images, predictions, cards, sheets."""

@@ -1,1 +1,0 @@
-"""Where curves and results go beside the run directory: TensorBoard, Weights & Biases."""

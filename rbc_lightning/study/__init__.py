@@ -1,0 +1,1 @@
+"""Finished runs: their record, which may be compared, tables and statistics."""

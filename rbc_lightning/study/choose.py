@@ -1,0 +1,154 @@
+"""Which finished runs may stand side by side: in Table 2, along a ratio of the mix, along the number of real images."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from rbc_lightning.study.collect import all_runs
+from rbc_lightning.study.comparable import RunFilter, Settings, data_settings, settings_of
+from rbc_lightning.study.run_record import Run
+from rbc_lightning.study.tables import TITLES
+
+_RATIO, _N_REAL = "mix.ratio", "data.n_real_images"
+_RATIO_COLUMNS = ("rd_aug", "rd_sd_aug", "rd_sd")
+_REAL_COLUMNS = ("rd", "rd_aug", "rd_sd_aug")
+
+
+@dataclass(frozen=True)
+class RunGroups:
+    """Runs on one data set that may stand in one table.
+
+    Attributes:
+        data: name of the data set.
+        runs: model -> column -> seed -> run, columns in the order of the table.
+        left_out: one line for each kind of run that was left out, with the reason.
+    """
+
+    data: str
+    runs: Mapping[str, Mapping[str, Mapping[int, Run]]]
+    left_out: tuple[str, ...]
+
+    def every(self) -> list[Run]:
+        """All runs."""
+        return [run for columns in self.runs.values() for run in all_runs(columns)]
+
+
+class SweepRuns(NamedTuple):
+    """Runs of one model along a sweep, alike in all but what the sweep varies: place -> column -> seed -> run, ascending.
+
+    `everything` is the place that stands for all training images, where that is known.
+    """
+
+    model: str
+    points: Mapping[float, Mapping[str, Mapping[int, Run]]]
+    everything: float | None
+    left_out: tuple[str, ...]
+
+
+def group_runs(runs: Sequence[Run], data: str) -> RunGroups:
+    """Choose from finished runs those of one data set that differ in model, column and seed alone.
+
+    Of several data sets behind one name, or several settings of a model, the one with runs of most jobs (model, column, seed)
+    is taken, the newest among equals; of two runs of one job the newest. Mixes given as a ratio, and runs on a chosen number
+    of real images, belong to other sweeps: they are taken where there is no other run. The test split is fixed, validation is
+    cut from train by seed: data are compared by the test images and by the settings of `data`, and, within a seed, by the hash
+    of all samples and splits.
+    """
+    plain = [run for run in runs if run.settings.get(_RATIO) is None and run.settings.get(_N_REAL) is None]
+    notes = []
+    if len(plain) < len(runs) and any(run.data == data for run in plain):
+        notes = [f"{len(runs) - len(plain)} runs with {_RATIO} or {_N_REAL} are not in the table; their sweeps have curves"]
+        runs = plain
+    chosen = RunFilter()
+    others = [run for run in runs if run.data == data and run.column not in TITLES]
+    chosen.exclude("all models", others, "with a mix that is none of the columns")
+    mine = [run for run in runs if run.data == data and run.column in TITLES]
+    models = {}
+    for model, of, kept in _by_model(chosen, chosen.on_data(mine, data_settings, data)):
+        models[model] = of.by_column(of.one_mix(kept, model), model)
+        chosen.left_out += of.left_out
+    return RunGroups(data, models, (*chosen.left_out, *notes))
+
+
+def ratio_runs(runs: Sequence[Run], data: str) -> tuple[SweepRuns, ...]:
+    """For each model its runs along `+sweep=ratio`, filed by the share of synthetic samples in the mix, in [0, 1].
+
+    They are those with a `mix.ratio`, alike in the total and in the number of real samples; the others are synthetic or
+    augmented. Of several such families the one with most runs is taken. Empty where there is no such run on these data.
+    """
+    mine = [run for run in runs if run.data == data and run.settings.get(_RATIO) is not None and run.column in _RATIO_COLUMNS]
+    chosen = RunFilter(lambda run: run.settings.get(_N_REAL) is None, _synthetic_share)
+    found = []
+    for model, of, comparable in _by_model(chosen, chosen.on_data(mine, data_settings, data)):
+        kept = of.fullest(comparable, _ratio_family, "with another mix", model)
+        points = _points({run: _synthetic_share(run) for run in kept}, of, model)
+        found.append(SweepRuns(model, points, None, (*chosen.left_out, *of.left_out)))
+    return tuple(found)
+
+
+def real_images_runs(runs: Sequence[Run], data: str) -> tuple[SweepRuns, ...]:
+    """For each model its runs along `+sweep=real_images`, filed by the number of real training images.
+
+    Runs on all images, Table 2's as well, stand at the number they were trained on where their settings agree with the
+    others'. Empty where no run on these data has a `data.n_real_images`.
+    """
+    mine = [run for run in runs if run.data == data and run.settings.get(_RATIO) is None and run.column in _REAL_COLUMNS]
+    # A part of the real images drawn by the mix alone is another question: the translator would see them all.
+    mine = [run for run in mine if run.settings.get("mix.real") == "all"]
+    chosen = RunFilter(lambda run: not math.isinf(_count(run)), _count, apart=True)
+    mine = chosen.on_data(mine, lambda run: {k: v for k, v in data_settings(run).items() if k != _N_REAL}, data)
+    found = []
+    for model, of, comparable in _by_model(chosen, mine):
+        kept = of.one_mix(comparable, model)
+        whole = [run.metrics["mix"]["real"] for run in kept if not of.first(run)]
+        if len(whole) < len(kept):
+            # It may differ by seed, where validation is cut by groups of several images.
+            everything = float(round(sum(whole) / len(whole))) if whole else None
+            points = _points({run: _count(run) if of.first(run) else everything or math.inf for run in kept}, of, model)
+            found.append(SweepRuns(model, points, everything, (*chosen.left_out, *of.left_out)))
+    return tuple(found)
+
+
+def runs_beside(run: Run, runs: Sequence[Run]) -> dict[str, Run]:
+    """Column -> run that may stand in one table with `run`: by the rule of `group_runs`, settled on its settings and seed.
+
+    Args:
+        run: a finished run, one of `runs`; it stands for its own column.
+        runs: finished runs.
+    """
+    near = [other for other in runs if (other.data, other.model) == (run.data, run.model)]
+    # The columns of a sweep over ratios have other shares than those of the same names in Table 2.
+    near = [other for other in near if (other.settings.get(_RATIO) is None) == (run.settings.get(_RATIO) is None)]
+    chosen = RunFilter(first=lambda other: other is run)
+    kept = chosen.on_data([other for other in near if other is run or other.column in TITLES], data_settings, run.data)
+    by_column = chosen.by_column(chosen.one_mix(chosen.comparable(kept, run.model), run.model), run.model)
+    return {column: by_seed[run.seed] for column, by_seed in by_column.items() if run.seed in by_seed} | {run.column: run}
+
+
+def _by_model(chosen: RunFilter, runs: Sequence[Run]) -> Iterator[tuple[str, RunFilter, list[Run]]]:
+    """Model, a filter of its own, and its runs that agree in all settings but the mix."""
+    for model in sorted({run.model for run in runs}):
+        of = replace(chosen, left_out=[])
+        yield model, of, of.comparable([run for run in runs if run.model == model], model)
+
+
+def _points(places: Mapping[Run, float], of: RunFilter, model: str) -> dict[float, dict[str, dict[int, Run]]]:
+    return {x: of.by_column([run for run in places if places[run] == x], model) for x in sorted({*places.values()})}
+
+
+def _synthetic_share(run: Run) -> float:
+    parts = [run.metrics["mix"][part] for part in ("synthetic", "real", "augmented")]
+    return float(parts[0] / sum(parts))
+
+
+def _ratio_family(run: Run) -> Settings:
+    mix = run.metrics["mix"]
+    given = {name: value for name, value in settings_of("mix")(run).items() if name != _RATIO}
+    return {**given, "real samples": mix["real"], "total": sum(mix[part] for part in ("real", "synthetic", "augmented"))}
+
+
+def _count(run: Run) -> float:
+    """Real training images asked for; infinite for all of them, until their number is known."""
+    count = run.settings.get(_N_REAL)
+    return math.inf if count is None else float(count)

@@ -1,0 +1,100 @@
+"""Finished runs found on disk, and their scores paired by test image."""
+
+import json
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+
+from rbc_lightning.errors import InputError, in_one_line
+from rbc_lightning.study.run_record import METRICS, Run, is_older, read_run
+
+_N_NAMED = 3
+_Key = TypeVar("_Key", bound=Hashable)
+
+
+class Collection(NamedTuple):
+    """The finished runs of a directory, oldest first; a line for each that cannot be read, one for all of an older layout."""
+
+    runs: tuple[Run, ...]
+    notes: tuple[str, ...]
+
+
+def collect_runs(runs_dir: Path, wanted: Callable[[Mapping[str, Any]], bool] = lambda _: True) -> Collection:
+    """Read every finished run below a directory: one whose metrics.json is there.
+
+    Args:
+        runs_dir: directory of run directories.
+        wanted: of the content of a metrics.json whether the rest of the run is to be read.
+
+    Raises:
+        InputError: no such directory.
+    """
+    if not runs_dir.is_dir():
+        raise InputError(f"runs_dir={runs_dir}: no such directory; expected the one that stage=train wrote runs to")
+    runs: list[Run] = []
+    notes: list[str] = []
+    older: list[str] = []
+    for path in sorted(runs_dir.glob(f"*/{METRICS}")):
+        try:
+            metrics = json.loads(path.read_text())
+            if is_older(metrics):
+                older.append(path.parent.name)
+            elif wanted(metrics):
+                runs.append(read_run(path.parent, metrics))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError) as error:
+            reason = in_one_line(error)[:160]
+            notes.append(f"{path.parent.name}: left out, cannot be read ({reason}); rerun=true makes it again")
+    if older:
+        notes.append(
+            f"{len(older)} runs in {runs_dir} were made by an older layout of this package ({named(older)}): they are not used "
+            "and stay where they are; train again to compare"
+        )
+    return Collection(tuple(sorted(runs, key=lambda run: (run.written, run.directory.name))), tuple(notes))
+
+
+def named(names: Sequence[str]) -> str:
+    """The first few of some names."""
+    return ", ".join(names[:_N_NAMED]) + (", ..." if len(names) > _N_NAMED else "")
+
+
+def all_runs(filed: Mapping[Any, Mapping[int, Run]]) -> list[Run]:
+    """Runs that are filed by column (or whatever else) and seed."""
+    return [run for by_seed in filed.values() for run in by_seed.values()]
+
+
+def version_notes(runs: Sequence[Run]) -> Iterator[str]:
+    """One line for versions of this package, and one for the formats of each kind, that differ among runs."""
+    for kind in (None, *sorted({kind for run in runs for kind in run.metrics.get("formats", {})})):
+        names: dict[str, list[str]] = {}
+        for run in runs:
+            value = run.metrics.get("formats", {}).get(kind) if kind else run.metrics.get("version")
+            if value is not None:
+                names.setdefault(str(value), []).append(run.directory.name)
+        if len(names) > 1:
+            found = "; ".join(f"{value} ({named(some)})" for value, some in sorted(names.items()))
+            yield f"made with different formats of {kind}: {found}" if kind else f"made by different versions: {found}"
+
+
+def paired_scores(filed: Mapping[_Key, Mapping[int, Run]], score: str) -> tuple[dict[_Key, NDArray[np.float64]], int]:
+    """Scores (n_seeds, n_images) by column (or whatever else the runs of several seeds are filed under), paired by image.
+
+    Returns:
+        The scores, and how many images are left out because some run has no finite score of them.
+
+    Raises:
+        ValueError: no image has one in every run.
+    """
+    tables = [run.per_image for run in all_runs(filed)]
+    known = set.union(*(set(table) for table in tables))
+    images = sorted(name for name in known if all(np.isfinite(table.get(name, {}).get(score, np.nan)) for table in tables))
+    if not images:
+        raise ValueError(f"no test image with a finite {score} in all of {len(tables)} runs; expected the same test split")
+    scores = {
+        key: np.array([[run.per_image[name][score] for name in images] for run in by_seed.values()])
+        for key, by_seed in filed.items()
+    }
+    return scores, len(known) - len(images)

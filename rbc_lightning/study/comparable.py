@@ -1,0 +1,142 @@
+"""Select runs that differ only in the compared factor; report those excluded.
+
+The one rule of what may stand in one table, curve or closing table. Settings come from the recipe that a run recorded, which
+leaves out seed and measured facts: they choose among variants and name the difference. Within a seed the recorded keys must
+agree as well, which hold seed, measured facts and the content of what was given by path.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from rbc_lightning.study.collect import named
+from rbc_lightning.study.run_record import PARTS, Run, flat
+from rbc_lightning.study.tables import COLUMNS, CONTROLS
+
+_N_SETTINGS = 3  # that a message names
+
+Settings = dict[str, Any]
+
+
+@dataclass
+class RunFilter:
+    """A chain of filters that record what they exclude.
+
+    Args:
+        first: runs that the choice is about: among variants of settings, the one with most jobs of such runs is taken.
+        place: where along a sweep a run stands; one place for all runs where nothing is swept.
+        apart: whether runs of one seed at different places were trained on different real images.
+        left_out: one line for each kind of run that was excluded.
+    """
+
+    first: Callable[[Run], bool] = lambda _: True
+    place: Callable[[Run], float] = lambda _: 0.0
+    apart: bool = False
+    left_out: list[str] = field(default_factory=list)
+
+    def exclude(self, where: str, runs: list[Run], why: str) -> None:
+        """Note that runs are left out, if there are any."""
+        if runs:
+            names = named([run.directory.name for run in runs])
+            self.left_out.append(f"{where}: left out {len(runs)} run{'s' if len(runs) > 1 else ''} {why}: {names}")
+
+    def on_data(self, runs: list[Run], settings: Callable[[Run], Settings], data: str) -> list[Run]:
+        """Those on the same samples, splits and test images."""
+        kept = self.fullest(runs, settings, "on other data", data)
+        return self._by_seed(kept, lambda run: {"data_hash": run.metrics["data_hash"]}, "on other samples or splits", data)
+
+    def comparable(self, runs: list[Run], model: str) -> list[Run]:
+        """Runs of one model that agree in all settings they use, but the mix."""
+        for part in PARTS:
+            # Runs without such samples agree with every setting of them.
+            users = [run for run in runs if part == "base" or run.metrics["mix"][part]]
+            kind = "with other settings" if part == "base" else f"with other {part} samples"
+            kept = self.fullest(users, _recipe_of(part), kind, model)
+            kept = self._by_seed(kept, _identity_of(part), f"with another identity.{part}", model)
+            runs = [run for run in runs if run in kept or run not in users]
+        return runs
+
+    def one_mix(self, runs: list[Run], model: str) -> list[Run]:
+        """Runs of one model with one mix in each column, columns in the order of the table."""
+        kept: list[Run] = []
+        for column, title in {**COLUMNS, **CONTROLS}.items():
+            of_column = [run for run in runs if run.column == column]
+            kept += self.fullest(of_column, settings_of("mix"), "with another mix", f"{model}, {title}")
+        return kept
+
+    def by_column(self, runs: list[Run], model: str) -> dict[str, dict[int, Run]]:
+        """Column -> seed -> run, of two runs of one job the newest."""
+        filed: dict[str, dict[int, Run]] = {run.column: {} for run in runs}
+        for column, by_seed in filed.items():
+            of_column = [run for run in runs if run.column == column]
+            for run in sorted(of_column, key=lambda run: (run.seed, run.written, run.directory.name)):
+                if run.seed in by_seed:
+                    self.exclude(model, [by_seed[run.seed]], f"older than {run.directory.name}")
+                by_seed[run.seed] = run
+        return filed
+
+    def fullest(self, runs: list[Run], settings: Callable[[Run], Settings], kind: str, where: str) -> list[Run]:
+        """The runs that agree in these settings, where they are of most jobs."""
+        variants: dict[str, list[Run]] = {}
+        for run in runs:
+            variants.setdefault(json.dumps(settings(run), sort_keys=True, default=str), []).append(run)
+        if len(variants) < 2:
+            return runs
+        kept, *others = sorted(variants.values(), key=self._rank, reverse=True)
+        for other in others:
+            self.exclude(where, other, f"{kind} ({_difference(settings(other[0]), settings(kept[0]))})")
+        return kept
+
+    def _by_seed(self, runs: list[Run], settings: Callable[[Run], Settings], kind: str, where: str) -> list[Run]:
+        """`fullest` among the runs of each seed (and place, where places have samples of their own)."""
+        alike: dict[tuple[int, float], list[Run]] = {}
+        for run in runs:
+            alike.setdefault((run.seed, self.place(run) if self.apart else 0.0), []).append(run)
+        kept: list[Run] = []
+        for seed, place in sorted(alike):
+            kept += self.fullest(alike[seed, place], settings, kind, f"{where}, seed {seed}")
+        return kept
+
+    def _rank(self, runs: list[Run]) -> tuple[int, int, float, str]:
+        first_jobs, jobs = (
+            len({(run.model, run.column, self.place(run), run.seed) for run in some})
+            for some in ([run for run in runs if self.first(run)], runs)
+        )
+        return first_jobs, jobs, max(run.written for run in runs), max(run.directory.name for run in runs)
+
+
+def data_settings(run: Run) -> Settings:
+    """In what data sets behind one name differ: the settings of `data`, and the test images with their numbers of cells."""
+    # The same data may lie elsewhere; what is tested on does not change with the place.
+    settings = {name: value for name, value in settings_of("data")(run).items() if name != "data.root"}
+    return {**settings, "test images": {name: row.get("n_true") for name, row in sorted(run.per_image.items())}}
+
+
+def settings_of(group: str) -> Callable[[Run], Settings]:
+    """All settings of a configuration group."""
+    return lambda run: {name: value for name, value in run.settings.items() if name.startswith(f"{group}.")}
+
+
+def _recipe_of(part: str) -> Callable[[Run], Settings]:
+    return lambda run: dict(flat(run.metrics["recipe"][part] or {}))
+
+
+def _identity_of(part: str) -> Callable[[Run], Settings]:
+    return lambda run: {f"identity.{part}": run.metrics["identity"][part]}
+
+
+def _difference(theirs: Settings, ours: Settings) -> str:
+    """In which settings a run differs from one that was kept."""
+    names = [name for name in {*theirs, *ours} if theirs.get(name) != ours.get(name)]
+    # What a translator is called says more than any of its values.
+    names.sort(key=lambda name: (not name.endswith(".name"), name))
+    parts = [f"{name} {_brief(theirs.get(name))} instead of {_brief(ours.get(name))}" for name in names[:_N_SETTINGS]]
+    return "; ".join(parts) + (f"; {len(names) - _N_SETTINGS} more" if len(names) > _N_SETTINGS else "")
+
+
+def _brief(value: object) -> str:
+    if isinstance(value, dict):
+        return f"({len(value)} values)"
+    text = str(value)
+    return text if len(text) <= 40 else text[:37] + "..."

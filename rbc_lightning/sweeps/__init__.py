@@ -1,0 +1,1 @@
+"""Many runs at once, each a job in a process of its own."""

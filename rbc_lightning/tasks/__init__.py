@@ -1,1 +1,0 @@
-"""Lightning modules: what is optimised, and how it is logged."""

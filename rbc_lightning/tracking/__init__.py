@@ -1,0 +1,1 @@
+"""Where curves and results go beside the run directory."""

@@ -1,0 +1,157 @@
+"""The training step that all GAN translators share: generator, then discriminator, from one forward pass of each network."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+from torch.optim import Adam
+from torch.optim.lr_scheduler import LambdaLR
+
+from rbc_lightning.errors import TrainingStopped
+
+_FLAT = 5e-3  # standard deviation over pixels, in [-1, 1] units, below which an image counts as one flat colour
+_PINNED = 1e-5  # loss of the discriminator below which the generator gets nothing to learn from
+
+
+@dataclass(frozen=True)
+class Generated:
+    """What the generator made of a batch.
+
+    Attributes:
+        images: (N, C, H, W) in [-1, 1], with their graph.
+        n_images: the first so many are counted and watched for collapse; the rest are second images of pairs.
+        given: what `AdversarialTask.losses` needs beside them.
+    """
+
+    images: Tensor
+    n_images: int
+    given: Any = None
+
+
+class AdversarialTask(pl.LightningModule):
+    """Two Adam optimisers, a learning rate that is constant and then falls linearly, and the step; see `training_step`.
+
+    A subclass saves hyperparameters `learning_rate`, `beta1`, `beta2`, `n_epochs` and `n_epochs_decay`, and overrides
+    `trained_parameters`, `generate` and `losses`.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.guard = CollapseGuard()
+
+    @abstractmethod
+    def trained_parameters(self) -> tuple[Sequence[nn.Parameter], Sequence[nn.Parameter]]:
+        """Parameters that the generator's optimiser moves, and those of the discriminator's."""
+
+    @abstractmethod
+    def generate(self, batch: dict[str, Any]) -> Generated:
+        """Generate images for a batch."""
+
+    @abstractmethod
+    def losses(self, batch: dict[str, Any], generated: Generated, seen: Tensor) -> dict[str, Tensor]:
+        """Every loss of the step, by name; `seen` are the generated images, cut from the generator's graph.
+
+        Returns:
+            Scalars: `g_*`, whose sum the generator minimises, and `d_real` and `d_fake`, of which the discriminator minimises
+            half the sum.
+        """
+
+    def measures(self, generated: Generated, seen: Tensor) -> dict[str, Tensor]:  # noqa: ARG002 (for overriding)
+        """What is logged beside the losses."""
+        return {}
+
+    def after_steps(self) -> None:
+        """Called when both networks have moved, such as for running means."""
+
+    def configure_optimizers(self) -> tuple[list[Adam], list[LambdaLR]]:
+        """Adam for generator and discriminator, both constant and then linear."""
+        hparams = self.hparams
+        optimizers = [
+            Adam(parameters, hparams["learning_rate"], betas=(hparams["beta1"], hparams["beta2"]), fused=True)
+            for parameters in self.trained_parameters()
+        ]
+        return optimizers, [LambdaLR(optimizer, self._learning_rate_factor) for optimizer in optimizers]
+
+    def training_step(self, batch: dict[str, Any], batch_idx: int) -> None:  # noqa: ARG002 (Lightning's signature)
+        """Step the generator, then the discriminator.
+
+        The generated images are cut from the generator's graph before the discriminator sees them, and the gradient is
+        carried across the cut by hand. So neither step touches the other's gradients, and two discriminator passes do the
+        work of the usual three.
+        """
+        optimizer_g, optimizer_d = cast(list[Any], self.optimizers())
+        generated = self.generate(batch)
+        fake, n_images = generated.images.float(), generated.n_images
+        seen = fake.detach().requires_grad_()
+        losses = self.losses(batch, generated, seen)
+        self.guard.check(losses, seen[:n_images], batch["sample_id"])
+
+        generator_total = torch.stack([loss for name, loss in losses.items() if name.startswith("g_")]).sum()
+        (gradient,) = torch.autograd.grad(generator_total, seen, retain_graph=True)
+        optimizer_g.zero_grad()
+        self.manual_backward(fake, gradient)
+        optimizer_g.step()
+        optimizer_d.zero_grad()
+        self.manual_backward((losses["d_real"] + losses["d_fake"]) / 2, inputs=[*self.trained_parameters()[1]])
+        optimizer_d.step()
+        self.after_steps()
+        logged = {name: value.detach() for name, value in losses.items()} | self.measures(generated, seen)
+        self.log_dict({f"train/{name}": value for name, value in logged.items()}, batch_size=n_images)
+
+    def on_train_epoch_end(self) -> None:
+        """Move both learning rates on, once per epoch as in the public pix2pixHD."""
+        for scheduler in cast(list[LambdaLR], self.lr_schedulers()):
+            scheduler.step()
+
+    def _learning_rate_factor(self, epoch: int) -> float:
+        """Share of the full rate in this epoch, counted from 0 (the public pix2pixHD counts from 1)."""
+        decay = int(self.hparams["n_epochs_decay"])
+        return 1.0 - max(0, epoch - int(self.hparams["n_epochs"])) / decay if decay else 1.0
+
+
+class CollapseGuard:
+    """Watch losses and images step by step; after `patience` bad ones in a row the training counts as collapsed."""
+
+    def __init__(self, patience: int = 200) -> None:
+        if patience < 1:
+            raise ValueError(f"patience must be at least 1 step, got {patience}")
+        self.patience = patience
+        self._flat_steps = self._pinned_steps = 0
+
+    def check(self, losses: Mapping[str, Tensor], fake: Tensor, sample_ids: Sequence[str]) -> None:
+        """Raise if this step shows that training cannot go on.
+
+        Args:
+            losses: scalars by name; `d_real` and `d_fake` among them.
+            fake: generated images (B, C, H, W) in [-1, 1].
+            sample_ids: of the batch, which a `TrainingStopped` names.
+        """
+        spread = fake.detach().float().std(dim=(2, 3)).max()
+        # One transfer for everything: on a GPU each .item() would wait for the device.
+        *values, flatness = torch.stack([*(loss.detach().float() for loss in losses.values()), spread]).tolist()
+        by_name = dict(zip(losses, values, strict=True))
+        where = f"batch {', '.join(sample_ids)}"
+        if bad := [name for name, value in by_name.items() if not math.isfinite(value)]:
+            raise TrainingStopped(
+                f"{', '.join(bad)} not finite on {where}; look at these images, or lower translator.task.learning_rate"
+            )
+        self._flat_steps = self._flat_steps + 1 if flatness < _FLAT else 0
+        self._pinned_steps = self._pinned_steps + 1 if by_name["d_real"] + by_name["d_fake"] < _PINNED else 0
+        if self._flat_steps >= self.patience:
+            raise TrainingStopped(
+                f"the generator has given images of one flat colour for {self.patience} steps, last on {where}: lower "
+                "translator.task.learning_rate, or take another seed"
+            )
+        if self._pinned_steps >= self.patience:
+            raise TrainingStopped(
+                f"the discriminator's loss has been zero for {self.patience} steps, last on {where}: the generator "
+                "learns nothing more; lower translator.task.discriminator_channels"
+            )

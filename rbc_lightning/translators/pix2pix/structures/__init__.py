@@ -1,0 +1,1 @@
+"""Structure maps: what is dark in an image."""

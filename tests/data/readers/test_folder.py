@@ -1,0 +1,94 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from rbc_lightning.core.build import build
+from rbc_lightning.data.readers.folder import FolderReader, read_folder
+from rbc_lightning.errors import InputError
+
+
+def test_a_folder_becomes_a_manifest_with_splits_groups_and_hashes(own_folder):
+    manifest = read_folder(own_folder)
+    assert len(manifest.split("train")) == 5
+    assert manifest.ids("test") == ("smear_05", "smear_06")
+    first = manifest.samples[0]
+    assert (first.origin, first.group, len(first.image_sha256)) == ("real", "slide_0", 64)
+    assert (first.size, first.where) == ((96, 128), str(own_folder / "images" / "smear_00.png"))
+
+
+def test_the_reader_reads_the_folder_and_names_what_is_not_listed(own_folder):
+    reader = build(
+        {"_target_": "rbc_lightning.data.readers.folder.FolderReader", "name": "mine", "root": str(own_folder)}, "data"
+    )
+    manifest = reader.read(None)
+    assert manifest == read_folder(own_folder)
+    assert reader.notes(manifest) == []
+    Image.fromarray(np.zeros((4, 4), dtype=np.uint8)).save(own_folder / "images" / "extra.png")
+    assert reader.notes(manifest) == ["note: images/extra.png is not in splits.csv and takes no part"]
+    assert reader.overrides() == ["data=folder", "data.name=mine", f"data.root={own_folder}"]
+    with pytest.raises(InputError, match=r"data.name=a/b; expected letters"):
+        FolderReader(name="a/b", root=own_folder)
+
+
+def test_an_image_without_a_label_map(own_folder):
+    (own_folder / "labels" / "smear_01.png").unlink()
+    with pytest.raises(InputError, match=r"smear_01\.png: image without a label map; expected .*labels.smear_01\.png: add it"):
+        read_folder(own_folder)
+
+
+def test_a_label_map_without_an_image(own_folder):
+    (own_folder / "images" / "smear_01.png").unlink()
+    with pytest.raises(InputError, match=r"smear_01\.\*: no such image, yet splits\.csv lists it"):
+        read_folder(own_folder)
+
+
+def test_sizes_that_differ(own_folder):
+    Image.fromarray(np.zeros((50, 60), dtype=np.uint16)).save(own_folder / "labels" / "smear_02.png")
+    with pytest.raises(InputError, match=r"smear_02\.png: label map of 50 x 60 pixels for an image of 96 x 128"):
+        read_folder(own_folder)
+
+
+def test_a_colour_image_as_label_map(own_folder):
+    Image.fromarray(np.zeros((96, 128, 3), dtype=np.uint8)).save(own_folder / "labels" / "smear_02.png")
+    with pytest.raises(InputError, match=r"smear_02\.png: a colour image was given as label map"):
+        read_folder(own_folder)
+
+
+def test_an_unreadable_file(own_folder):
+    (own_folder / "images" / "smear_03.png").write_bytes(b"no image")
+    with pytest.raises(InputError, match=r"smear_03\.png: cannot be read as an image"):
+        read_folder(own_folder)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("sample_id,split\nsmear_00,train\n", "split 'test' is empty"),
+        ("sample_id,split\nsmear_00,test\n", "split 'train' is empty"),
+        ("sample_id,split\n", "no rows"),
+        ("name,part\nsmear_00,train\n", r"columns \['name', 'part'\]; expected sample_id,split"),
+        ("sample_id,split\nsmear_00,training\n", "line 2: split 'training'; expected one of train, val, test"),
+        (
+            "sample_id,split\nsmear_00,train\nsmear_00,test\n",
+            r"line 3: sample 'smear_00' \(test\) is listed before as train; .*drop one of the rows",
+        ),
+        (
+            "sample_id,split,group\nsmear_00,train,p1\nsmear_01,test,p1\n",
+            "group 'p1' is in splits 'train' and 'test' .*smear_01",
+        ),
+    ],
+)
+def test_a_faulty_splits_csv(own_folder, text, message):
+    (own_folder / "splits.csv").write_text(text)
+    with pytest.raises(InputError, match=message):
+        read_folder(own_folder)
+
+
+def test_a_missing_folder(tmp_path):
+    with pytest.raises(InputError, match=r"nowhere: no such directory; point data\.root"):
+        read_folder(tmp_path / "nowhere")
+
+
+def test_the_real_smears(shared_smears):
+    manifest = read_folder(shared_smears)
+    assert (len(manifest.split("train")), len(manifest.split("test"))) == (60, 20)

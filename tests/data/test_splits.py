@@ -1,0 +1,99 @@
+import contextlib
+from dataclasses import replace
+
+import pytest
+from plain_samples import plain_manifest, plain_sample
+
+from rbc_lightning.data.manifest import Manifest
+from rbc_lightning.data.splits import (
+    cut_validation,
+    keep_real_images,
+    merge_validation,
+    refuse_held_out_sources,
+    refuse_leakage,
+)
+from rbc_lightning.errors import InputError
+
+
+def test_validation_is_cut_by_group_and_by_seed():
+    manifest = Manifest((*(plain_sample(f"r{i}", group=f"g{i // 2}") for i in range(20)), plain_sample("t0", "test")))
+    cut = cut_validation(manifest, 0.2, seed=0)
+    assert len(cut.ids("val")) == 4
+    assert len(cut.ids("train")) == 16
+    assert cut.ids("test") == ("t0",)
+    assert {r.group for r in cut.split("val")}.isdisjoint({r.group for r in cut.split("train")})
+    assert cut == cut_validation(manifest, 0.2, seed=0)
+    assert len({cut_validation(manifest, 0.2, seed=seed).ids("val") for seed in range(5)}) > 1
+
+
+def test_a_given_validation_split_is_kept():
+    manifest = Manifest((plain_sample("a"), plain_sample("b", "val"), plain_sample("c", "test")))
+    assert cut_validation(manifest, 0.5, seed=0) is manifest
+
+
+def test_one_group_cannot_be_cut():
+    one = Manifest((plain_sample("a", group="p"), plain_sample("b", group="p"), plain_sample("c", "test")))
+    with pytest.raises(
+        InputError, match=r"the train split has 1 group \('p', 2 images\).*expected at least 2.*name a val split"
+    ):
+        cut_validation(one, 0.5, seed=0)
+
+
+@pytest.mark.parametrize("fraction", [0.0, 1.0, -0.1])
+def test_the_validation_share_is_checked(fraction):
+    with pytest.raises(InputError, match=f"data.validation_fraction={fraction}; expected a number between 0 and 1"):
+        cut_validation(plain_manifest(), fraction, seed=0)
+
+
+def test_real_images_are_kept_by_seed_and_smaller_choices_are_parts_of_larger_ones():
+    manifest = cut_validation(plain_manifest(20), 0.2, seed=0)
+    kept = {count: keep_real_images(manifest, count, seed=3) for count in (1, 5, 16)}
+    assert {count: len(fewer.ids("train")) for count, fewer in kept.items()} == {1: 1, 5: 5, 16: 16}
+    assert set(kept[1].ids("train")) < set(kept[5].ids("train")) < set(manifest.ids("train"))
+    assert kept[16] == manifest
+    for fewer in kept.values():
+        assert (fewer.ids("val"), fewer.ids("test")) == (manifest.ids("val"), manifest.ids("test"))
+    assert len({keep_real_images(manifest, 5, seed).ids("train") for seed in range(5)}) > 1
+
+
+def test_groups_are_kept_whole():
+    sizes = {"a": 3, "b": 2, "c": 2}
+    samples = (plain_sample(f"{group}{i}", group=group) for group, size in sizes.items() for i in range(size))
+    manifest = Manifest((*samples, plain_sample("t0", "test")))
+    kept = set()
+    for seed in range(20):
+        # 2 + 2, and the group of 3 no longer fits; 3 + 2 else.
+        with contextlib.suppress(InputError):
+            kept.add(tuple(r.group for r in keep_real_images(manifest, 5, seed).split("train")))
+    assert kept == {("a", "a", "a", "b", "b"), ("a", "a", "a", "c", "c")}
+    with pytest.raises(InputError, match=r"n_real_images=1; whole groups .* come to 0 images \(the smallest group has 2\)"):
+        keep_real_images(manifest, 1, seed=0)
+
+
+@pytest.mark.parametrize("count", [0, 11, -1, True, 2.5, "all"])
+def test_the_number_of_real_images_is_checked(count):
+    with pytest.raises(InputError, match=rf"data.n_real_images={count}; expected a whole number from 1 to 10, .* or null"):
+        keep_real_images(plain_manifest(10), count, seed=0)
+
+
+def test_merging_gives_validation_back_to_train_and_leaves_test():
+    whole = plain_manifest()
+    merged = merge_validation(cut_validation(whole, 0.3, seed=1))
+    assert merged == whole
+    given = merge_validation(Manifest((plain_sample("a"), plain_sample("b", "val"), plain_sample("c", "test"))))
+    assert (given.ids("train"), given.ids("test")) == (("a", "b"), ("c",))
+    with pytest.raises(InputError, match="split 'val' is empty"):
+        given.ids("val")
+
+
+def test_leakage_is_refused_with_the_sample_named():
+    cut = cut_validation(plain_manifest(), 0.2, seed=0)
+    clean = plain_sample("s0", origin="synthetic", trained_on=cut.ids("train"))
+    refuse_leakage(cut, [clean])
+    for split in ("val", "test"):
+        source = cut.ids(split)[0]
+        leaky = replace(clean, sample_id="s1", lineage=replace(clean.lineage, trained_on=("r0", source)))
+        with pytest.raises(InputError, match=f"'s1'.* descends from sample '{source}', which is in the {split} split"):
+            refuse_leakage(cut, [clean, leaky])
+        with pytest.raises(InputError, match=f"the translator descends from sample '{source}'"):
+            refuse_held_out_sources(cut, "the translator", [source])

@@ -1,0 +1,164 @@
+"""Test images with layers, for runs written by hand and predictions that are the truth."""
+
+import io
+
+import numpy as np
+import pytest
+from page_samples import Access, make_samples, write_weights
+from PIL import Image
+from run_records import changed, write_run
+
+from rbc_lightning.errors import InputError
+from rbc_lightning.report.page.content import Page
+from rbc_lightning.report.page.gallery import add_gallery, choose_run
+from rbc_lightning.study.choose import group_runs
+from rbc_lightning.study.collect import collect_runs
+from rbc_lightning.study.table2 import build_table2
+
+
+@pytest.fixture
+def access():
+    return Access(make_samples("x", "y"))
+
+
+@pytest.fixture
+def runs_dir(tmp_path):
+    """FCN-8s, which is chosen by Dice, and a detector, with weights."""
+    root = tmp_path / "runs"
+    for column in ("rd", "rd_sd"):
+        write_run(root, f"fcn8s_{column}", column, by_image={"count_error": {"x": 0.5, "y": float("nan")}})
+        write_weights(root / f"fcn8s_{column}", column.encode())
+    images = {"x": 0.7, "y": 0.6}
+    by_image = {"count_error": {"x": 0.25, "y": 0.5}}
+    write_run(root, "rcnn_rd", "rd", model="faster_rcnn", headline="test/ap50", images=images, by_image=by_image)
+    write_weights(root / "rcnn_rd")
+    return root
+
+
+@pytest.fixture
+def gather(access, runs_dir, tmp_path):
+    access.boxes_alone = ("faster_rcnn",)
+
+    def call(most=None, score=None, models=None):
+        groups = group_runs(collect_runs(runs_dir).runs, "smears")
+        table = build_table2(groups, n_resamples=199, score=score)
+        runs = {model: columns for model, columns in groups.runs.items() if models is None or model in models}
+        access.predicted.clear()
+        page = Page("title", table)
+        samples = add_gallery(page, access.as_run_access(), runs, tmp_path / "cache", most)
+        assert [sample.sample_id for sample in samples] == [image.sample_id for image in page.gallery]
+        return page
+
+    return call
+
+
+def test_every_test_image_has_its_truth_and_a_layer_of_each_model(gather, access):
+    page = gather()
+    assert len(access.predicted) == 4
+    assert [image.sample_id for image in page.gallery] == ["x", "y"]
+    for image, dice, ap50 in zip(page.gallery, (0.9, 0.8), (0.7, 0.6), strict=True):
+        assert (image.width, image.height) == (128, 96)
+        truth, boxes, mask = image.layers
+        assert (truth.name, truth.score, truth.n_cells) == ("truth", None, 9)
+        assert (boxes.name, boxes.score_name, boxes.score, boxes.n_cells) == ("faster_rcnn, RD", "AP50", ap50, 9)
+        # The synthetic column has as many seeds, and comes before RD alone.
+        assert (mask.name, mask.score_name, mask.score, mask.n_cells) == ("fcn8s, RD+SD", "Dice", dice, None)
+        assert {Image.open(io.BytesIO(one.overlay)).size for one in image.layers} == {(128, 96)}
+    assert page.sources[1] == "predictions of fcn8s: RD+SD, seed 0, best weights of fcn8s_rd_sd"
+    assert page.missing == []
+    # Equal hashes are equal samples.
+    assert len(access.read) == 1
+
+
+def test_layers_have_the_score_of_the_table_and_its_direction(gather):
+    first, second = (image.layers[2] for image in gather(score="count_error").gallery)
+    assert (first.score_name, first.score, first.higher_is_better) == ("Counting error", 0.5, False)
+    assert second.score is None
+
+
+def test_large_images_are_shown_smaller_with_their_layers(gather, access):
+    (sample, _) = access.samples
+    large = type(sample)("x", np.tile(sample.image, (20, 20, 1)), np.tile(sample.label_map, (20, 20)))
+    access.samples = (large,)
+    (image,) = gather().gallery
+    assert (image.width, image.height) == (1600, 1200)
+    assert {Image.open(io.BytesIO(one.overlay)).size for one in image.layers} == {(1600, 1200)}
+
+
+def test_what_was_predicted_once_is_read_again(gather, access):
+    first = gather()
+    assert len(access.predicted) == 4
+    again = gather()
+    assert access.predicted == []
+    assert again.gallery == first.gallery
+
+
+def test_other_weights_settings_or_numerics_are_predicted_with_anew(gather, access, runs_dir):
+    gather()
+    (runs_dir / "fcn8s_rd_sd" / "checkpoints" / "best.ckpt").write_bytes(b"others")
+    gather()
+    assert access.predicted == [("fcn8s_rd_sd", "x"), ("fcn8s_rd_sd", "y")]
+    write_run(
+        runs_dir,
+        "stricter",
+        "rd_sd",
+        settings=changed(model__task__learning_rate=0.5),
+        by_image={"count_error": {"x": 0.5, "y": 0.5}},
+    )
+    write_weights(runs_dir / "stricter", b"others")
+    gather(models=["fcn8s"])
+    assert access.predicted == [("stricter", "x"), ("stricter", "y")]
+    access.precision = "bf16-mixed"
+    gather(models=["faster_rcnn"])
+    assert access.predicted == [("rcnn_rd", "x"), ("rcnn_rd", "y")]
+
+
+def test_a_damaged_cache_is_made_anew(gather, access, tmp_path):
+    before = gather()
+    for number, path in enumerate(sorted((tmp_path / "cache").iterdir())):
+        path.write_bytes((b"", b"PK", path.read_bytes()[:-40], b"\x93NUMPY")[number])
+    after = gather()
+    assert len(access.predicted) == 4
+    assert after.gallery == before.gallery
+
+
+def test_without_weights_the_layer_is_left_out_with_the_reason(gather, runs_dir):
+    (runs_dir / "rcnn_rd" / "checkpoints" / "best.ckpt").unlink()
+    page = gather()
+    assert [one.name for one in page.gallery[0].layers] == ["truth", "fcn8s, RD+SD"]
+    (line,) = page.missing
+    assert line.startswith("gallery, faster_rcnn: no predictions: rcnn_rd has no checkpoints/best.ckpt any more")
+    # Another run of the model stands for it as long as there is one.
+    (runs_dir / "fcn8s_rd_sd" / "checkpoints" / "best.ckpt").unlink()
+    assert [one.name for one in gather().gallery[0].layers] == ["truth", "fcn8s, RD"]
+
+
+def test_without_data_there_is_no_gallery_and_the_reason_is_given(gather, access):
+    def gone(run):
+        raise InputError("/data: no such directory; set data.root to the data set")
+
+    access.tested = gone
+    page = gather()
+    assert page.gallery == []
+    assert page.missing[0] == ("gallery, faster_rcnn: no predictions: /data: no such directory; set data.root to the data set")
+
+
+def test_fewer_images_and_models_are_shown_when_asked_for(gather, access):
+    page = gather(most=1, models=["faster_rcnn"])
+    assert [[one.name for one in image.layers] for image in page.gallery] == [["truth", "faster_rcnn, RD"]]
+    assert len(access.predicted) == 1
+    nothing = gather(most=0)
+    assert (nothing.gallery, nothing.missing, access.predicted) == ([], [], [])
+
+
+def test_the_full_mix_stands_for_a_model_else_the_column_with_most_seeds(tmp_path):
+    for column, seeds in (("rd", (0, 1)), ("rd_aug", (0,)), ("rd_sd", (0, 1))):
+        for seed in seeds:
+            write_run(tmp_path, f"{column}_{seed}", column, seed)
+    columns = group_runs(collect_runs(tmp_path).runs, "smears").runs["fcn8s"]
+    assert choose_run(columns).directory.name == "rd_sd_0"
+    write_weights(tmp_path / "rd_1")
+    assert choose_run(columns).directory.name == "rd_1"
+    write_run(tmp_path, "all", "rd_sd_aug")
+    write_weights(tmp_path / "all")
+    assert choose_run(group_runs(collect_runs(tmp_path).runs, "smears").runs["fcn8s"]).directory.name == "all"

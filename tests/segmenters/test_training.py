@@ -1,0 +1,147 @@
+"""Training a segmenter without a configuration: checkpoints, the running mean, what is found again, what is no checkpoint."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import pytorch_lightning as pl
+import torch
+from tiny_data import disc_smear
+from torch.utils.data import DataLoader
+from training_helpers import assert_same
+
+from rbc_lightning.core.trainer import TrainerSettings
+from rbc_lightning.core.training import LAST
+from rbc_lightning.data.sample import ImageSpec
+from rbc_lightning.errors import InputError
+from rbc_lightning.segmenters.model import Model, TrainingSettings
+from rbc_lightning.segmenters.training import BEST, find_objects, fit, is_begun, load_best, load_checkpoint
+
+MODEL = Model(
+    "three",
+    {"_target_": "plugins.segmenter.ThreeConvolutions", "in_channels": 3},
+    {
+        "_target_": "rbc_lightning.segmenters.segmentation.SegmentationTask",
+        "optimizer": {"_target_": "rbc_lightning.segmenters.optimizers.AdamW", "lr": 0.02},
+    },
+)
+TRAINING = TrainingSettings(steps=6, steps_per_epoch=2, batch_size=1, ema_decay=0.5)
+TRAINER = TrainerSettings(precision="32-true", progress_bar=False)
+
+
+class Smears(pl.LightningDataModule):
+    """Two images to train on, one to validate and test on."""
+
+    def loader(self, *seeds):
+        batches = []
+        for seed in seeds:
+            image, label_map = disc_smear(seed, height=64, width=80, count=4)
+            tensor = torch.from_numpy(image.transpose(2, 0, 1).copy()).float()[None] / 255
+            batch = {"image": tensor, "label_map": torch.from_numpy(label_map).long()[None]}
+            batches.append({**batch, "sample_id": [str(seed)], "origin": ["real"]})
+        return DataLoader(batches, batch_size=None)
+
+    def train_dataloader(self):
+        return self.loader(0, 1)
+
+    def val_dataloader(self):
+        return self.loader(2)
+
+    test_dataloader = val_dataloader
+
+
+def train(directory, training=TRAINING, model=MODEL):
+    torch.manual_seed(0)
+    task = model.build()
+    return fit(TRAINER, training, directory, task, Smears(), seed=0), task
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("trained")
+    return directory, *train(directory)
+
+
+def test_the_best_validated_weights_are_kept_and_their_value_is_returned(trained):
+    directory, (_, best), _ = trained
+    quiet = {"logger": False, "enable_progress_bar": False, "enable_checkpointing": False}
+    (scores,) = pl.Trainer(accelerator="cpu", **quiet).validate(load_best(directory, MODEL), Smears(), verbose=False)
+    assert scores["val/dice"] == pytest.approx(best, abs=1e-6)
+    assert 0 < best <= 1
+    assert is_begun(directory)
+    assert not is_begun(directory / "elsewhere")
+
+
+def test_what_is_kept_is_the_running_mean(trained):
+    directory, *_ = trained
+    kept = torch.load(directory / LAST, weights_only=True)
+    assert not torch.equal(kept["state_dict"]["net.layers.0.weight"], kept["current_model_state"]["net.layers.0.weight"])
+    assert kept["global_step"] == 6
+
+
+def test_an_interrupted_training_ends_as_an_undisturbed_one(tmp_path):
+    # A schedule would span another number of steps.
+    model = replace(MODEL, task={**MODEL.task, "schedule": None})
+    train(tmp_path / "parts", replace(TRAINING, steps=2), model)
+    (_, first), _ = train(tmp_path / "whole", model=model)
+    (_, second), _ = train(tmp_path / "parts", model=model)
+    ours, theirs = (torch.load(tmp_path / name / LAST, weights_only=True) for name in ("whole", "parts"))
+    for part in ("state_dict", "current_model_state", "optimizer_states", "averaging_state"):
+        assert_same(ours[part], theirs[part])
+    assert first == second
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_objects_are_found_as_the_task_finds_them(trained, precision):
+    task = load_best(trained[0], MODEL)
+    image, _ = disc_smear(2, height=64, width=80, count=4)
+    tensor = torch.from_numpy(image.transpose(2, 0, 1).copy()).float().div_(255)
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16-mixed"):
+        expected = task.eval().predict_instances(tensor)
+    found = find_objects(task, image, ImageSpec(), precision, least_score=0.0)
+    assert np.array_equal(found.label_map, expected.label_map)
+    assert np.array_equal(found.scores, expected.scores)
+    assert len(find_objects(task, image, ImageSpec(), precision, least_score=1.0)) == 0
+
+
+def test_values_of_any_range_are_scaled(trained):
+    task = load_best(trained[0], MODEL)
+    image, _ = disc_smear(2, height=64, width=80, count=4)
+    deep = ImageSpec(value_range=(0, 65535))
+    found = [
+        find_objects(task, image, ImageSpec(), "32-true", 0.0),
+        find_objects(task, image.astype(np.uint16) * 257, deep, "32-true", 0.0),
+    ]
+    assert np.array_equal(*(cells.label_map for cells in found))
+
+
+def reshaped(content):
+    return {"state_dict": {name: value[None] for name, value in content["state_dict"].items()}}
+
+
+@pytest.mark.parametrize(
+    ("write", "message"),
+    [
+        (lambda path, _: None, r"no checkpoint of a training \(FileNotFoundError\)"),
+        (lambda path, _: path.write_bytes(b""), r"no checkpoint of a training \(EOFError\)"),
+        (lambda path, _: torch.save(torch.ones(3), path), r"no checkpoint of a training \(it has no state_dict\)"),
+        (lambda path, _: torch.save({"state_dict": {}}, path), r"weights of another model than three \(\d+ tensors differ"),
+        (
+            lambda path, known: torch.save(reshaped(torch.load(known, weights_only=True)), path),
+            r"weights of another model than three \(\d+ tensors differ, first net\.layers\.0\.weight\)",
+        ),
+    ],
+)
+def test_a_checkpoint_that_is_none_is_one_line(trained, tmp_path, write, message):
+    write(tmp_path / "given.ckpt", trained[0] / BEST)
+    with pytest.raises(InputError, match=rf"given\.ckpt: {message}.*; take the checkpoint of a run with the same model"):
+        load_checkpoint(tmp_path / "given.ckpt", MODEL)
+
+
+def test_a_checkpoint_needs_no_pretrained_weights(tmp_path):
+    net = {"_target_": "rbc_lightning.segmenters.unet.nets.UNet", "decoder_channels": [8] * 5, "weights": "imagenet"}
+    model = Model("unet", net, MODEL.task)
+    weights = replace(model, net={**net, "weights": None}).build().state_dict()
+    torch.save({"state_dict": weights}, tmp_path / "best.ckpt")
+    loaded = load_checkpoint(tmp_path / "best.ckpt", model).state_dict()
+    assert_same(loaded, weights)

@@ -1,0 +1,235 @@
+import pytest
+from run_records import RECIPE, changed, write_run
+
+from rbc_lightning.study.choose import group_runs, ratio_runs, real_images_runs, runs_beside
+from rbc_lightning.study.collect import collect_runs
+
+
+def mix_of(synthetic, real=4, total=40):
+    return {"real": real, "synthetic": synthetic, "augmented": total - real - synthetic, "total": total}
+
+
+def write_ratio(root, synthetic, seed=0, name=None, **changes):
+    column = {0: "rd_aug", 36: "rd_sd"}.get(synthetic, "rd_sd_aug")
+    ratio = [4, synthetic, 36 - synthetic]
+    write_run(root, name or f"s{synthetic}_{seed}", column, seed, **{"ratio": ratio, "mix": mix_of(synthetic), **changes})
+
+
+def write_real(root, count, column, seed=0, name=None, n_train=48, **changes):
+    settings = changed(data__n_real_images=count)
+    number = count or n_train
+    mix = {"real": number, "synthetic": 2 * ("sd" in column), "augmented": 2 * ("aug" in column)}
+    record = {"mix": mix, "data_hash": f"d{count}_{seed}", **changes}
+    write_run(root, name or f"n{count}_{column}_{seed}", column, seed, settings=settings, **record)
+
+
+def filed(sweep):
+    return {
+        x: {column: [run.directory.name for run in by_seed.values()] for column, by_seed in columns.items()}
+        for x, columns in sweep.points.items()
+    }
+
+
+# --- Table 2 beside the other sweeps
+
+
+def test_table_2_takes_runs_on_all_images_however_many_there_are_on_fewer(tmp_path):
+    for column in ("rd", "rd_aug", "rd_sd_aug"):
+        write_real(tmp_path, None, column)
+        for count in (5, 10):
+            for seed in (0, 1, 2):
+                write_real(tmp_path, count, column, seed)
+    groups = group_runs(collect_runs(tmp_path).runs, "smears")
+    kept = {column: [run.directory.name for run in by_seed.values()] for column, by_seed in groups.runs["fcn8s"].items()}
+    assert kept == {column: [f"nNone_{column}_0"] for column in ("rd", "rd_aug", "rd_sd_aug")}
+    note = "18 runs with mix.ratio or data.n_real_images are not in the table; their sweeps have curves"
+    assert groups.left_out == (note,)
+
+
+def test_without_runs_on_all_images_table_2_takes_the_fullest_number(tmp_path):
+    write_real(tmp_path, 5, "rd")
+    for column in ("rd", "rd_aug"):
+        write_real(tmp_path, 10, column)
+    groups = group_runs(collect_runs(tmp_path).runs, "smears")
+    assert list(groups.runs["fcn8s"]) == ["rd", "rd_aug"]
+
+
+def test_a_mix_by_ratio_does_not_stand_for_a_column_that_was_not_run(tmp_path):
+    for column in ("rd", "rd_aug"):
+        write_run(tmp_path, column, column)
+    write_ratio(tmp_path, 36)
+    groups = group_runs(collect_runs(tmp_path).runs, "smears")
+    assert list(groups.runs["fcn8s"]) == ["rd", "rd_aug"]
+    note = "1 runs with mix.ratio or data.n_real_images are not in the table; their sweeps have curves"
+    assert groups.left_out == (note,)
+
+
+def test_mixes_by_ratio_alone_make_a_table(tmp_path):
+    for synthetic in (0, 36):
+        write_ratio(tmp_path, synthetic)
+    groups = group_runs(collect_runs(tmp_path).runs, "smears")
+    assert list(groups.runs["fcn8s"]) == ["rd_aug", "rd_sd"]
+
+
+# --- along a ratio
+
+
+def test_a_ratio_files_its_runs_by_the_share_of_synthetic_samples(tmp_path):
+    for synthetic in (36, 0, 9):
+        for seed in (1, 0):
+            write_ratio(tmp_path, synthetic, seed)
+    write_run(tmp_path, "table2", "rd_sd_aug")
+    (sweep,) = ratio_runs(collect_runs(tmp_path).runs, "smears")
+    assert (sweep.model, sweep.everything, sweep.left_out) == ("fcn8s", None, ())
+    assert filed(sweep) == {
+        0.0: {"rd_aug": ["s0_0", "s0_1"]},
+        9 / 40: {"rd_sd_aug": ["s9_0", "s9_1"]},
+        36 / 40: {"rd_sd": ["s36_0", "s36_1"]},
+    }
+    assert list(sweep.points) == sorted(sweep.points)
+    assert ratio_runs(collect_runs(tmp_path).runs, "mars") == ()
+
+
+def test_mixes_of_another_total_or_with_more_real_samples_are_another_ratio(tmp_path):
+    for synthetic in (0, 9):
+        write_ratio(tmp_path, synthetic)
+    write_ratio(tmp_path, 9, 1, "more_real", mix=mix_of(9, real=10))
+    write_ratio(tmp_path, 9, 1, "longer", mix=mix_of(9, total=80))
+    (sweep,) = ratio_runs(collect_runs(tmp_path).runs, "smears")
+    assert filed(sweep) == {0.0: {"rd_aug": ["s0_0"]}, 9 / 40: {"rd_sd_aug": ["s9_0"]}}
+    assert sorted(line.split(": ")[-1] for line in sweep.left_out) == ["longer", "more_real"]
+    assert all("fcn8s: left out 1 run with another mix (" in line for line in sweep.left_out)
+
+
+def test_along_a_ratio_settings_and_samples_must_agree(tmp_path):
+    for synthetic in (0, 9, 36):
+        write_ratio(tmp_path, synthetic)
+    write_ratio(tmp_path, 9, 1, "short", recipe=changed(RECIPE, base__training__steps=300))
+    write_ratio(tmp_path, 36, 0, "split", data_hash="other")
+    write_ratio(tmp_path, 0, 1, "fewer", settings=changed(data__n_real_images=5))
+    (sweep,) = ratio_runs(collect_runs(tmp_path).runs, "smears")
+    assert [run for column in filed(sweep).values() for runs in column.values() for run in runs] == ["s0_0", "s9_0", "s36_0"]
+    assert sorted(line.split(": ")[-1] for line in sweep.left_out) == ["fewer", "short", "split"]
+
+
+# --- along the number of real images
+
+
+def test_numbers_of_real_images_are_filed_with_all_of_them_at_their_own(tmp_path):
+    for count in (None, 20, 5):
+        for column in ("rd_sd_aug", "rd"):
+            for seed in (0, 1):
+                # Shape bank, translator and cell size differ with the images, and with them the hash of the settings.
+                identity = {"base": f"b{count}{seed}", "augmented": "a", "synthetic": f"s{count}{seed}"}
+                write_real(tmp_path, count, column, seed, identity=identity)
+    write_run(tmp_path, "table2", "rd_sd")
+    (sweep,) = real_images_runs(collect_runs(tmp_path).runs, "smears")
+    assert sweep.everything == 48
+    assert sweep.left_out == ()
+    assert filed(sweep) == {
+        x: {column: [f"n{count}_{column}_0", f"n{count}_{column}_1"] for column in ("rd", "rd_sd_aug")}
+        for x, count in ((5.0, 5), (20.0, 20), (48.0, None))
+    }
+
+
+def test_a_number_that_is_all_images_and_all_images_are_one_place(tmp_path):
+    write_real(tmp_path, 5, "rd")
+    write_real(tmp_path, 48, "rd", 0, data_hash="whole")
+    write_real(tmp_path, None, "rd", 1, data_hash="whole")
+    (sweep,) = real_images_runs(collect_runs(tmp_path).runs, "smears")
+    assert filed(sweep) == {5.0: {"rd": ["n5_rd_0"]}, 48.0: {"rd": ["n48_rd_0", "nNone_rd_1"]}}
+
+
+def test_the_sweep_decides_over_a_larger_table_with_other_settings(tmp_path):
+    for column in ("rd", "rd_aug", "rd_sd_aug"):
+        for seed in (0, 1, 2):
+            write_real(tmp_path, None, column, seed)
+        write_real(tmp_path, 5, column, recipe=changed(RECIPE, base__training__steps=300))
+    (sweep,) = real_images_runs(collect_runs(tmp_path).runs, "smears")
+    assert list(sweep.points) == [5.0]
+    assert sweep.everything is None
+    assert "left out 9 runs with other settings (training.steps 600 instead of 300)" in sweep.left_out[0]
+
+
+def test_runs_on_all_images_alone_are_no_sweep(tmp_path):
+    for column in ("rd", "rd_aug", "rd_sd_aug"):
+        write_real(tmp_path, None, column)
+    assert real_images_runs(collect_runs(tmp_path).runs, "smears") == ()
+
+
+@pytest.mark.parametrize("column", ["sd", "rd_sd", "rd_large"])
+def test_columns_beside_the_three_have_no_place(tmp_path, column):
+    write_real(tmp_path, 5, "rd")
+    write_real(tmp_path, 5, column)
+    (sweep,) = real_images_runs(collect_runs(tmp_path).runs, "smears")
+    assert filed(sweep) == {5.0: {"rd": ["n5_rd_0"]}}
+
+
+# --- beside one run
+
+
+def beside(root, name):
+    runs = collect_runs(root).runs
+    (run,) = (run for run in runs if run.directory.name == name)
+    return {column: other.directory.name for column, other in runs_beside(run, runs).items()}
+
+
+def write_table(root):
+    """Runs of which some agree with most of the others and some do not."""
+    for seed in (0, 1):
+        for column in ("rd", "sd", "rd_aug", "rd_sd_aug"):
+            write_run(root, f"{column}_{seed}", column, seed)
+    write_run(root, "short", "rd_sd", 0, recipe=changed(RECIPE, base__training__steps=300))
+    write_run(root, "placed", "rd_sd", 0, recipe=changed(RECIPE, synthetic__sampler__placement="uniform"))
+    write_run(root, "split", "rd_sd", 0, data_hash="other")
+    write_run(root, "pairs", "rd_sd", 0, identity={"base": "base 0", "augmented": None, "synthetic": "other bytes"})
+    write_run(root, "sized", "rd_sd", 1, identity={"base": "other size", "augmented": None, "synthetic": "synthetic 1"})
+    write_run(root, "model", "rd_sd", 0, model="unet")
+    write_run(root, "data", "rd_sd", 0, data="elsewhere")
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("column", ["rd", "sd", "rd_aug", "rd_sd_aug"])
+def test_beside_each_run_of_a_table_stand_the_runs_of_that_table(tmp_path, column, seed):
+    write_table(tmp_path)
+    table = group_runs(collect_runs(tmp_path).runs, "smears").runs["fcn8s"]
+    kept = {name: by_seed[seed].directory.name for name, by_seed in table.items() if seed in by_seed}
+    assert len(kept) == 4
+    assert beside(tmp_path, f"{column}_{seed}") == kept
+
+
+def test_a_run_that_the_table_leaves_out_has_those_beside_it_that_agree_with_it(tmp_path):
+    write_table(tmp_path)
+    for name in ("short", "split", "sized"):
+        assert beside(tmp_path, name) == {"rd_sd": name}
+    # Without synthetic samples nothing divides a run from one with others.
+    assert beside(tmp_path, "placed") == {"rd": "rd_0", "rd_aug": "rd_aug_0", "rd_sd": "placed"}
+    assert beside(tmp_path, "pairs") == {"rd": "rd_0", "rd_aug": "rd_aug_0", "rd_sd": "pairs"}
+
+
+def test_beside_a_run_on_real_images_stands_one_translator(tmp_path):
+    old, new = (changed(RECIPE, synthetic__translator__crop=crop) for crop in (64, 128))
+    write_run(tmp_path, "a", "rd_sd", recipe=old)
+    write_run(tmp_path, "b", "sd", recipe=old)
+    write_run(tmp_path, "c", "rd_sd", recipe=new)
+    write_run(tmp_path, "own", "rd")
+    # The translator with runs of more columns, or the newer one among equals.
+    assert beside(tmp_path, "own") == {"rd": "own", "sd": "b", "rd_sd": "a"}
+    write_run(tmp_path, "d", "sd", recipe=new)
+    assert beside(tmp_path, "own") == {"rd": "own", "sd": "d", "rd_sd": "c"}
+
+
+def test_mixes_by_ratio_and_plain_ones_do_not_stand_beside_each_other(tmp_path):
+    write_run(tmp_path, "a", "rd_sd", ratio=[4, 36, 0])
+    write_run(tmp_path, "b", "rd_aug")
+    write_run(tmp_path, "plain", "rd")
+    write_run(tmp_path, "mixed", "rd_sd_aug", ratio=[4, 18, 18])
+    assert set(beside(tmp_path, "plain")) == {"rd", "rd_aug"}
+    assert set(beside(tmp_path, "mixed")) == {"rd_sd", "rd_sd_aug"}
+
+
+def test_a_mix_that_is_no_column_stands_for_itself(tmp_path):
+    write_run(tmp_path, "rd", "rd")
+    write_run(tmp_path, "own", "other")
+    assert beside(tmp_path, "own") == {"rd": "rd", "other": "own"}
+    assert beside(tmp_path, "rd") == {"rd": "rd"}

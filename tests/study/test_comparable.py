@@ -1,0 +1,170 @@
+import pytest
+from run_records import RECIPE, changed, write_run
+
+from rbc_lightning.study.choose import group_runs
+from rbc_lightning.study.collect import collect_runs
+
+
+def grouped(root, data="smears"):
+    return group_runs(collect_runs(root).runs, data)
+
+
+def names(groups, model="fcn8s"):
+    return {
+        column: {seed: run.directory.name for seed, run in by_seed.items()} for column, by_seed in groups.runs[model].items()
+    }
+
+
+def test_runs_are_grouped_by_model_column_and_seed_in_the_order_of_the_table(tmp_path):
+    for column in ("rd_sd_aug", "sd_large", "rd", "rd_aug"):
+        for seed in (1, 0):
+            write_run(tmp_path, f"{column}{seed}", column, seed)
+    write_run(tmp_path, "other_model", "rd", model="dcan")
+    groups = grouped(tmp_path)
+    assert groups.data == "smears"
+    assert list(groups.runs) == ["dcan", "fcn8s"]
+    assert list(groups.runs["fcn8s"]) == ["rd", "rd_aug", "rd_sd_aug", "sd_large"]
+    assert [list(by_seed) for by_seed in groups.runs["fcn8s"].values()] == [[0, 1]] * 4
+    assert groups.left_out == ()
+
+
+def test_what_recipes_leave_out_and_the_place_of_the_data_do_not_divide_runs(tmp_path):
+    write_run(tmp_path, "a", "rd", 0)
+    # Measured on the train split, which changes with the seed.
+    write_run(tmp_path, "b", "rd", 1, settings=changed(model__task__cell_size=45.1, data__root="/there"))
+    write_run(tmp_path, "c", "rd_sd", 0)
+    write_run(tmp_path, "d", "rd_sd", 1, settings=changed(translator__quality__images=3, synthetic__count=1))
+    groups = grouped(tmp_path)
+    assert names(groups) == {"rd": {0: "a", 1: "b"}, "rd_sd": {0: "c", 1: "d"}}
+    assert groups.left_out == ()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"base__training__steps": 300}, "with other settings (training.steps 300 instead of 600)"),
+        ({"base__model__net__width": 1.0}, "with other settings (model.net.width 1.0 instead of 0.25)"),
+        ({"base__protocol": "paper"}, "with other settings (protocol paper instead of held_out)"),
+        ({"base__trainer__accelerator": "gpu"}, "with other settings (trainer.accelerator gpu instead of cpu)"),
+        (
+            {"augmented__augment__transforms__flip__p": 1.0},
+            "with other augmented samples (augment.transforms.flip.p 1.0 instead of 0.5)",
+        ),
+        (
+            {"synthetic__sampler__placement": "uniform"},
+            "with other synthetic samples (sampler.placement uniform instead of adhesion)",
+        ),
+        ({"synthetic__synthetic__given": True}, "with other synthetic samples (synthetic.given True instead of False)"),
+    ],
+)
+def test_a_run_with_other_settings_is_left_out_with_the_reason(tmp_path, change, message):
+    for seed in (0, 1):
+        write_run(tmp_path, f"rd{seed}", "rd", seed)
+        write_run(tmp_path, f"all{seed}", "rd_sd_aug", seed)
+    write_run(tmp_path, "stray", "rd_sd_aug", 2, recipe=changed(RECIPE, **change))
+    groups = grouped(tmp_path)
+    assert names(groups) == {"rd": {0: "rd0", 1: "rd1"}, "rd_sd_aug": {0: "all0", 1: "all1"}}
+    (line,) = groups.left_out
+    assert f"left out 1 run {message}: stray" in line
+
+
+def test_runs_on_other_data_of_one_name_are_left_out(tmp_path):
+    for seed in (0, 1):
+        write_run(tmp_path, f"rd{seed}", "rd", seed)
+    write_run(tmp_path, "stray", "rd_aug", 2, settings=changed(data__validation_fraction=0.5))
+    (line,) = grouped(tmp_path).left_out
+    assert line == "smears: left out 1 run on other data (data.validation_fraction 0.5 instead of 0.2): stray"
+
+
+def test_another_translator_is_named_first(tmp_path):
+    translators = [{"name": "pix2pixhd", "batch_size": 4, "crop": 256}, {"name": "pix2pix", "batch_size": 1, "crop": 9, "a": 1}]
+    ours, theirs = (changed(RECIPE, synthetic__translator=translator) for translator in translators)
+    for seed in (0, 1):
+        write_run(tmp_path, f"all{seed}", "rd_sd_aug", seed, recipe=ours)
+    write_run(tmp_path, "stray", "rd_sd_aug", 2, recipe=theirs)
+    (line,) = grouped(tmp_path).left_out
+    assert (
+        "with other synthetic samples (translator.name pix2pix instead of pix2pixhd; translator.a 1 instead of None; " in line
+    )
+    assert "; 1 more): stray" in line
+
+
+def test_settings_of_samples_a_mix_does_not_use_do_not_divide_runs(tmp_path):
+    write_run(tmp_path, "a", "rd", recipe=changed(RECIPE, augmented={}, synthetic={}))
+    write_run(tmp_path, "b", "rd_aug", recipe=changed(RECIPE, synthetic={}))
+    write_run(tmp_path, "c", "rd_sd_aug")
+    assert names(grouped(tmp_path)) == {"rd": {0: "a"}, "rd_aug": {0: "b"}, "rd_sd_aug": {0: "c"}}
+
+
+def test_the_fuller_variant_wins_and_the_newer_one_among_equals(tmp_path):
+    short = changed(RECIPE, base__training__steps=300)
+    write_run(tmp_path, "long0", "rd", 0)
+    write_run(tmp_path, "short0", "rd", 0, recipe=short)
+    assert names(grouped(tmp_path)) == {"rd": {0: "short0"}}
+    write_run(tmp_path, "long1", "rd", 1)
+    write_run(tmp_path, "short0_again", "rd", 0, recipe=short)
+    assert names(grouped(tmp_path)) == {"rd": {0: "long0", 1: "long1"}}
+
+
+def test_of_two_runs_of_one_job_the_newer_one_counts(tmp_path):
+    write_run(tmp_path, "z_first", "rd")
+    write_run(tmp_path, "a_second", "rd")
+    groups = grouped(tmp_path)
+    assert names(groups) == {"rd": {0: "a_second"}}
+    assert groups.left_out == ("fcn8s: left out 1 run older than a_second: z_first",)
+
+
+def test_runs_of_the_ratio_sweep_come_after_plain_ones(tmp_path):
+    write_run(tmp_path, "plain", "rd_sd_aug")
+    for seed in (0, 1):
+        write_run(tmp_path, f"ratio{seed}", "rd_sd_aug", seed, ratio=[1, 2, 1])
+    groups = grouped(tmp_path)
+    assert names(groups) == {"rd_sd_aug": {0: "plain"}}
+    assert groups.left_out[0].startswith("2 runs with mix.ratio or data.n_real_images are not in the table")
+
+
+def test_within_a_seed_samples_and_hidden_settings_must_agree(tmp_path):
+    for column in ("rd", "rd_aug", "rd_sd", "rd_sd_aug"):
+        write_run(tmp_path, column, column)
+    write_run(tmp_path, "split", "sd", data_hash="other")
+    write_run(tmp_path, "pairs", "sd_large", identity={"base": "base 0", "augmented": None, "synthetic": "another translator"})
+    write_run(tmp_path, "size", "rd_large", identity={"base": "another size", "augmented": None, "synthetic": None})
+    groups = grouped(tmp_path)
+    assert list(names(groups)) == ["rd", "rd_aug", "rd_sd", "rd_sd_aug"]
+    assert [line.split(" run ")[1].split(" (")[0] for line in groups.left_out] == [
+        "on other samples or splits",
+        "with another identity.base",
+        "with another identity.synthetic",
+    ]
+
+
+def test_other_test_images_or_other_cells_in_them_are_other_data(tmp_path):
+    for seed in (0, 1):
+        write_run(tmp_path, f"a{seed}", "rd", seed)
+    write_run(tmp_path, "b", "rd_aug", images={"x": 0.9})
+    write_run(tmp_path, "c", "rd_sd")
+    text = (tmp_path / "c" / "per_image.csv").read_text()
+    (tmp_path / "c" / "per_image.csv").write_text(text.replace("7.0", "8.0"))
+    groups = grouped(tmp_path)
+    assert list(names(groups)) == ["rd"]
+    assert all("smears: left out 1 run on other data" in line for line in groups.left_out)
+
+
+def test_one_data_set_at_a_time(tmp_path):
+    write_run(tmp_path, "a", "rd")
+    write_run(tmp_path, "b", "rd", data="phantom")
+    write_run(tmp_path, "c", "other")
+    assert grouped(tmp_path, "mars").runs == {}
+    assert names(grouped(tmp_path, "phantom")) == {"rd": {0: "b"}}
+    assert grouped(tmp_path, "smears").left_out == ("all models: left out 1 run with a mix that is none of the columns: c",)
+
+
+def test_one_run_of_another_sweep_or_protocol_hides_nothing(tmp_path):
+    for column in ("rd", "rd_aug", "rd_sd_aug"):
+        write_run(tmp_path, column, column)
+    # Mixed by a ratio, in the same group; and newer, on another split, alone.
+    write_run(tmp_path, "by_ratio", "rd_sd_aug", ratio=[1, 2, 1])
+    write_run(tmp_path, "paper", "rd_aug", recipe=changed(RECIPE, base__protocol="paper"), data_hash="all of train")
+    groups = grouped(tmp_path)
+    assert names(groups) == {column: {0: column} for column in ("rd", "rd_aug", "rd_sd_aug")}
+    assert any("paper" in line for line in groups.left_out)

@@ -1,0 +1,210 @@
+import re
+
+import numpy as np
+import pytest
+from run_records import N_IMAGES, make_groups, make_run, scores_of
+
+from rbc_lightning.study.choose import RunGroups
+from rbc_lightning.study.statistics import holm, paired_bootstrap, permutation_p_value
+from rbc_lightning.study.table2 import build_table2
+from rbc_lightning.study.table2_text import to_markdown
+from rbc_lightning.study.tables import COLUMNS
+
+
+def build(groups, **settings):
+    return build_table2(groups, n_resamples=499, **settings)
+
+
+def lines_of(text, start):
+    return [line for line in text.splitlines() if line.startswith(start)]
+
+
+def test_an_entry_is_the_mean_over_images_and_seeds_with_its_spread_over_seeds():
+    (row,) = build(make_groups()).rows
+    assert (row.model, row.score, row.n_images) == ("fcn8s", "Dice", N_IMAGES)
+    by_seed = [scores_of("rd_sd", seed).mean() for seed in range(3)]
+    entry = row.entries["rd_sd"]
+    assert entry.mean == pytest.approx(np.mean(by_seed))
+    assert entry.spread == pytest.approx(np.std(by_seed, ddof=1))
+    assert (entry.pooled, entry.seeds, entry.optimistic) == (None, (0, 1, 2), False)
+
+
+def test_every_column_is_compared_with_both_references_by_image():
+    (row,) = build(make_groups()).rows
+    pairs = [(c.column, c.against) for c in row.comparisons]
+    others = [(column, against) for against in ("rd_aug", "rd") for column in COLUMNS if column != against]
+    assert pairs == others
+    first, second = (np.stack([scores_of(column, seed) for seed in range(3)]) for column in ("sd", "rd_aug"))
+    found = row.compared("sd", "rd_aug")
+    assert found.difference == paired_bootstrap(first, second, 499)
+    assert found.p_value == permutation_p_value(first, second, 499)
+    assert row.compared("rd", "rd") is None
+
+
+def test_holm_counts_each_pair_of_columns_once():
+    (row,) = build(make_groups()).rows
+    tests = {frozenset((c.column, c.against)): (c.p_value, c.p_holm) for c in row.comparisons}
+    # Eight comparisons in the table, one of them looked at from both sides.
+    assert len(row.comparisons) == 8
+    assert len(tests) == 7
+    raw, adjusted = zip(*tests.values(), strict=True)
+    assert adjusted == pytest.approx(holm(raw))
+    forth, back = row.compared("rd", "rd_aug"), row.compared("rd_aug", "rd")
+    assert back.difference.value == pytest.approx(-forth.difference.value)
+    assert (back.p_value, back.p_holm) == (forth.p_value, forth.p_holm)
+
+
+def test_the_answers_tell_what_synthetic_data_does():
+    (row,) = build(make_groups()).rows
+    with_augmentation, without = row.answers
+    assert with_augmentation.question == ("rd_sd_aug", "rd_aug")
+    assert without.question == ("rd_sd", "rd")
+    assert (with_augmentation.verdict, without.verdict) == ("cannot tell", "helps")
+    assert with_augmentation.text.endswith(f"; {with_augmentation.remedy}")
+    told = r"RD\+SD against RD: helps, Dice \+0\.0\d{3} \[\+0\.0\d{3}, \+0\.0\d{3}\], p = 0\.0\d\d"
+    assert re.fullmatch(told, without.text)
+    assert re.search("test images|train more seeds", with_augmentation.remedy)
+
+
+def test_a_model_that_synthetic_data_harms_is_told_so():
+    groups = make_groups(columns=("rd_aug",))
+    worse = {seed: make_run("fcn8s", "rd_sd_aug", seed, values=scores_of("rd_aug", seed + 10) - 0.05) for seed in range(3)}
+    groups.runs["fcn8s"]["rd_sd_aug"] = worse
+    (row,) = build(groups).rows
+    assert row.answers[0].verdict == "hurts"
+    assert row.answers[0].remedy == ""
+
+
+def test_an_undecided_answer_names_the_images_that_would_settle_it():
+    rng = np.random.default_rng(4)
+    groups = make_groups(columns=("rd_aug",))
+    noisy = {
+        seed: make_run("fcn8s", "rd_sd_aug", seed, values=scores_of("rd_aug", seed) + 0.004 + shift)
+        for seed, shift in zip(range(3), np.tile(0.02 * rng.standard_normal(N_IMAGES), (3, 1)), strict=True)
+    }
+    groups.runs["fcn8s"]["rd_sd_aug"] = noisy
+    (row,) = build(groups).rows
+    answer = row.answers[0]
+    assert answer.verdict == "cannot tell"
+    (n_images,) = re.fullmatch(rf"about (\d+) test images would settle it \(now {N_IMAGES}\)", answer.remedy).groups()
+    assert int(n_images) > N_IMAGES
+    assert answer.text.endswith(answer.remedy)
+
+
+def test_one_seed_gives_figures_and_no_verdict():
+    table = build(make_groups(seeds=(0,)))
+    (row,) = table.rows
+    assert row.entries["rd"].spread is None
+    assert {c.verdict for c in row.comparisons} == {"cannot tell"}
+    assert "train two more seeds" in row.answers[1].remedy
+    assert "fcn8s: one seed only, so no spread and no verdict: RD, SD, RD+aug, RD+SD, RD+SD+aug" in to_markdown(table)
+
+
+def test_missing_columns_are_said():
+    table = build(make_groups(columns=("rd", "rd_sd", "sd")))
+    (row,) = table.rows
+    assert row.answers[0].comparison is None
+    assert row.answers[0].text == "RD+SD+aug against RD+aug: cannot tell, RD+SD+aug and RD+aug not run"
+    assert row.answers[1].verdict == "helps"
+    text = to_markdown(table)
+    assert "fcn8s: not run: RD+aug, RD+SD+aug" in text
+    assert lines_of(text, "| fcn8s, Dice |")[0].count("| - ") == 2
+
+
+def test_average_precision_is_compared_by_image_and_shown_pooled_as_well():
+    table = build(make_groups(models=("dcan",), score="ap50", headline=0.5))
+    (row,) = table.rows
+    assert (row.score, row.entries["rd"].pooled) == ("AP50", 0.5)
+    text = to_markdown(table)
+    assert lines_of(text, "| dcan, AP50 pooled |") == ["| dcan, AP50 pooled |" + " 0.500 |" * 5]
+    assert "pooled is over the cells of all images together, as in Bailo et al. 2019" in text
+
+
+def test_columns_with_other_seeds_are_told():
+    groups = make_groups(columns=("rd", "rd_sd"))
+    assert "differ in their seeds" not in to_markdown(build(groups))
+    groups.runs["fcn8s"]["rd_sd"][7] = make_run("fcn8s", "rd_sd", 7)
+    assert (
+        "columns differ in their seeds, run the missing ones before you trust a difference (RD: 0, 1, 2; RD+SD: 0, 1, 2, 7)"
+        in (to_markdown(build(groups)))
+    )
+
+
+def test_too_few_test_images_are_told():
+    groups = make_groups(columns=("rd_aug", "rd_sd_aug"))
+    for by_seed in groups.runs["fcn8s"].values():
+        for run in by_seed.values():
+            for name in sorted(run.per_image)[5:]:
+                del run.per_image[name]
+    answer = build(groups).rows[0].answers[0]
+    assert answer.verdict == "cannot tell"
+    assert answer.text.endswith("5 test images are too few for any verdict: at least 6, better dozens")
+
+
+def test_nothing_to_compare_is_refused():
+    with pytest.raises(ValueError, match="no runs on smears to compare"):
+        build(RunGroups("smears", {}, ()))
+
+
+# --- any score
+
+
+def with_errors(gains=None, models=("fcn8s",), **settings):
+    """Runs that count better with synthetic data, by the images of other scores."""
+    gains = gains or {"rd": 0.0, "rd_aug": 0.0, "rd_sd": -0.3, "rd_sd_aug": 0.3}
+    groups = make_groups(models, columns=gains, **settings)
+    for model, columns in groups.runs.items():
+        for column, by_seed in columns.items():
+            for seed in by_seed:
+                errors = 1 + gains[column] + 0.1 * (scores_of(column, seed) - 0.8)
+                by_image = {"count_error": errors, "aji": scores_of(column, seed) - 0.3}
+                by_seed[seed] = make_run(model, column, seed, by_image=by_image, **settings)
+    return groups
+
+
+def test_of_a_score_that_is_better_when_lower_less_helps():
+    (row,) = build(with_errors(), score="count_error").rows
+    assert (row.metric, row.score, row.higher_is_better) == ("count_error", "Counting error", False)
+    first, second = row.answers
+    assert (first.verdict, second.verdict) == ("hurts", "helps")
+    assert first.comparison.difference.low > 0 > second.comparison.difference.high
+    assert second.text.startswith("RD+SD against RD: helps, Counting error −0.2")
+    assert {c.verdict for c in row.comparisons if c.column == "rd_sd"} == {"helps"}
+    # The figures of the paper are of another metric.
+    assert row.paper == {}
+    text = to_markdown(build(with_errors(), score="count_error"))
+    assert lines_of(text, "| fcn8s, Counting error (lower is better) |")
+
+
+def test_another_score_changes_nothing_but_the_numbers_it_stands_for():
+    groups = with_errors()
+    assert build(groups, score="dice") == build(groups)
+    (row,) = build(groups, score="aji").rows
+    assert (row.score, row.higher_is_better) == ("AJI", True)
+    values = np.stack([scores_of("rd_sd", seed) - 0.3 for seed in range(3)])
+    assert row.entries["rd_sd"].mean == pytest.approx(values.mean())
+    assert row.entries["rd_sd"].pooled is None
+    assert row.answers[1].verdict == "helps"
+
+
+def test_a_model_without_the_score_is_named_and_left_out():
+    groups = RunGroups("smears", {**make_groups(models=("boxes",)).runs, **with_errors().runs}, ())
+    table = build(groups, score="aji")
+    assert [row.model for row in table.rows] == ["fcn8s"]
+    assert "boxes: left out, not all of its runs have aji by image" in table.notes
+    with pytest.raises(ValueError, match="no model of which all runs on smears have pq by image; expected one of aji, count_"):
+        build(groups, score="pq")
+
+
+def test_a_mean_within_the_rounding_of_its_images_is_not_shown_twice():
+    (row,) = build(make_groups(columns=("rd",), headline=float(np.float32(scores_of("rd", 0).mean())), seeds=(0,))).rows
+    assert row.entries["rd"].pooled is None
+    (row,) = build(make_groups(columns=("rd",), headline=0.5, seeds=(0,))).rows
+    assert row.entries["rd"].pooled == 0.5
+
+
+def test_runs_of_different_versions_are_noted():
+    groups = make_groups(columns=("rd", "rd_aug"))
+    for seed, run in groups.runs["fcn8s"]["rd"].items():
+        run.metrics["version"] = "1.0" if seed else "2.0"
+    assert "made by different versions: 1.0 (rd1, rd2); 2.0 (rd0)" in build(groups).notes

@@ -1,0 +1,82 @@
+"""What a run shows beside its curves."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from rbc_lightning.data.sample import ImageSpec, Sample
+from rbc_lightning.metrics.instances import Instances
+from rbc_lightning.tracking.wandb_tables import evenly, log_pairs, log_predictions, log_sheets, log_summary
+
+wandb = pytest.importorskip("wandb", reason="an optional package")
+
+
+class Made:
+    """A loader of two squares on grey."""
+
+    where = "nowhere"
+
+    def __init__(self, height=40, width=60, channels=3, dtype=np.uint8):
+        self.shape, self.dtype = (height, width, channels), dtype
+
+    def image(self):
+        return np.full(self.shape, 100, dtype=self.dtype)
+
+    def label_map(self):
+        label_map = np.zeros(self.shape[:2], dtype=np.int32)
+        label_map[5:15, 5:15], label_map[20:30, 30:40] = 1, 2
+        return label_map
+
+    def size(self):
+        return self.shape[:2]
+
+
+class Run:
+    def __init__(self):
+        self.logged, self.summary = {}, {}
+
+    def log(self, entries):
+        self.logged |= entries
+
+
+def make_sample(name, loader=None, **facts):
+    return Sample(name, "test", name, "a", "b", loader or Made(), **facts)
+
+
+def found(sample):
+    return Instances(np.array([[5, 5, 15, 15]], dtype=np.float32), np.ones(1, dtype=np.float32), None)
+
+
+def test_predictions_go_from_the_worst_to_the_best_with_all_scores():
+    run, rows = Run(), [{"sample_id": f"s{i}", "dice": dice, "n_true": 2} for i, dice in enumerate((0.9, 0.1, 0.5))]
+    log_predictions(run, rows, "dice", [make_sample(f"s{i}") for i in range(3)], found)
+    table = run.logged["predictions"]
+    assert table.columns == ["sample_id", "image", "truth", "prediction", "dice", "n_true"]
+    assert [(row[0], row[4], row[5]) for row in table.data] == [("s1", 0.1, 2), ("s2", 0.5, 2), ("s0", 0.9, 2)]
+
+
+def test_pairs_of_other_channels_and_depths_are_shown_small_and_in_colour():
+    spec = ImageSpec(channels=("nuclei", "membrane"), value_range=(0, 65535))
+    run, sample = Run(), make_sample("s", Made(900, 1536, 2, np.uint16), spec=spec)
+    log_pairs(run, [sample])
+    ((name, _, picture, cells),) = run.logged["synthetic"].data
+    assert (name, cells) == ("s", 2)
+    assert (picture.image.size, picture.image.mode) == ((768, 450), "RGB")
+    log_pairs(empty := Run(), [])
+    assert empty.logged == {}
+
+
+def test_the_summary_is_flat_and_sheets_are_named(tmp_path):
+    run = Run()
+    log_summary(run, {"mix": {"real": 4}, "seed": 0})
+    assert run.summary == {"mix/real": 4, "seed": 0}
+    Image.new("RGB", (4, 4)).save(tmp_path / "a.png")
+    log_sheets(run, {"a": Path(tmp_path / "a.png")})
+    assert list(run.logged) == ["sheets/a"]
+
+
+def test_rows_are_taken_evenly():
+    assert evenly(range(5), 16) == [0, 1, 2, 3, 4]
+    assert evenly(range(31), 16) == list(range(0, 31, 2))

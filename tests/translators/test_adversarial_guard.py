@@ -1,0 +1,28 @@
+"""When a GAN training is stopped."""
+
+import pytest
+import torch
+
+from rbc_lightning.errors import TrainingStopped
+from rbc_lightning.translators.adversarial import CollapseGuard
+
+
+def test_guard_names_the_batch():
+    guard = CollapseGuard(patience=3)
+    good = {"g_gan": torch.tensor(1.0), "d_real": torch.tensor(0.3), "d_fake": torch.tensor(0.2)}
+    noise, flat = torch.randn(1, 3, 8, 8), torch.full((1, 3, 8, 8), 0.3)
+    guard.check(good, noise, ["a"])
+    for bad in (float("nan"), float("inf")):
+        with pytest.raises(TrainingStopped, match="g_gan not finite on batch smear_7, smear_9"):
+            guard.check(good | {"g_gan": torch.tensor(bad)}, noise, ["smear_7", "smear_9"])
+    for image in (flat, flat, noise, flat, flat):  # never three in a row
+        guard.check(good, image, ["a"])
+    with pytest.raises(TrainingStopped, match=r"one flat colour for 3 steps, last on batch smear_3"):
+        guard.check(good, flat, ["smear_3"])
+    pinned = good | {"d_real": torch.tensor(0.0), "d_fake": torch.tensor(0.0)}
+    guard = CollapseGuard(patience=2)
+    guard.check(pinned, noise, ["a"])
+    with pytest.raises(TrainingStopped, match=r"loss has been zero for 2 steps, last on batch smear_4"):
+        guard.check(pinned, noise, ["smear_4"])
+    with pytest.raises(ValueError, match="patience must be at least 1 step, got 0"):
+        CollapseGuard(patience=0)
