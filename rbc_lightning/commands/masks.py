@@ -52,7 +52,7 @@ def run(cfg: DictConfig) -> MasksResult:
     if (cfg.fit or cfg.figure) and not isinstance(source, SampledMasks):
         raise InputError("fit=true and figure=true show the sampler; take masks=sampled")
     recipe = MaskSet(masks=source, seed=seed, count=count)
-    directory, paths = experiment.store.ensure(recipe).path, experiment.store.make(recipe)
+    directory, paths = experiment.store.ensure(recipe), experiment.store.make(recipe)
     draw, figure = source.open(experiment.store), directory / "masks.png"
     save_mask_sheet(figure, [draw(mask_seed(seed, index)) for index in range(min(_SHOWN, count))])
     written = []

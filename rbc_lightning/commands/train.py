@@ -10,7 +10,6 @@ from omegaconf import DictConfig
 
 from rbc_lightning.commands.experiment import Experiment
 from rbc_lightning.core.progress import console, tell
-from rbc_lightning.core.recipe import Recipe
 from rbc_lightning.study.outcome import outcome_table
 from rbc_lightning.study.run_record import read_metrics
 
@@ -44,8 +43,8 @@ def run(cfg: DictConfig) -> TrainResult:
             recipe.build(directory, experiment.store)
     metrics = read_metrics(directory)
     if reused:
-        for node in recipe.walk():
-            if isinstance(node, Recipe) and node is not recipe and experiment.store.path(node).is_dir():
-                tell(f"Reused {node.title} {node.key}")
+        for made in recipe.upstream():
+            if experiment.store.path(made).is_dir():
+                tell(f"Reused {made.title} {made.key}")
     console.print(outcome_table(directory))
     return TrainResult(directory, metrics, reused)

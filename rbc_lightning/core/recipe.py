@@ -131,6 +131,10 @@ class Recipe(Node, Generic[Made_co]):
         """What making it takes; None for what costs next to nothing."""
         return None
 
+    def upstream(self) -> Iterator[Recipe[Any]]:
+        """The recipes that it is made from, in the order in which they are made."""
+        return (node for node in self.walk() if isinstance(node, Recipe) and node is not self)
+
     def done_units(self, directory: Path) -> int:  # noqa: ARG002 (for overriding)
         """How many units of `work` an interrupted attempt, or a growing set, has in `directory`."""
         return 0

@@ -4,7 +4,6 @@ import json
 import platform
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,18 +13,10 @@ from filelock import FileLock, Timeout
 from rbc_lightning import __version__
 from rbc_lightning.core.files import write_json
 from rbc_lightning.core.progress import tell
-from rbc_lightning.core.recipe import LAYOUT, Node, Recipe
+from rbc_lightning.core.recipe import LAYOUT, Recipe
 
 _LINEAGE = "lineage.json"
 Made = TypeVar("Made")
-
-
-@dataclass(frozen=True)
-class Artifact:
-    """A finished directory, and whether it was there before it was asked for."""
-
-    path: Path
-    reused: bool
 
 
 class Store:
@@ -51,31 +42,25 @@ class Store:
 
     def make(self, recipe: Recipe[Made]) -> Made:
         """The live object of a recipe, made first if it is not there."""
-        return recipe.load(self.ensure(recipe).path, self)
+        return recipe.load(self.ensure(recipe), self)
 
-    def ensure(self, recipe: Recipe[Any]) -> Artifact:
+    def ensure(self, recipe: Recipe[Any]) -> Path:
         """The finished directory of a recipe; whatever is missing upstream is made first, once."""
         final = self.path(recipe)
         if not recipe.is_complete(final):
-            for node in recipe.walk():
-                if isinstance(node, Recipe) and node is not recipe:
-                    self.ensure(node)
+            for upstream in recipe.upstream():
+                self.ensure(upstream)
             final.parent.mkdir(parents=True, exist_ok=True)
             with self._locked(final.with_suffix(".lock"), recipe):
                 # Another process may have finished it while this one waited for the lock.
                 if not recipe.is_complete(final):
                     self._build(recipe, final)
                     self._used[recipe.kind] = final.name
-                    return Artifact(final, reused=False)
+                    return final
         if self._used.get(recipe.kind) != final.name:
             self._used[recipe.kind] = final.name
             self.announce(f"Reused {recipe.title} {final.name}")
-        return Artifact(final, reused=True)
-
-    def used(self, node: Node, without: str = "") -> dict[str, str]:
-        """Directory names of the recipes in a graph, by kind; one kind may be left out."""
-        recipes = (upstream for upstream in node.walk() if isinstance(upstream, Recipe) and upstream.kind != without)
-        return {recipe.kind: self.path(recipe).name for recipe in recipes}
+        return final
 
     def older(self) -> list[Path]:
         """Directories that an older layout of this package left, which is not used and stays as it is."""

@@ -6,7 +6,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from rbc_lightning.core.files import file_sha256
 from rbc_lightning.core.label_files import write_label_map
@@ -104,20 +104,20 @@ class GivenPairs(Recipe[tuple[Sample, ...]]):
     count: int = aside(1)
 
     def __post_init__(self) -> None:
-        if not (self.path / MANIFEST).is_file():
-            raise InputError(f"synthetic.path={self.path}: no {MANIFEST} there; expected a set written by stage=synthesize")
+        if not self.is_complete(self.path):
+            self._refuse()
 
     def settings(self) -> dict[str, Any]:
         """The bytes of the manifest."""
         return {"manifest": file_sha256(self.path / MANIFEST)}
 
     def is_complete(self, directory: Path) -> bool:  # noqa: ARG002 (they lie elsewhere)
-        """Always."""
-        return True
+        """Whether they are still there."""
+        return (self.path / MANIFEST).is_file()
 
-    def build(self, directory: Path, store: Store) -> None:
-        """Never called."""
-        raise NotImplementedError
+    def build(self, directory: Path, store: Store) -> None:  # noqa: ARG002 (nothing is made)
+        """Refuse a directory that has gone since the configuration was read."""
+        self._refuse()
 
     def load(self, directory: Path, store: Store) -> tuple[Sample, ...]:  # noqa: ARG002 (they lie elsewhere)
         """The pairs; an `InputError` where one is not synthetic or has no lineage, a file changed, or there are fewer."""
@@ -135,6 +135,9 @@ class GivenPairs(Recipe[tuple[Sample, ...]]):
                 "make more with stage=synthesize"
             )
         return samples[: self.count]
+
+    def _refuse(self) -> NoReturn:
+        raise InputError(f"synthetic.path={self.path}: no {MANIFEST} there; expected a set written by stage=synthesize")
 
 
 @dataclass(frozen=True, kw_only=True)

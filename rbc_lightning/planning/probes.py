@@ -117,9 +117,8 @@ def time_recipe(recipe: Recipe[Any], images: int, scratch: Path, limits: PlanSet
     if recipe.kind in SEGMENTERS:
         crop = recipe.training.crop  # type: ignore[attr-defined]  # all segmenters have it
         loading = time_loading(train_samples(recipe)[:_LOADED], getattr(recipe, "augmentation", None), crop, limits.seconds)
-    for node in trial.walk():
-        if isinstance(node, Recipe) and node is not trial:
-            store.ensure(node)
+    for upstream in trial.upstream():
+        store.ensure(upstream)
     watch.reset()
     reset_peak()
     seconds, directory = _make(trial, store), store.path(trial)

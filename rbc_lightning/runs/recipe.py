@@ -172,7 +172,7 @@ class TrainedSegmenter(Recipe[Path]):
             about = {
                 "seconds": round(time.monotonic() - started, 1),
                 "machine": machine(),
-                "artifacts": store.used(self, without=self.kind),
+                "artifacts": {made.kind: made.key for made in self.upstream()},
             }
             record = {**scores, **self._selection(task, best), **self._record(task, facts), **about}
             # Written last: its presence says that the run is whole.

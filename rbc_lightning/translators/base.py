@@ -196,7 +196,7 @@ class TranslatorRecipe(Recipe[Translator]):
         assemble, phases = self.assembler(store), self.phases()
         chosen = None
         if phases:
-            checkpoints = kept_checkpoints(store.ensure(phases[-1]).path)
+            checkpoints = kept_checkpoints(store.ensure(phases[-1]))
             chosen = checkpoints[-1]
             if self._chooser:
                 chosen = best_checkpoint(checkpoints, assemble, self._chooser, directory, store)
@@ -213,7 +213,7 @@ class TranslatorRecipe(Recipe[Translator]):
 
     def directory(self, store: Store) -> Path:
         """Where it lies; made first if need be."""
-        return store.ensure(self).path
+        return store.ensure(self)
 
     def trained_on(self, store: Store) -> tuple[str, ...]:  # noqa: ARG002 (a given translator has to look)
         """The sample_ids that it was trained on."""

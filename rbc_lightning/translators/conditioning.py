@@ -7,23 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor
 
 from rbc_lightning.core.seeds import Seed
-from rbc_lightning.errors import InputError
-
-
-def checked_label_map(label_map: NDArray[np.integer]) -> NDArray[np.integer]:
-    """The label map, if it is one: an integer array (H, W), not empty, without negative ids, which are an `InputError`."""
-    array = np.asarray(label_map)
-    if array.dtype.kind not in "iu":
-        raise TypeError(f"expected an integer label map, got dtype {array.dtype}")
-    if array.ndim != 2 or array.size == 0:
-        raise ValueError(f"expected a label map (H, W), got shape {array.shape}")
-    if array.min() < 0:
-        raise InputError(f"the label map holds id {array.min()}; expected 0 = background and 1..n = cells")
-    return array
 
 
 def reflect_pad(x: Tensor, multiple: int) -> Tensor:

@@ -74,9 +74,9 @@ def test_a_thing_is_built_once_and_then_reused(tmp_path):
     later = Store(tmp_path, announce=said.append)
     second = later.ensure(Thing(source=Leaf("x"), make=built_twice))
     later.ensure(Thing(source=Leaf("x"), make=built_twice))
-    assert (first.reused, second.reused, first.path) == (False, True, second.path)
+    assert first == second
     assert said == [f"Building thing {recipe.key}", f"Reused thing {recipe.key}"]
-    lineage = read_lineage(first.path)
+    lineage = read_lineage(first)
     assert (lineage["settings"], lineage["inputs"], lineage["kind"]) == ({"a": 1}, {"source": Leaf("x").key}, "thing")
     assert lineage["formats"] == {"leaf": 1, "thing": 1}
 
@@ -91,7 +91,7 @@ def test_what_lies_upstream_is_made_first_and_only_if_something_is_missing(tmp_p
     quiet(tmp_path).path(below).rmdir()
     quiet(tmp_path).make(recipe)
     assert order == ["below", "above"], "nobody needed it again"
-    assert quiet(tmp_path).used(recipe) == {"thing": below.key, "other": recipe.key}
+    assert [made.key for made in recipe.upstream()] == [below.key]
 
 
 def test_an_attempt_that_made_nothing_leaves_nothing(tmp_path):
@@ -105,18 +105,18 @@ def test_an_attempt_that_made_nothing_leaves_nothing(tmp_path):
 
 def test_settings_inputs_and_kind_decide_the_key(tmp_path):
     recipes = [Thing(), Thing(a=2), Thing(source=Leaf("x")), Thing(source=Leaf("y")), Other()]
-    assert len({quiet(tmp_path).ensure(recipe).path for recipe in recipes}) == len(recipes)
+    assert len({quiet(tmp_path).ensure(recipe) for recipe in recipes}) == len(recipes)
     assert Thing(make=built_twice).key == Thing().key
 
 
 def test_what_an_older_layout_left_is_named_and_left_alone(tmp_path):
     store = quiet(tmp_path)
-    new = store.ensure(Thing()).path
+    new = store.ensure(Thing())
     old = tmp_path / "thing" / "0123456789abcdef"
     old.mkdir()
     (old / "lineage.json").write_text(json.dumps({"kind": "thing", "settings": {"a": 1}, "inputs": []}))
     assert store.older() == [old]
-    assert store.ensure(Thing(make=built_twice)).path == new
+    assert store.ensure(Thing(make=built_twice)) == new
     assert old.is_dir()
 
 
@@ -140,13 +140,13 @@ def test_a_failed_build_leaves_nothing_whole_and_is_resumed(tmp_path):
         assert (directory / "part_1").read_text() == "done"
         (directory / "part_2").write_text("done")
 
-    artifact = store.ensure(Thing(make=rest))
-    assert not artifact.reused
+    directory = store.ensure(Thing(make=rest))
     assert said[-1].startswith("Resuming thing")
-    assert sorted(path.name for path in artifact.path.iterdir()) == ["lineage.json", "part_1", "part_2"]
+    assert sorted(path.name for path in directory.iterdir()) == ["lineage.json", "part_1", "part_2"]
 
 
 def test_a_growing_artifact_is_extended_only_when_it_is_too_small(tmp_path):
+    grown = []
     store = quiet(tmp_path)
 
     def size(directory):
@@ -154,15 +154,15 @@ def test_a_growing_artifact_is_extended_only_when_it_is_too_small(tmp_path):
 
     def grow(count):
         def build(directory):
+            grown.append(count)
             for index in range(size(directory), count):
                 (directory / f"item_{index}").write_text(str(index))
 
         return store.ensure(Growing(enough=lambda directory: size(directory) >= count, make=build))
 
     first, larger, smaller = grow(2), grow(5), grow(3)
-    assert first.path == larger.path == smaller.path
-    assert [first.reused, larger.reused, smaller.reused] == [False, False, True]
-    assert size(first.path) == 5
+    assert first == larger == smaller
+    assert (grown, size(first)) == ([2, 5], 5)
 
 
 def _race(root, barrier, log):
@@ -173,8 +173,8 @@ def _race(root, barrier, log):
         write_number(directory)
 
     barrier.wait()
-    artifact = quiet(root).ensure(Thing(make=build))
-    assert (artifact.path / "number.txt").read_text() == "42"
+    directory = quiet(root).ensure(Thing(make=build))
+    assert (directory / "number.txt").read_text() == "42"
 
 
 def test_processes_that_race_for_one_artifact_build_it_once(tmp_path):
@@ -203,8 +203,7 @@ def test_a_killed_builder_leaves_no_whole_artifact_and_no_lock(tmp_path):
     builder.join(20)
     assert builder.exitcode == -signal.SIGKILL
     assert not list(tmp_path.rglob("lineage.json"))
-    artifact = quiet(tmp_path).ensure(Thing())
-    assert (artifact.path / "number.txt").is_file()
+    assert (quiet(tmp_path).ensure(Thing()) / "number.txt").is_file()
 
 
 def _grow(directory, count, log):
@@ -239,8 +238,8 @@ def _extend(root, count, log, dying_at=None):
 
 def _race_to_extend(root, count, barrier, log):
     barrier.wait()
-    artifact = _extend(root, count, log)
-    assert all((artifact.path / f"item_{index}").read_text() == str(index) for index in range(count))
+    directory = _extend(root, count, log)
+    assert all((directory / f"item_{index}").read_text() == str(index) for index in range(count))
 
 
 def test_processes_that_race_for_a_growing_artifact_each_get_enough(tmp_path):
@@ -265,8 +264,8 @@ def test_a_killed_builder_of_a_growing_artifact_leaves_what_the_next_goes_on_wit
     assert builder.exitcode == -signal.SIGKILL
     (directory,) = (path for path in (tmp_path / "store" / "set").iterdir() if path.is_dir())
     first = (directory / "item_0").stat().st_mtime_ns
-    artifact = _extend(tmp_path / "store", 5, log)
-    assert (artifact.path, artifact.reused, _size(directory)) == (directory, False, 5)
+    assert _extend(tmp_path / "store", 5, log) == directory
+    assert (log.read_text().split(), _size(directory)) == (["2", "5"], 5)
     assert (directory / "item_0").stat().st_mtime_ns == first
 
 
@@ -305,7 +304,7 @@ def _get_in_another_interpreter(root, log):
         time.sleep(0.3)
         write_number(directory)
 
-    return quiet(root).ensure(Thing(make=build)).reused, os.getpid()
+    return quiet(root).ensure(Thing(make=build)), os.getpid()
 
 
 def test_the_workers_of_a_launcher_build_an_artifact_once(tmp_path):
@@ -313,6 +312,6 @@ def test_the_workers_of_a_launcher_build_an_artifact_once(tmp_path):
     log = tmp_path / "builders.txt"
     calls = (joblib.delayed(_get_in_another_interpreter)(tmp_path / "store", log) for _ in range(4))
     results = joblib.Parallel(n_jobs=2, backend="loky", batch_size=1)(calls)
-    assert sorted(reused for reused, _ in results) == [False, True, True, True]
+    assert len({directory for directory, _ in results}) == 1
     assert len(log.read_text().splitlines()) == 1
     assert len({pid for _, pid in results}) == 2

@@ -63,3 +63,12 @@ def test_pairs_without_lineage_are_refused(tmp_path):
 def test_a_directory_without_a_manifest_is_refused_at_once(tmp_path):
     with pytest.raises(InputError, match=rf"synthetic\.path={tmp_path}: no manifest\.csv there; expected a set written by"):
         GivenPairs(path=tmp_path)
+
+
+def test_a_directory_that_goes_afterwards_is_refused_and_leaves_nothing(made, tmp_path):
+    given, store = GivenPairs(path=shutil.copytree(made[1], tmp_path / "pairs"), count=2), Store(tmp_path / "artifacts", str)
+    assert store.make(given)[0].sample_id == "synthetic_00000"
+    shutil.rmtree(given.path)
+    with pytest.raises(InputError, match=r"synthetic\.path=.*no manifest\.csv there; expected a set written by stage="):
+        store.make(given)
+    assert not [path for path in store.root.rglob("*") if path.is_dir() and path.parent != store.root]

@@ -107,7 +107,7 @@ def test_what_descends_from_held_out_samples_is_refused(tmp_path):
     store, manifest = Store(tmp_path, str), make_manifest()
     translated().refuse_held_out(store, manifest)
     elsewhere = StyledRecipe(train=make_train(n=5), seed=0, trainer=TRAINER)
-    path = store.ensure(elsewhere).path
+    path = store.ensure(elsewhere)
     source = translated(translator=GivenTranslator(path=path, train=make_train(), seed=0, trainer=TRAINER))
     assert source.trained_on(store) == ("s0", "s1", "s2", "s3", "s4")
     for refused in (source.refuse_held_out, source.online):
@@ -151,7 +151,7 @@ class GoneLoader:
 def trained(tmp_path_factory):
     store = Store(tmp_path_factory.mktemp("trained"), str)
     recipe = pix2pix_recipe(trainer=TRAINER)
-    return store, recipe, store.ensure(recipe).path
+    return store, recipe, store.ensure(recipe)
 
 
 def test_each_cell_brings_the_structure_of_the_cell_it_copies(trained, monkeypatch):

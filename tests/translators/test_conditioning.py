@@ -1,9 +1,7 @@
-import numpy as np
 import pytest
 import torch
 
-from rbc_lightning.errors import InputError
-from rbc_lightning.translators.conditioning import checked_label_map, generator_input, reflect_pad, seeded_noise, shrink_pair
+from rbc_lightning.translators.conditioning import generator_input, reflect_pad, seeded_noise, shrink_pair
 
 
 def test_reflect_pad_by_hand_for_ids_and_beyond_the_image():
@@ -13,19 +11,6 @@ def test_reflect_pad_by_hand_for_ids_and_beyond_the_image():
     assert reflect_pad(image, 1) is image
     expected = torch.nn.functional.pad(image[None], (0, 1, 0, 2), mode="reflect")[0]
     assert torch.equal(reflect_pad(image, 5), expected)
-
-
-def test_label_maps_are_integer_arrays_of_pixels_without_negative_ids():
-    ids = np.array([[0, 1, 2]])
-    assert checked_label_map(ids) is ids
-    for bad, error, message in (
-        (ids * 0.5, TypeError, "got dtype float64"),
-        (ids[None], ValueError, r"got shape \(1, 1, 3\)"),
-        (ids[:0], ValueError, r"got shape \(0, 3\)"),
-        (ids - 1, InputError, "holds id -1; expected 0 = background"),
-    ):
-        with pytest.raises(error, match=message):
-            checked_label_map(bad)
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3])

@@ -29,6 +29,7 @@ def test_it_is_loaded_for_the_run_that_uses_it_and_nothing_is_made(store):
     translator = store.make(used)
     assert (translator.level, translator.context.seed, len(translator.context.train)) == (4, 1, 2)
     assert used.directory(store) == used.path
+    assert used.assembler(store)(None).level == 4
     assert used.trained_on(store) == recipe.train.ids
     assert (used.batch_sizes(), used.preview(None, None)) == ({}, None)
     assert sorted(store.root.rglob("*")) == before

@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from rbc_lightning.errors import InputError
 from rbc_lightning.masks.jit import kernel
 
 # Columns of the table that `cell_moments` returns.
@@ -14,7 +15,8 @@ def check_label_map(label_map: NDArray[np.integer]) -> NDArray[np.int32]:
 
     Raises:
         TypeError: the array is not of an integer type.
-        ValueError: the array is not two-dimensional, is empty, or holds negative ids.
+        ValueError: the array is not two-dimensional, or is empty.
+        InputError: it holds negative ids.
     """
     array = np.asarray(label_map)
     if not np.issubdtype(array.dtype, np.integer):
@@ -22,7 +24,7 @@ def check_label_map(label_map: NDArray[np.integer]) -> NDArray[np.int32]:
     if array.ndim != 2 or array.size == 0:
         raise ValueError(f"label map must be a non-empty (H, W) array, got shape {array.shape}")
     if array.min() < 0:
-        raise ValueError(f"label map must not hold negative ids, got {int(array.min())}; 0 is the background")
+        raise InputError(f"label map must not hold negative ids, got {int(array.min())}; 0 is the background")
     return np.ascontiguousarray(array, dtype=np.int32)
 
 

@@ -87,7 +87,7 @@ class ShapeBankRecipe(Recipe[ShapeBank]):
 
     def layout(self, store: Store) -> TrainLayout:
         """Size, counts and cell size of the samples, made with the bank if need be."""
-        return TrainLayout(**json.loads((store.ensure(self).path / _LAYOUT).read_text()))
+        return TrainLayout(**json.loads((store.ensure(self) / _LAYOUT).read_text()))
 
     def bank_file(self, store: Store) -> Path:
         """Where the finished bank lies."""

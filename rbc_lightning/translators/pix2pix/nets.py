@@ -8,25 +8,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from rbc_lightning.translators.pix2pixhd.layers import InstanceNorm
 from rbc_lightning.translators.weights import init_conv_weights
 
 Norm = Literal["instance", "batch"]
 _SLOPE = 0.2
 _INIT_STD = 0.02
-
-
-class AffineInstanceNorm(nn.InstanceNorm2d):
-    """`nn.InstanceNorm2d(channels, affine=True)` computed as a group norm of one channel per group.
-
-    On the CPU, the backward pass of PyTorch's own is wrong for gradients in channels_last order, see `pix2pixhd.layers`.
-    """
-
-    def __init__(self, channels: int) -> None:
-        super().__init__(channels, affine=True)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Normalise (B, C, H, W) over every channel of every image, then scale and shift."""
-        return F.group_norm(x, x.shape[1], self.weight, self.bias, self.eps)
 
 
 class UNetGenerator(nn.Module):
@@ -130,7 +117,7 @@ def make_norm(norm: Norm, channels: int) -> nn.Module:
     """Build a norm with scale and shift by its name."""
     if norm not in get_args(Norm):
         raise ValueError(f"unknown norm {norm!r}: choose one of {', '.join(get_args(Norm))}")
-    return AffineInstanceNorm(channels) if norm == "instance" else nn.BatchNorm2d(channels)
+    return InstanceNorm(channels, affine=True) if norm == "instance" else nn.BatchNorm2d(channels)
 
 
 def init_weights(module: nn.Module) -> nn.Module:

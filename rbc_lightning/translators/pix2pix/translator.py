@@ -18,8 +18,8 @@ from rbc_lightning.core.seeds import Seed, afresh
 from rbc_lightning.data.sample import Image, ImageSpec, Sample, from_unit, to_rgb
 from rbc_lightning.errors import InputError
 from rbc_lightning.masks import SampledMask
+from rbc_lightning.masks.bank.measure import check_label_map
 from rbc_lightning.translators.base import LoadContext, Translator
-from rbc_lightning.translators.conditioning import checked_label_map
 from rbc_lightning.translators.pix2pix.generator import StructureSettings, blend_tiles, latent_codes, with_codes
 from rbc_lightning.translators.pix2pix.nets import UNetGenerator
 from rbc_lightning.translators.pix2pix.structures.bank import StructureBank
@@ -159,7 +159,7 @@ class StructureTranslator(Translator):
         return from_unit(image.cpu().numpy(), self.spec)
 
     def _condition(self, label_map: NDArray[np.integer], structure: NDArray[np.integer] | None) -> Tensor:
-        array = checked_label_map(label_map)
+        array = check_label_map(label_map)
         planes = [array > 0]
         if self.settings.structure:
             if structure is None or np.shape(structure) != array.shape:

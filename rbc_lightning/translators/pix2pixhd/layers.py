@@ -10,15 +10,15 @@ from rbc_lightning.core.labels import instance_table, paint_table
 
 
 class InstanceNorm(nn.InstanceNorm2d):
-    """`nn.InstanceNorm2d` without parameters and running statistics, computed as a group norm of one channel per group.
+    """`nn.InstanceNorm2d` without running statistics, computed as a group norm of one channel per group.
 
     PyTorch's instance norm goes through batch norm: on the CPU its forward pass takes four times as long, and its backward
     pass is silently wrong for a gradient in channels_last order (seen in 2.15 on the CPU; the tests hold the two apart).
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalise (B, C, H, W) over every channel of every image."""
-        return F.group_norm(x, x.shape[1], eps=self.eps)
+        """Normalise (B, C, H, W) over every channel of every image; with `affine=True` scale and shift it, too."""
+        return F.group_norm(x, x.shape[1], self.weight, self.bias, self.eps)
 
 
 class ImageConv(nn.Conv2d):

@@ -19,8 +19,9 @@ from rbc_lightning.core.seeds import Seed, afresh, derive_seed
 from rbc_lightning.data.sample import RGB, Image, ImageSpec, Sample, from_unit
 from rbc_lightning.errors import InputError
 from rbc_lightning.masks import SampledMask
+from rbc_lightning.masks.bank.measure import check_label_map
 from rbc_lightning.translators.base import LoadContext, Translator
-from rbc_lightning.translators.conditioning import checked_label_map, generator_input, reflect_pad, seeded_noise
+from rbc_lightning.translators.conditioning import generator_input, reflect_pad, seeded_noise
 from rbc_lightning.translators.pix2pixhd.backgrounds import BackgroundTextures
 from rbc_lightning.translators.pix2pixhd.instance_styles import CELL, weights_hash
 from rbc_lightning.translators.pix2pixhd.settings import NetSettings
@@ -121,7 +122,7 @@ class Pix2PixHDTranslator(Translator):
 
     def paint(self, label_map: NDArray[np.integer], seed: Seed, style: str | None = None, tile: TileSide = "auto") -> Image:
         """See `Translator`; for styles `StyleBank.sample`, with None for "per_image", and for `tile` `paint_batch`."""
-        ids = torch.from_numpy(checked_label_map(label_map).astype(np.int64))[None]
+        ids = torch.from_numpy(check_label_map(label_map).astype(np.int64))[None]
         image = self.paint_batch(ids, [seed], style, tile)[0]
         return from_unit(image.permute(1, 2, 0).cpu().numpy(), self.spec)
 

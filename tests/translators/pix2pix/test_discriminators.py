@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from rbc_lightning.translators.pix2pix.discriminators import LinearDiscriminator, PatchDiscriminator
-from rbc_lightning.translators.pix2pix.nets import AffineInstanceNorm
+from rbc_lightning.translators.pix2pixhd.layers import InstanceNorm
 
 NOVOSELOV = {"strides": (2, 2, 2, 2, 2, 1), "padding": "same", "bias_before_norm": True}
 TUTORIAL = {**NOVOSELOV, "strides": (2, 2, 2, 2, 1, 1)}
@@ -40,7 +40,7 @@ def test_patch_counts_and_logit_maps(settings, parameters, side):
 def test_a_patch_of_the_public_form_is_70_pixels_wide():
     net = PatchDiscriminator(in_channels=1, base_channels=2)
     # Norms look at the whole image; here only the convolutions' reach counts.
-    layers = [layer for layer in net.model if not isinstance(layer, AffineInstanceNorm)]
+    layers = [layer for layer in net.model if not isinstance(layer, InstanceNorm)]
     for layer in layers:
         if isinstance(layer, nn.Conv2d):
             nn.init.ones_(layer.weight)
@@ -81,7 +81,7 @@ def test_initialisation_reaches_convolutions_norms_and_the_linear_layer():
             if isinstance(module, nn.Conv2d | nn.Linear):
                 assert module.weight.std().item() == pytest.approx(0.02, rel=0.1)
                 assert module.bias is None or not module.bias.any()
-            elif isinstance(module, AffineInstanceNorm):
+            elif isinstance(module, InstanceNorm):
                 assert module.weight.mean().item() == pytest.approx(1, abs=0.02)
                 assert 0 < module.weight.std().item() < 0.03
 

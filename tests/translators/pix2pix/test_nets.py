@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from rbc_lightning.translators.pix2pix.nets import AffineInstanceNorm, UNetGenerator, make_norm
+from rbc_lightning.translators.pix2pix.nets import UNetGenerator, make_norm
+from rbc_lightning.translators.pix2pixhd.layers import InstanceNorm
 
 ISOLA = {"in_channels": 3, "kernel_size": 4, "first_dropout": 1, "bias_before_norm": False}
 NOVOSELOV = {"in_channels": 3, "kernel_size": 4, "dropout": 0.3, "n_dropout": None}
@@ -119,7 +120,7 @@ def test_initialisation_reaches_every_layer():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
             assert module.weight.std().item() == pytest.approx(0.02, rel=0.1)
             assert not module.bias.any()
-    norms = [module for module in net.modules() if isinstance(module, AffineInstanceNorm)]
+    norms = [module for module in net.modules() if isinstance(module, InstanceNorm)]
     scales = torch.cat([norm.weight for norm in norms])
     assert len(norms) == 3 + 4
     assert scales.mean().item() == pytest.approx(1, abs=0.01)

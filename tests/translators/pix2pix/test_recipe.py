@@ -190,7 +190,7 @@ def test_a_chosen_checkpoint_is_the_one_with_the_best_score(tmp_path):
     store = Store(tmp_path, str)
     choice = {"choose": "quality", "chooser": Sharpest("a"), "candidates": 1}
     recipe = pix2pix_recipe(trainer=EXACT, task={"n_epochs": 4}, **choice)
-    directory = store.ensure(recipe).path
+    directory = store.ensure(recipe)
     scores = json.loads((directory / "checkpoints.json").read_text())
     assert len(scores) == 2
     best, checkpoints = max(scores, key=scores.get), store.path(recipe.phases()[0]) / "checkpoints"

@@ -271,13 +271,13 @@ def test_bad_conditions_are_refused():
         translator.paint_with(label_map, structure.T, 0)
     with pytest.raises(ValueError, match=r"expected a structure map .* got none"):
         translator.paint_with(label_map, None, 0)
-    with pytest.raises(TypeError, match="expected an integer label map, got dtype float64"):
+    with pytest.raises(TypeError, match="label map must be of an integer type, got float64"):
         translator.paint_with(label_map.astype(float), structure, 0)
-    with pytest.raises(ValueError, match=r"expected a label map \(H, W\), got shape \(1, 20, 24\)"):
+    with pytest.raises(ValueError, match=r"label map must be a non-empty \(H, W\) array, got shape \(1, 20, 24\)"):
         translator.paint_with(label_map[None], structure, 0)
     with pytest.raises(ValueError, match=r"got shape \(0, 24\)"):
         translator.paint_with(label_map[:0], structure, 0)
-    with pytest.raises(InputError, match=r"the label map holds id -1; expected 0 = background and 1\.\.n = cells"):
+    with pytest.raises(InputError, match="label map must not hold negative ids, got -1; 0 is the background"):
         translator.paint_with(label_map - 1, structure, 0)
 
 
