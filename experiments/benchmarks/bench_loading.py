@@ -2,8 +2,8 @@
 
     python experiments/benchmarks/bench_loading.py [--out DIR] [--images N] [--threads N] [--gpu]
 
-All ten augmentations of S3 (conf/augment/paper.yaml) on every sample, each at its configured probability and, as the worst
-case, each at 1. "first": every image is decoded; "kept": it is kept decoded from an earlier draw. Training waits for its
+All ten augmentations of the paper (conf/augment/paper.yaml) on every sample, each at its configured probability and, as the
+worst case, each at 1. "first": every image is decoded; "kept": it is kept decoded from an earlier draw. Training waits for its
 loader where the ratio is above 1. Loading and steps are timed apart: on a CPU they share the cores, and the ratio with 0
 workers is what loading adds to a step.
 """
@@ -38,7 +38,7 @@ Row = dict[str, Any]
 
 
 def paper_transforms(certain: bool) -> dict[str, dict[str, Any]]:
-    """The ten of S3 as configured, or each with probability 1."""
+    """The ten of the paper as configured, or each with probability 1."""
     transforms: dict[str, dict[str, Any]] = yaml.safe_load(PAPER.read_text())["transforms"]
     return {name: {**parameters, "p": 1.0} for name, parameters in transforms.items()} if certain else transforms
 

@@ -2,7 +2,8 @@
 
     python experiments/benchmarks/bench_masks.py [--labels DIR] [--out DIR] [--twin-cells N]
 
-One mask is 1920 x 1200 with 669 cells of 46 pixels, as in S3 Table 1; rotation, scale, flips and colours included.
+One mask is 1920 x 1200 with 669 cells of 46 pixels, as in Bailo et al. (2019), Table 1; rotation, scale, flips and
+colours included.
 """
 
 import argparse

@@ -2,9 +2,9 @@
 
     python experiments/benchmarks/bench_translator.py [--out DIR] [--threads N] [--gpu]
 
-Sizes are those of S3 and the public pix2pixHD: 669 cells, 16 filters, 4 halvings, 9 residual blocks. Both sides of a ratio
-take turns in one process. Where other programs share the machine set OMP_WAIT_POLICY=passive: threads that spin while they
-wait for a core that someone else has would measure that someone.
+Sizes are those of Bailo et al. (2019) and the public pix2pixHD: 669 cells, 16 filters, 4 halvings, 9 residual blocks. Both
+sides of a ratio take turns in one process. Where other programs share the machine set OMP_WAIT_POLICY=passive: threads that
+spin while they wait for a core that someone else has would measure that someone.
 """
 
 import argparse
@@ -32,7 +32,7 @@ from oracles.plain_gan_step import PlainGanStep
 
 HEIGHT, WIDTH, COUNT = 1200, 1920, 669
 SIZES: dict[str, Any] = {"base_channels": 16, "n_downsample": 4, "n_blocks": 9, "encoder_channels": 16, "encoder_downsample": 4}
-S3_SECONDS = 0.5
+PAPER_SECONDS = 0.5
 Row = dict[str, Any]
 
 
@@ -58,7 +58,7 @@ class BareTask(Pix2PixHDTask):
 
 
 def sample_mask(height: int, width: int) -> Tensor:
-    """Label map (1, height, width) of 669 cells: a full-size one made smaller by nearest pixels, as in S3."""
+    """Label map (1, height, width) of 669 cells: a full-size one made smaller by nearest pixels, as in the paper."""
     bank = ShapeBank.from_label_maps(procedural_cells())
     mask = MaskSampler(bank, HEIGHT, WIDTH, COUNT, 149, 46.0).sample(0, COUNT).label_map.astype(np.int64)
     rows, columns = (np.arange(n) * full // n for n, full in ((height, HEIGHT), (width, WIDTH)))
@@ -176,7 +176,8 @@ def painter(style: str, precision: str, device: str, label_map: Tensor, compiled
 def bench_painting(repeats: int) -> list[Row]:
     """One smear of 1920 x 1200 on the CPU."""
     label_map = sample_mask(HEIGHT, WIDTH)
-    print(f"\nPainting {WIDTH} x {HEIGHT}, 16 filters, {torch.get_num_threads()} threads (S3: {S3_SECONDS} s on its GPU)")
+    threads = torch.get_num_threads()
+    print(f"\nOne image, {WIDTH} x {HEIGHT}, 16 filters, {threads} threads (the paper: {PAPER_SECONDS} s on its GPU)")
     print("way                       s per image")
     rows: list[Row] = []
     for style in ("concat", "modulated"):

@@ -1,4 +1,4 @@
-"""The mask sampler of S3 section 4.1 as the text says it: one full probability map, updated and sampled cell by cell.
+"""The mask sampler of Bailo et al. (2019), Sec. 4.1, to the letter: one full probability map, updated and sampled by cell.
 
 Plain NumPy, slow on purpose; shares nothing with `rbc_lightning.masks`. It is the yardstick of `make bench` and the
 independent word on the formulas.
@@ -38,7 +38,7 @@ def probability_map(
 
 @dataclass
 class FullMapSampler:
-    """S3's sampler with the map: 8-neighbour colours, no overlap, rotation, scale and flips drawn per cell.
+    """The paper's sampler with the map: 8-neighbour colours, no overlap, rotation, scale and flips drawn per cell.
 
     Args:
         shapes: bool (h, w) bitmaps.
