@@ -6,7 +6,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from rbc_lightning.core.files import file_sha256
 from rbc_lightning.core.label_files import write_label_map
@@ -105,7 +105,7 @@ class GivenPairs(Recipe[tuple[Sample, ...]]):
 
     def __post_init__(self) -> None:
         if not self.is_complete(self.path):
-            self._refuse()
+            raise InputError(f"synthetic.path={self.path}: no {MANIFEST} there; expected a set written by stage=synthesize")
 
     def settings(self) -> dict[str, Any]:
         """The bytes of the manifest."""
@@ -117,7 +117,7 @@ class GivenPairs(Recipe[tuple[Sample, ...]]):
 
     def build(self, directory: Path, store: Store) -> None:  # noqa: ARG002 (nothing is made)
         """Refuse a directory that has gone since the configuration was read."""
-        self._refuse()
+        self.__post_init__()
 
     def load(self, directory: Path, store: Store) -> tuple[Sample, ...]:  # noqa: ARG002 (they lie elsewhere)
         """The pairs; an `InputError` where one is not synthetic or has no lineage, a file changed, or there are fewer."""
@@ -135,9 +135,6 @@ class GivenPairs(Recipe[tuple[Sample, ...]]):
                 "make more with stage=synthesize"
             )
         return samples[: self.count]
-
-    def _refuse(self) -> NoReturn:
-        raise InputError(f"synthetic.path={self.path}: no {MANIFEST} there; expected a set written by stage=synthesize")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,4 +191,4 @@ def _found(path: Path) -> Path:
 
 
 def _path(directory: Path, index: int) -> Path:
-    return directory / "labels" / f"mask_{index:05d}.png"
+    return _found(directory / "labels" / f"mask_{index:05d}.png")

@@ -1,5 +1,7 @@
 """Label maps on disk: those of the pairs of the same numbers, extended in place."""
 
+from dataclasses import replace
+
 import numpy as np
 from pix2pix_helpers import OwnMasks, make_train
 
@@ -31,6 +33,35 @@ def test_a_larger_set_extends_a_smaller_one(tmp_path):
     assert len(store.make(large)) == 4
     assert path.stat().st_mtime_ns == written
     assert large.key != MaskSet(masks=MASKS, seed=4, count=4).key
+
+
+class ManyIds(OwnMasks):
+    """The own masks with an id beyond 16 bits in every second one, which PNG cannot hold."""
+
+    def open(self, store):
+        draw = super().open(store)
+
+        def drawn(seed):
+            mask = draw(seed)
+            label_map = mask.label_map.copy()
+            label_map[0, 0] = 70_000 * (seed.entropy[-1] % 2)
+            return replace(mask, label_map=label_map)
+
+        return drawn
+
+
+def test_more_ids_than_16_bits_hold_are_found_again(tmp_path):
+    store, recipe = Store(tmp_path, str), MaskSet(masks=ManyIds(train=make_train(), seed=0), seed=3, count=2)
+    paths = store.make(recipe)
+    assert [path.name for path in paths] == ["mask_00000.png", "mask_00001.tif"]
+    draw = recipe.masks.open(store)
+    for index, path in enumerate(paths):
+        drawn = draw(pair_seeds(3, index)[0]).label_map
+        assert np.array_equal(read_label_map(path, contiguous=False), drawn)
+    written = [path.stat().st_mtime_ns for path in paths]
+    assert recipe.done_units(store.path(recipe)) == 2
+    assert store.make(replace(recipe, count=4))[:2] == paths
+    assert [path.stat().st_mtime_ns for path in paths] == written
 
 
 def test_cells_without_a_place_are_reported(tmp_path, capsys):
