@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,24 +18,19 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CopyPastePairs(PairSource):
+class CopyPastePairs(CopyPasteSettings, PairSource):
     """A training image drawn by the seed, with cells of others pasted in; an `InputError` refuses values out of range."""
 
-    cells: tuple[int, int] = (5, 20)
-    max_overlap: float = 0.1
-    feather: float = 1.0
-    match_background: bool = True
-    match_stain: bool = True
-    max_donor_cells: int = 2000
+    p: float = field(default=1.0, init=False, repr=False, metadata={"decides": False})  # every pair is pasted into
 
     def __post_init__(self) -> None:
         with blaming("pairs"):
-            self._pasting()
+            super().__post_init__()
 
     def open(self, store: Store) -> Callable[[int], Pair]:  # noqa: ARG002 (the samples lie in no store)
         """See `PairSource`; cuts out the cells of all training images first."""
         samples = self.train.samples
-        paste = CopyPaste(samples, self._pasting(), self.seed)
+        paste = CopyPaste(samples, self, self.seed)
 
         def draw(index: int) -> Pair:
             host_seed, paste_seed = pair_seeds(self.seed, index)
@@ -43,7 +38,3 @@ class CopyPastePairs(PairSource):
             return Pair(*paste(host.load_image(), host.load_label_map(), int(paste_seed.generate_state(1)[0])))
 
         return draw
-
-    def _pasting(self) -> CopyPasteSettings:
-        names = (entry.name for entry in fields(CopyPasteSettings) if entry.name != "p")
-        return CopyPasteSettings(p=1.0, **{name: getattr(self, name) for name in names})

@@ -37,5 +37,8 @@ def test_a_training_image_gets_further_cells(tmp_path, spec):
 def test_settings_are_checked_and_decide_the_key():
     with pytest.raises(InputError, match=r"pairs: cells must be \[smallest, largest\] number of cells.*got \[3, 1\]"):
         source(cells=[3, 1])
+    with pytest.raises(InputError, match=r"pairs\.p=0\.5 is no setting of CopyPastePairs; it has cells, max_overlap, feather"):
+        source(p=0.5)
+    assert source().p == 1.0
     keys = {source(**change).key for change in ({}, {"cells": [1, 4]}, {"max_overlap": 0.2}, {"seed": 1})}
     assert len(keys) == 4
