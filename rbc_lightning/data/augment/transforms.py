@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from rbc_lightning.core.files import to_plain
 from rbc_lightning.data.augment.copy_paste import CopyPaste, CopyPasteSettings
 from rbc_lightning.data.augment.crops import Augment, check_pair, separate_mirrored_cells
 from rbc_lightning.data.sample import RGB, Image, ImageSpec, LabelMap, Sample, from_unit, to_unit
@@ -198,7 +199,8 @@ class TrainingAugmentation:
 
     def decisive(self) -> dict[str, Any]:
         """What enters keys: the order of the transforms too, which a mapping's hash leaves out."""
-        return {"transforms": dict(self.transforms), "order": list(self.transforms), "copy_paste": self.copy_paste}
+        transforms, copy_paste = to_plain(self.transforms), to_plain(self.copy_paste)
+        return {"transforms": transforms, "order": list(transforms), "copy_paste": copy_paste}
 
     def build(self, donors: Sequence[Sample], seed: int, spec: ImageSpec) -> Augment:
         """The augmentation for images of one kind.

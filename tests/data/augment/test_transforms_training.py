@@ -1,6 +1,6 @@
 """The configuration group `augment`."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,7 @@ from plain_samples import TWO_CHANNELS, fluorescent_pair, fluorescent_sample
 from tiny_data import disc_smear
 
 from rbc_lightning.core.build import build
-from rbc_lightning.core.files import content_hash
+from rbc_lightning.core.files import content_hash, to_plain
 from rbc_lightning.data.augment import TrainingAugmentation
 from rbc_lightning.data.augment.copy_paste import CopyPaste, CopyPasteSettings
 from rbc_lightning.data.augment.transforms import FLIPS, build_augmentation
@@ -93,6 +93,13 @@ def test_two_channels_of_16_bits_are_augmented(manifest):
     assert moved.max() > labels.max()
     with pytest.raises(InputError, match=r"augment\.transforms\.grayscale needs three channels"):
         TrainingAugmentation({"grayscale": {"p": 1}}).build(donors, 0, TWO_CHANNELS)
+
+
+def test_what_decides_is_plain_values():
+    decisive = TrainingAugmentation({"affine": {"scale": (0.8, 1.2)}}, {"cells": [1, 3]}).decisive()
+    assert decisive == to_plain(decisive)
+    assert decisive["transforms"] == {"affine": {"scale": [0.8, 1.2]}}
+    assert decisive["copy_paste"] == {**asdict(CopyPasteSettings()), "cells": [1, 3]}
 
 
 def test_all_that_decides_enters_keys():
