@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from rbc_lightning.core.label_files import make_contiguous
 from rbc_lightning.core.seeds import Seed
 from rbc_lightning.core.store import Store
 from rbc_lightning.errors import InputError
@@ -126,10 +127,8 @@ def warp_label_map(
     across = int(column_tiles.max() - column_tiles.min()) + 1
     tile = (row_tiles - row_tiles.min()) * across + column_tiles - column_tiles.min()
     copies = np.where(labels > 0, tile * (int(label_map.max()) + 1) + labels, 0)
-    present = np.bincount(copies.ravel()) > 0
-    present[0] = False
-    numbers = np.cumsum(present, dtype=np.int32) * present
-    return largest_pieces(np.ascontiguousarray(numbers[copies], dtype=np.int32), int(numbers.max()))
+    numbers = make_contiguous(np.ascontiguousarray(copies, dtype=np.int32))
+    return largest_pieces(numbers, int(numbers.max()))
 
 
 def smooth_displacement(

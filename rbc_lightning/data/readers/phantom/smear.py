@@ -3,11 +3,12 @@
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
-from skimage import measure
 
+from rbc_lightning.core.label_files import make_contiguous
 from rbc_lightning.data.readers.phantom.cells import Cell, cell_patch, draw_cells
 from rbc_lightning.data.readers.phantom.optics import draw_debris, photograph
 from rbc_lightning.data.readers.phantom.spec import Floats, PhantomSpec, Plane, Slide, draw_slide
+from rbc_lightning.masks.bank.measure import largest_pieces
 
 MARGIN = 0.4  # diameters that a centre may lie outside the field: such cells are cut by the border
 N_STEPS = 80
@@ -118,16 +119,10 @@ def tidy_labels(label_map: NDArray[np.int32]) -> NDArray[np.int32]:
         Label map of the largest piece of every cell, grown over the smaller ones of its neighbours; cells below
         `MIN_PIXELS` are dropped. int32 (H, W), ids 1..n contiguous, each one 4-connected.
     """
-    pieces = measure.label(label_map, background=0, connectivity=1)
-    area = np.bincount(pieces.ravel())
-    owner = np.zeros(len(area), np.int32)
-    owner[pieces.ravel()] = label_map.ravel()
-    order = np.argsort(-area, kind="stable")
-    largest = order[np.unique(owner[order], return_index=True)[1]]  # of each label; of equal pieces, the first
-    keep = np.zeros(len(area), np.bool_)
-    keep[largest] = (owner[largest] > 0) & (area[largest] >= MIN_PIXELS)
-    ids = np.where(keep, np.cumsum(keep), 0).astype(np.int32)
-    return _absorb(ids[pieces], (pieces > 0) & ~keep[pieces])
+    largest = largest_pieces(label_map, int(label_map.max()))
+    large = np.bincount(largest.ravel()) >= MIN_PIXELS
+    kept = make_contiguous(np.where(large[largest], largest, 0))
+    return _absorb(kept, (label_map > 0) & (kept == 0))
 
 
 def _absorb(label_map: NDArray[np.int32], orphans: NDArray[np.bool_]) -> NDArray[np.int32]:
