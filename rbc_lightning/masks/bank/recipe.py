@@ -18,7 +18,7 @@ from rbc_lightning.errors import InputError
 from rbc_lightning.masks.bank import measure
 from rbc_lightning.masks.bank.shapes import ShapeBank
 
-_BANK, _LAYOUT = "bank.npz", "layout.json"
+BANK, _LAYOUT = "bank.npz", "layout.json"
 # Cells that touch a neighbour are left out of the bank as long as so many others are there.
 _ENOUGH_SHAPES = 50
 
@@ -74,7 +74,7 @@ class ShapeBankRecipe(Recipe[ShapeBank]):
         bank, every = (ShapeBank.from_label_maps(label_maps, free_standing=alone) for alone in (True, False))
         if len(bank) < _ENOUGH_SHAPES:
             bank = every
-        bank.save(directory / _BANK)
+        bank.save(directory / BANK)
         write_text(directory / _LAYOUT, json.dumps(asdict(layout), indent=2))
         tell(
             f"Shape bank: {len(bank)} shapes of {len(every)} whole cells; {layout.count_mean:.0f} +- {layout.count_std:.0f} "
@@ -83,15 +83,11 @@ class ShapeBankRecipe(Recipe[ShapeBank]):
 
     def load(self, directory: Path, store: Store) -> ShapeBank:  # noqa: ARG002 (nothing else is needed)
         """Read the bank."""
-        return ShapeBank.load(directory / _BANK)
+        return ShapeBank.load(directory / BANK)
 
     def layout(self, store: Store) -> TrainLayout:
         """Size, counts and cell size of the samples, made with the bank if need be."""
         return TrainLayout(**json.loads((store.ensure(self) / _LAYOUT).read_text()))
-
-    def bank_file(self, store: Store) -> Path:
-        """Where the finished bank lies."""
-        return store.path(self) / _BANK
 
 
 def measure_layout(label_maps: Sequence[NDArray[np.int32]]) -> TrainLayout:
@@ -111,10 +107,5 @@ def measure_layout(label_maps: Sequence[NDArray[np.int32]]) -> TrainLayout:
             "the train split's label maps hold no cell off the border, from which the cell size is measured; expected some: "
             "check labels/"
         )
-    return TrainLayout(*commonest_size(label_maps), float(counts.mean()), float(counts.std()), float(np.mean(diameters)))
-
-
-def commonest_size(label_maps: Sequence[NDArray[np.int32]]) -> tuple[int, int]:
-    """Height and width in pixels that most label maps have."""
     height, width = Counter(label_map.shape for label_map in label_maps).most_common(1)[0][0]
-    return height, width
+    return TrainLayout(height, width, float(counts.mean()), float(counts.std()), float(np.mean(diameters)))

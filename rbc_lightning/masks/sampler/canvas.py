@@ -51,7 +51,7 @@ class Canvas(NamedTuple):
         height: int64 (count,), by label - 1: keys that sort the cells from the lowest to the highest.
         taken: bool (n_colors + 1,), scratch: colours in use around a place; entry 0 tells whether there is any cell.
         hidden: int64 (16, 2), scratch: labels that a new cell would hide part of, and how many pixels.
-        report: int64 (5,), see the names below.
+        report: int64 (4,), see the names below.
     """
 
     label_map: NDArray[np.int32]
@@ -71,7 +71,7 @@ class Canvas(NamedTuple):
     report: NDArray[np.int64]
 
 
-CELLS, LABELS, FALLBACK, PLACES_TRIED, SHAPES_TRIED = range(5)
+CELLS, LABELS, FALLBACK, PLACES_TRIED = range(4)
 
 
 def new_canvas(height: int, width: int, count: int, n_colors: int, reach: int, margin: int = 0) -> Canvas:
@@ -103,5 +103,5 @@ def new_canvas(height: int, width: int, count: int, n_colors: int, reach: int, m
         height=np.zeros(count, np.int64),
         taken=np.zeros(n_colors + 1, np.bool_),
         hidden=np.zeros((16, 2), np.int64),
-        report=np.zeros(5, np.int64),
+        report=np.zeros(4, np.int64),
     )

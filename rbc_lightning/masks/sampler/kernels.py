@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from rbc_lightning.masks.jit import kernel
 from rbc_lightning.masks.sampler.adhesion import OffsetTable, draw_place
-from rbc_lightning.masks.sampler.canvas import CELLS, FALLBACK, LABELS, PLACES_TRIED, SHAPES_TRIED, Canvas, Placing
+from rbc_lightning.masks.sampler.canvas import CELLS, FALLBACK, LABELS, PLACES_TRIED, Canvas, Placing
 from rbc_lightning.masks.sampler.occupancy import can_cover, count_hits, is_free, note_colors, uncovered_area, visible_area
 from rbc_lightning.masks.sampler.raster import AREA, LEFT, ROWS, RUNS, TOP, WORDS, Brush, draw_pose, pack, rasterise, shifted
 
@@ -34,7 +34,6 @@ def place_cells(
         done, ready, shape = False, False, 0
         for _ in range(placing.shapes_per_cell):
             shape = int(rng.random() * len(sizes))
-            report[SHAPES_TRIED] += 1
             draw_pose(rng, placing, sizes[shape], pose)
             ready = rasterise(vertices, starts[shape], starts[shape + 1], pose, brush)
             if not ready:

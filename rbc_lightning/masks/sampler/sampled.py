@@ -38,7 +38,7 @@ class SampledMask:
     places_tried: int
 
     @classmethod
-    def from_label_map(cls, label_map: NDArray[np.int32], n_colors: int = 8) -> "SampledMask":
+    def from_label_map(cls, label_map: NDArray[np.int32]) -> "SampledMask":
         """A mask from a label map alone, int32 (H, W) with contiguous ids: centres are rounded centroids, poses unknown.
 
         Raises:
@@ -48,7 +48,7 @@ class SampledMask:
         n = int(labels.max())
         moments = central_moments(cell_moments(labels, n))[1:]
         centers = np.floor(moments[:, 1:3] + 0.5).astype(np.int64)
-        return cls(labels, color_cells(labels, n_colors), centers, np.arange(n), None, None, n, 0, 0)
+        return cls(labels, color_cells(labels), centers, np.arange(n), None, None, n, 0, 0)
 
     @property
     def placed(self) -> int:

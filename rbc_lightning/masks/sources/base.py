@@ -63,9 +63,7 @@ class FolderOfMasks(LabelMapSource):
 
     def files(self) -> list[Path]:
         """The files in order of name."""
-        directory = Path(self.path)
-        found = directory.iterdir() if directory.is_dir() else ()
-        return sorted(path for path in found if path.is_file() and not path.name.startswith("."))
+        return sorted(path for path in Path(self.path).glob("[!.]*") if path.is_file())
 
     def settings(self) -> dict[str, Any]:
         """The seed, and the bytes of the files wherever they lie."""

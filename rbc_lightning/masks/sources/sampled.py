@@ -7,7 +7,7 @@ from rbc_lightning.core.recipe import Node
 from rbc_lightning.core.store import Store
 from rbc_lightning.core.trainer import check_count
 from rbc_lightning.errors import InputError, blaming
-from rbc_lightning.masks.bank.recipe import ShapeBankRecipe
+from rbc_lightning.masks.bank.recipe import BANK, ShapeBankRecipe
 from rbc_lightning.masks.fitting.search import LayoutFitRecipe
 from rbc_lightning.masks.sampler.sampler import MaskSampler
 from rbc_lightning.masks.sources.base import Draw, LabelMapSource
@@ -123,4 +123,4 @@ class SampledMasks(LabelMapSource):
 
     def about(self, store: Store) -> str:
         """Number of shapes, and their file."""
-        return f"{len(store.make(self.bank))} shapes in {self.bank.bank_file(store)}"
+        return f"{len(store.make(self.bank))} shapes in {store.path(self.bank) / BANK}"

@@ -117,10 +117,8 @@ def half_distances(statistics: LayoutStatistics, n_splits: int = 200, seed: int 
     if n < 2:
         raise ValueError(f"two halves need at least two images, got {n}")
     rng = np.random.default_rng(seed)
-    rows = []
-    for _ in range(n_splits):
-        order = rng.permutation(n)
-        rows.append(distances(statistics.subset(order[: n // 2]), statistics.subset(order[n // 2 :])))
+    orders = (rng.permutation(n) for _ in range(n_splits))
+    rows = [distances(statistics.subset(order[: n // 2]), statistics.subset(order[n // 2 :])) for order in orders]
     return {name: _of_finite(np.median, np.array([row[name] for row in rows])) for name in STATISTICS}
 
 

@@ -85,7 +85,8 @@ def _pooled(name: str) -> cached_property[NDArray[Any]]:
 class LayoutStatistics:
     """Layout statistics of a set of images, kept per image so that halves and resamples cost nothing.
 
-    `area`, `axis_ratio`, `orientation`, `neighbor_distance` and `cluster_sizes` are those of all images, end to end.
+    `area`, `axis_ratio`, `orientation`, `neighbor_distance` and `cluster_sizes` are those of all images, end to end;
+    `touching_share` and `abutting_share` the shares of all cells that are flagged so, NaN without cells.
 
     Raises:
         ValueError: there is no image.
@@ -96,6 +97,8 @@ class LayoutStatistics:
     area, axis_ratio, orientation = _pooled("area"), _pooled("axis_ratio"), _pooled("orientation")
     neighbor_distance, cluster_sizes = _pooled("neighbor_distance"), _pooled("cluster_sizes")
     _touching, _abutting = _pooled("touching"), _pooled("abutting")
+    touching_share = cached_property(lambda statistics: mean(statistics._touching))
+    abutting_share = cached_property(lambda statistics: mean(statistics._abutting))
 
     def __post_init__(self) -> None:
         if not self.images:
@@ -132,16 +135,6 @@ class LayoutStatistics:
         """Cells per megapixel of each image, float64 (n_images,)."""
         areas = np.array([image.shape[0] * image.shape[1] for image in self.images], np.float64)
         return np.asarray(self.counts * 1e6 / areas)
-
-    @cached_property
-    def touching_share(self) -> float:
-        """Share of all cells that touch another one; NaN without cells."""
-        return mean(self._touching)
-
-    @cached_property
-    def abutting_share(self) -> float:
-        """Share of all cells with another one in their 8-neighbourhood; NaN without cells."""
-        return mean(self._abutting)
 
     @cached_property
     def diameters(self) -> NDArray[np.float64]:

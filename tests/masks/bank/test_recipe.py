@@ -21,7 +21,6 @@ def test_the_bank_and_the_layout_of_a_train_split_are_made_once(tmp_path):
     layout = recipe.layout(store)
     assert (layout.height, layout.width) == (96, 128)
     assert sorted(path.name for path in store.path(recipe).iterdir()) == ["bank.npz", "layout.json", "lineage.json"]
-    assert recipe.bank_file(store).is_file()
     assert said == [f"Building shape bank {recipe.key}"]
     assert json.loads((store.path(recipe) / "layout.json").read_text())["cell_size"] == layout.cell_size
 

@@ -4,7 +4,9 @@ from dataclasses import asdict, replace
 import pytest
 from oracles.mask_checks import BANK
 
-from rbc_lightning.masks import FittedSampler, LayoutStatistics, SizeModel
+from rbc_lightning.masks import LayoutStatistics
+from rbc_lightning.masks.fitting.fitted import FittedSampler
+from rbc_lightning.masks.sampler.sampler import SizeModel
 
 FITTED = FittedSampler(
     image_area=200.0 * 260.0,

@@ -2,14 +2,8 @@ import numpy as np
 import pytest
 from oracles.mask_layouts import blob_map, disc_map
 
-from rbc_lightning.masks import (
-    LayoutStatistics,
-    MaskSampler,
-    ShapeBank,
-    fit_sampler,
-    layout_card,
-)
-from rbc_lightning.masks.fitting.search import starting_point
+from rbc_lightning.masks import LayoutStatistics, MaskSampler, ShapeBank, layout_card
+from rbc_lightning.masks.fitting.search import fit_sampler, starting_point
 
 BANK = ShapeBank.from_label_maps([blob_map(seed) for seed in range(6)])
 

@@ -7,9 +7,9 @@ from oracles.mask_layouts import blob_map, disc_map
 from rbc_lightning.core.seeds import derive_seed
 from rbc_lightning.core.store import Store
 from rbc_lightning.errors import InputError
-from rbc_lightning.masks import ShapeBank, fit_sampler
+from rbc_lightning.masks import ShapeBank
 from rbc_lightning.masks.bank.recipe import ShapeBankRecipe
-from rbc_lightning.masks.fitting.search import LayoutFitRecipe
+from rbc_lightning.masks.fitting.search import LayoutFitRecipe, fit_sampler
 
 MAPS = tuple(blob_map(seed) for seed in range(3))
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from oracles.mask_checks import BANK, DISC, check, digest, sampler
 from oracles.mask_layouts import read_back, same_cells, touching_pairs
 
-from rbc_lightning.masks import MaskSampler, ShapeBank, SizeModel
+from rbc_lightning.masks import MaskSampler, ShapeBank
+from rbc_lightning.masks.sampler.sampler import SizeModel
 
 CENTERS_OF_SEED_0 = [[2, 1], [43, 43], [51, 2], [32, 23], [15, 17], [58, 21]]
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from rbc_lightning.masks import CountModel, SizeModel
+from rbc_lightning.masks.sampler.sampler import CountModel, SizeModel
 
 
 @pytest.mark.parametrize("family", ["normal", "gamma", "empirical"])

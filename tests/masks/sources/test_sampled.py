@@ -44,7 +44,7 @@ def test_what_is_set_is_taken(store):
     # 20 of 669 cells, at least one.
     assert one.values(store)["n_init"] == 1
     assert source(count_mean=669.0).values(store)["n_init"] == 20
-    assert one.about(store) == f"{len(ShapeBank.from_label_maps(MAPS))} shapes in {one.bank.bank_file(store)}"
+    assert one.about(store) == f"{len(ShapeBank.from_label_maps(MAPS))} shapes in {store.path(one.bank)}/bank.npz"
 
 
 def test_a_fitted_sampler_is_that_of_the_fit(store):
