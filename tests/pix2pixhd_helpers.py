@@ -42,11 +42,11 @@ def make_samples(count=3, spec=RGB, split="train", side=64):
     return Samples(tuple(samples))
 
 
-def make_sample(seed, height=32, width=32):
-    """Blue squares on white, the shade drawn per image."""
+def make_sample(seed, height=32, width=32, count=3):
+    """Up to three blue squares on white, the shade drawn per image."""
     rng = np.random.default_rng(seed)
     label_map = torch.zeros(height, width, dtype=torch.int64)
-    for number, (row, col) in enumerate(((3, 4), (17, 2), (14, 20)), start=1):
+    for number, (row, col) in enumerate(((3, 4), (17, 2), (14, 20))[:count], start=1):
         label_map[row : row + 9, col : col + 8] = number
     image = torch.full((3, height, width), 0.9)
     image[:, label_map > 0] = torch.tensor(rng.uniform(0.2, 0.6, (3, 1)), dtype=torch.float32)

@@ -38,11 +38,11 @@ class PlainModeSeekingStep:
         planes = [batch["label_map"][index].numpy() > 0]
         if self.thresholds is not None:
             planes.append(grey_levels(batch["image"][index]) <= self.thresholds[batch["sample_id"][index]])
-        return torch.tensor(np.array(planes) * 2.0 - 1.0, dtype=torch.float32)
+        return torch.tensor(np.array(planes) * 2.0 - 1.0, dtype=batch["image"].dtype)
 
     def paint(self, condition: Tensor, code: Tensor) -> Tensor:
         """One image (3, H, W)."""
-        planes = [torch.full(condition.shape[1:], float(value)) for value in code]
+        planes = [torch.full_like(condition[0], float(value)) for value in code]
         return self.generator(torch.cat([condition, *(plane[None] for plane in planes)])[None])[0]
 
     def discriminate(self, condition: Tensor, image: Tensor) -> Tensor:
@@ -63,7 +63,7 @@ class PlainModeSeekingStep:
             if weight and latent:
                 fakes.append(self.paint(condition, codes[index][1]))
                 shown = list(fakes)
-                differing = codes[index]
+                differing = [code.to(condition) for code in codes[index]]
             elif weight:
                 other = self.condition(batch, n_real + index)
                 fakes.append(self.paint(other, codes[n_real + index][0]))

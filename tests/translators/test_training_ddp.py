@@ -3,35 +3,14 @@
 import pytest
 import pytorch_lightning as pl
 import torch
+from pix2pixhd_helpers import TINY, make_sample, make_trainer
 from torch.utils.data import DataLoader, Subset
 
 from rbc_lightning.core.training import SharedBatch
 from rbc_lightning.translators.pix2pixhd.task import Pix2PixHDTask
 
-TINY = {
-    "base_channels": 4,
-    "n_downsample": 2,
-    "n_blocks": 1,
-    "encoder_channels": 4,
-    "encoder_downsample": 2,
-    "discriminator_channels": 4,
-    "diff_augment": "color,translation,cutout",
-    "ema_decay": 0.5,
-}
-
-
-def make_sample(seed, side=32):
-    """Squares of one random shade on a light ground."""
-    generator = torch.Generator().manual_seed(seed)
-    label_map = torch.zeros(side, side, dtype=torch.int64)
-    for number, (row, column) in enumerate(((3, 4), (17, 2), (14, 20))[: 2 + seed % 2], start=1):
-        label_map[row : row + 9, column : column + 8] = number
-    image = 0.9 - 0.05 * torch.rand(3, side, side, generator=generator)
-    image[:, label_map > 0] = 0.2 + 0.4 * torch.rand(3, 1, generator=generator)
-    return {"image": image, "label_map": label_map, "sample_id": f"s{seed}", "noise_seed": seed}
-
-
-SAMPLES = [make_sample(seed) for seed in range(4)]
+OPTIONS = TINY | {"diff_augment": "color,translation,cutout", "ema_decay": 0.5}
+SAMPLES = [make_sample(seed, count=2 + seed % 2) for seed in range(4)]
 
 
 class Halves(pl.LightningDataModule):
@@ -59,11 +38,11 @@ class Steps(pl.Callback):
 
 def build_task(stage, style):
     torch.manual_seed(3)
-    first = Pix2PixHDTask(style=style, **TINY)
+    first = Pix2PixHDTask(style=style, **OPTIONS)
     if stage == 1:
         return first
     # Two steps an epoch: the trunk stays as it is for two steps, and is released for two.
-    task = Pix2PixHDTask(style=style, stage=2, n_blocks_local=1, n_epochs_fix_global=1, **TINY)
+    task = Pix2PixHDTask(style=style, stage=2, n_blocks_local=1, n_epochs_fix_global=1, **OPTIONS)
     task.start_from(first)
     channels = task.settings.style_channels
     generator = torch.Generator().manual_seed(5)
@@ -72,17 +51,7 @@ def build_task(stage, style):
 
 
 def train(stage, style, path, **options):
-    trainer = pl.Trainer(
-        accelerator="cpu",
-        max_epochs=2,
-        callbacks=[Steps(path)],
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        use_distributed_sampler=False,
-        **options,
-    )
+    trainer = make_trainer(max_epochs=2, callbacks=[Steps(path)], use_distributed_sampler=False, **options)
     trainer.fit(build_task(stage, style), datamodule=Halves())
     return [torch.load(part) for part in sorted(path.parent.glob(f"{path.name}.*"))]
 

@@ -1,10 +1,10 @@
 """Two steps of the task against two steps written the plain way."""
 
 import pytest
-import pytorch_lightning as pl
 import torch
 from oracles.instance_mean_loop import instance_mean_loop
 from oracles.plain_gan_step import PlainGanStep
+from pix2pixhd_helpers import make_trainer
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
 
@@ -58,8 +58,7 @@ def test_two_steps_move_the_weights_as_the_plain_way_does(pool):
     start = {name: weight.clone() for name, weight in task.named_parameters()}
     for batch in batches:
         plain.step(batch["image"], batch["label_map"])
-    quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False, "enable_model_summary": False}
-    pl.Trainer(max_epochs=1, accelerator="cpu", **quiet).fit(task, DataLoader(batches, batch_size=None))
+    make_trainer(max_epochs=1).fit(task, DataLoader(batches, batch_size=None))
 
     twins = {"generator.model": plain.generator, "encoder.model": plain.encoder}
     twins["adversary.discriminator"] = plain.discriminator
