@@ -15,6 +15,7 @@ from torch.optim import Adam
 from torch.optim.lr_scheduler import LambdaLR
 
 from rbc_lightning.errors import TrainingStopped
+from rbc_lightning.translators.pix2pixhd.layers import check_range
 
 _FLAT = 5e-3  # standard deviation over pixels, in [-1, 1] units, below which an image counts as one flat colour
 _PINNED = 1e-5  # loss of the discriminator below which the generator gets nothing to learn from
@@ -38,14 +39,28 @@ class Generated:
 class AdversarialTask(pl.LightningModule):
     """Two Adam optimisers, a learning rate that is constant and then falls linearly, and the step; see `training_step`.
 
-    A subclass saves hyperparameters `learning_rate`, `beta1`, `beta2`, `n_epochs` and `n_epochs_decay`, and overrides
+    A subclass takes the arguments below among its own, saves its hyperparameters, calls `check_schedule`, and overrides
     `trained_parameters`, `generate` and `losses`.
+
+    Args:
+        learning_rate: Adam's, of both optimisers.
+        beta1, beta2: Adam's momenta.
+        n_epochs: epochs at the full learning rate.
+        n_epochs_decay: further epochs over which it falls linearly to zero.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.guard = CollapseGuard()
+
+    def check_schedule(self) -> None:
+        """Refuse, with a `ValueError`, an argument of optimisers and learning rate that is out of its range."""
+        hparams = self.hparams
+        if hparams["learning_rate"] <= 0:
+            raise ValueError(f"learning_rate must be positive, got {hparams['learning_rate']}")
+        check_range(1, **{"n_epochs + n_epochs_decay": hparams["n_epochs"] + hparams["n_epochs_decay"]})
+        check_range(0.0, 1.0, beta1=hparams["beta1"], beta2=hparams["beta2"])
 
     @abstractmethod
     def trained_parameters(self) -> tuple[Sequence[nn.Parameter], Sequence[nn.Parameter]]:

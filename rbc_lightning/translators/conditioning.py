@@ -33,8 +33,7 @@ def extend(x: Tensor, height: int, width: int) -> Tensor:
 
 def generator_input(condition: Tensor, style: Tensor, noise: Tensor | None = None) -> Tensor:
     """Stack condition (B, 3, H, W), style (B, S, H, W), constant over every instance, and noise: float32 (B, C, H, W)."""
-    parts = [condition, style] if noise is None else [condition, style, noise]
-    return torch.cat([part.float() for part in parts], dim=1)
+    return torch.cat([part.float() for part in (condition, style, noise) if part is not None], dim=1)
 
 
 def shrink_pair(image: Tensor, label_map: Tensor, factor: float) -> tuple[Tensor, Tensor]:

@@ -21,6 +21,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from rbc_lightning.translators.pix2pixhd.layers import check_multiple
 from rbc_lightning.translators.pix2pixhd.nets import GlobalGenerator, LocalEnhancer, ResidualBlock
 from rbc_lightning.translators.receptive_field import receptive_radius
 from rbc_lightning.translators.shared_statistics import SharedStatistics
@@ -45,10 +46,7 @@ def paint_tiled(generator: nn.Module, x: Tensor, tile: int, multiple: int) -> Te
     """
     if tile < 1:
         raise ValueError(f"tile must be at least 1 pixel, got {tile}")
-    if any(size % multiple for size in x.shape[-2:]):
-        raise ValueError(
-            f"height and width must be multiples of {multiple}, got {x.shape[-2]} x {x.shape[-1]}: reflect-pad first"
-        )
+    check_multiple(x, multiple)
     return torch.cat([_paint_one(generator, image[None], tile, multiple) for image in x])
 
 

@@ -135,5 +135,5 @@ def test_bad_arguments_are_refused():
     generator = build("global")
     with pytest.raises(ValueError, match="tile must be at least 1 pixel, got 0"):
         paint_tiled(generator, make_input(generator), 0, MULTIPLE)
-    with pytest.raises(ValueError, match="must be multiples of 8, got 60 x 80: reflect-pad first"):
+    with pytest.raises(ValueError, match="must be multiples of 8, got 60 x 80: reflect-pad to 64 x 80 and crop back, or cut"):
         paint_tiled(generator, make_input(generator, 60), 16, MULTIPLE)

@@ -8,7 +8,8 @@ from typing import Literal, cast
 
 from torch import Tensor, nn
 
-from rbc_lightning.translators.pix2pix.nets import Norm, check_at_least, init_weights, make_norm, widening
+from rbc_lightning.translators.pix2pix.nets import Norm, init_weights, make_norm, widening
+from rbc_lightning.translators.pix2pixhd.layers import check_range
 
 _LINEAR_STRIDES = (2, 2, 2, 1)
 _SLOPE = 0.2
@@ -36,7 +37,7 @@ class LinearDiscriminator(nn.Module):
         self, in_channels: int = 3, base_channels: int = 64, size: int = 256, kernel_size: int = 5, norm: Norm = "instance"
     ) -> None:
         super().__init__()
-        check_at_least(1, in_channels=in_channels, base_channels=base_channels, kernel_size=kernel_size)
+        check_range(1, in_channels=in_channels, base_channels=base_channels, kernel_size=kernel_size)
         if size < 16 or size % 8:
             raise ValueError(f"size must be a multiple of 8 pixels and at least 16, got {size}")
         if kernel_size % 2 == 0:
@@ -93,7 +94,7 @@ class PatchDiscriminator(nn.Module):
         bias_before_norm: bool = False,
     ) -> None:
         super().__init__()
-        check_at_least(1, in_channels=in_channels, base_channels=base_channels)
+        check_range(1, in_channels=in_channels, base_channels=base_channels)
         if len(strides) < 2 or not 1 <= min(strides) <= max(strides) <= kernel_size:
             raise ValueError(f"strides must be two or more numbers from 1 to kernel_size={kernel_size}, got {tuple(strides)}")
         if padding != "same" and not (isinstance(padding, int) and 0 <= padding < kernel_size):

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from rbc_lightning.translators.pix2pixhd.layers import InstanceNorm
+from rbc_lightning.translators.pix2pixhd.layers import InstanceNorm, check_multiple, check_range
 from rbc_lightning.translators.weights import init_conv_weights
 
 Norm = Literal["instance", "batch"]
@@ -65,11 +65,10 @@ class UNetGenerator(nn.Module):
         bias_before_norm: bool = True,
     ) -> None:
         super().__init__()
-        check_at_least(1, in_channels=in_channels, out_channels=out_channels, base_channels=base_channels)
-        check_at_least(2, n_downsample=n_downsample, kernel_size=kernel_size)
-        check_at_least(0, first_dropout=first_dropout, n_dropout=0 if n_dropout is None else n_dropout)
-        if not 0 <= dropout < 1:
-            raise ValueError(f"dropout must be in [0, 1), got {dropout}")
+        check_range(1, in_channels=in_channels, out_channels=out_channels, base_channels=base_channels)
+        check_range(2, n_downsample=n_downsample, kernel_size=kernel_size)
+        check_range(0, first_dropout=first_dropout, n_dropout=0 if n_dropout is None else n_dropout)
+        check_range(0, 1, dropout=dropout)
         self.in_channels = in_channels
         self.multiple = 2**n_downsample
         self.dropout = dropout
@@ -87,7 +86,9 @@ class UNetGenerator(nn.Module):
         Raises:
             ValueError: another shape, or sides that are no multiples of `2**n_downsample`.
         """
-        self._check_shape(x)
+        if x.ndim != 4 or x.shape[1] != self.in_channels:
+            raise ValueError(f"UNetGenerator takes inputs of shape (B, {self.in_channels}, H, W), got {tuple(x.shape)}")
+        check_multiple(x, self.multiple)
         skips: list[Tensor] = []
         for down in self.downs:
             x = down(x)
@@ -100,17 +101,6 @@ class UNetGenerator(nn.Module):
             if skips:
                 x = torch.cat([x, skips.pop()], dim=1)
         return torch.tanh(x)
-
-    def _check_shape(self, x: Tensor) -> None:
-        if x.ndim != 4 or x.shape[1] != self.in_channels:
-            raise ValueError(f"UNetGenerator takes inputs of shape (B, {self.in_channels}, H, W), got {tuple(x.shape)}")
-        height, width = x.shape[2:]
-        if height % self.multiple or width % self.multiple or 0 in (height, width):
-            padded = tuple(max(1, -(-side // self.multiple)) * self.multiple for side in (height, width))
-            raise ValueError(
-                f"input of {height} x {width} pixels: each side must be a multiple of {self.multiple}; "
-                f"pad it to {padded[0]} x {padded[1]} or cut it into tiles"
-            )
 
 
 def make_norm(norm: Norm, channels: int) -> nn.Module:
@@ -140,13 +130,6 @@ def init_weights(module: nn.Module) -> nn.Module:
 def widening(base_channels: int, n_layers: int) -> list[int]:
     """Widths of layers that double, up to eight times the first."""
     return [base_channels * min(2**level, 8) for level in range(n_layers)]
-
-
-def check_at_least(least: int, **sizes: int) -> None:
-    """Raise a `ValueError` that names the first size below `least`."""
-    for name, size in sizes.items():
-        if size < least:
-            raise ValueError(f"{name} must be at least {least}, got {size}")
 
 
 def _layers_down(in_channels: int, widths: list[int], kernel_size: int, norm: Norm, bias: bool) -> list[nn.Sequential]:

@@ -15,6 +15,7 @@ from rbc_lightning.translators.pix2pix.discriminators import LinearDiscriminator
 from rbc_lightning.translators.pix2pix.generator import StructureSettings, condition_channels, latent_codes, with_codes
 from rbc_lightning.translators.pix2pix.mode_seeking import mode_seeking_loss
 from rbc_lightning.translators.pix2pix.structures.maps import check_method
+from rbc_lightning.translators.pix2pixhd.layers import check_range
 
 SecondInput = Literal["condition", "latent"]
 
@@ -45,10 +46,7 @@ class ModeSeekingPix2PixTask(AdversarialTask):
         discriminator_channels: its width.
         discriminator_strides, discriminator_padding: of the patch discriminator, see there.
         gan_loss: "log" (Allender et al., eq. 2, the generator's part in its non-saturating form), "lsgan" or "hinge".
-        learning_rate: Adam's, of both optimisers.
-        beta1, beta2: Adam's momenta.
-        n_epochs: epochs at the full learning rate.
-        n_epochs_decay: further epochs over which it falls linearly to zero.
+        learning_rate, beta1, beta2, n_epochs, n_epochs_decay: see `AdversarialTask`.
         image: arguments of the data set's `ImageSpec`; none for 8-bit RGB with dark objects.
 
     Raises:
@@ -86,12 +84,7 @@ class ModeSeekingPix2PixTask(AdversarialTask):
         image: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
-        for name, value in (("lambda_mode_seeking", lambda_mode_seeking), ("lambda_l1", lambda_l1)):
-            if value < 0:
-                raise ValueError(f"{name} must be at least 0, got {value}")
-        for name, value in (("learning_rate", learning_rate), ("n_epochs + n_epochs_decay", n_epochs + n_epochs_decay)):
-            if value <= 0:
-                raise ValueError(f"{name} must be positive, got {value}")
+        check_range(0, lambda_mode_seeking=lambda_mode_seeking, lambda_l1=lambda_l1)
         if second not in ("condition", "latent"):
             raise ValueError(f"second must be condition or latent, got {second!r}")
         least, multiple = int(second == "latent" and lambda_mode_seeking > 0), 2 ** max(n_downsample, 0)
@@ -105,6 +98,7 @@ class ModeSeekingPix2PixTask(AdversarialTask):
         # Plain values, whatever a configuration gives: checkpoints hold nothing else.
         image, discriminator_strides = dict(image or {}), tuple(discriminator_strides)
         self.save_hyperparameters()
+        self.check_schedule()
         self.settings = StructureSettings.of(self.hparams)
         self.spec = self.settings.spec
         if structure:
@@ -113,18 +107,12 @@ class ModeSeekingPix2PixTask(AdversarialTask):
             raise ValueError(f"discriminator must be linear or patch, got {discriminator!r}")
         check_gan_loss(gan_loss)
         self.generator = self.settings.build_generator()
-        n_channels = self.spec.n_channels + (1 + structure if conditional else 0)
+        channels = self.spec.n_channels + (1 + structure if conditional else 0), discriminator_channels
         self.discriminator: nn.Module = (
-            LinearDiscriminator(n_channels, discriminator_channels, size, kernel_size, norm)
+            LinearDiscriminator(*channels, size, kernel_size, norm)
             if discriminator == "linear"
             else PatchDiscriminator(
-                n_channels,
-                discriminator_channels,
-                discriminator_strides,
-                kernel_size,
-                discriminator_padding,
-                norm,
-                bias_before_norm,
+                *channels, discriminator_strides, kernel_size, discriminator_padding, norm, bias_before_norm
             )
         )
         least = getattr(self.discriminator, "min_side", size)

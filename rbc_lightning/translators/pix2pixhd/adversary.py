@@ -19,7 +19,7 @@ from rbc_lightning.translators.losses import (
     generator_loss,
     perceptual_loss,
 )
-from rbc_lightning.translators.pix2pixhd.layers import InstanceNorm
+from rbc_lightning.translators.pix2pixhd.layers import InstanceNorm, check_range
 from rbc_lightning.translators.pix2pixhd.vgg19 import VGG19Features
 
 MAX_CHANNELS = 512
@@ -106,9 +106,7 @@ class MultiscaleDiscriminator(nn.Module):
 
     def __init__(self, in_channels: int, base_channels: int = 64, n_layers: int = 3, n_scales: int = 2) -> None:
         super().__init__()
-        for name, value in (("base_channels", base_channels), ("n_layers", n_layers), ("n_scales", n_scales)):
-            if value < 1:
-                raise ValueError(f"{name} must be at least 1, got {value}")
+        check_range(1, base_channels=base_channels, n_layers=n_layers, n_scales=n_scales)
         self.n_scales = n_scales
         self.n_stages = n_layers + 2
         for scale in range(n_scales):

@@ -1,6 +1,11 @@
-"""Layers of the networks: cheaper forms of PyTorch's own, with the same results, parameters and names; instance pooling."""
+"""Layers of the networks: cheaper forms of PyTorch's own, with the same results, parameters and names; instance pooling.
+
+And the checks that the networks of all translators share.
+"""
 
 from __future__ import annotations
+
+import math
 
 import torch
 import torch.nn.functional as F
@@ -46,3 +51,22 @@ def pool_instances(features: Tensor, label_map: Tensor) -> Tensor:
     the time, the other's compiled loop would gain less than one percent.
     """
     return paint_table(instance_table(features, label_map), label_map)
+
+
+def check_range(low: float, high: float = math.inf, **values: float) -> None:
+    """Raise a `ValueError` that names the first value that is not in [low, high)."""
+    for name, value in values.items():
+        if not low <= value < high:
+            expected = f"at least {low}" if high == math.inf else f"in [{low}, {high})"
+            raise ValueError(f"{name} must be {expected}, got {value}")
+
+
+def check_multiple(x: Tensor, multiple: int) -> None:
+    """Raise a `ValueError` unless the sides of (..., H, W) are positive multiples; it names the size to pad to."""
+    height, width = x.shape[-2:]
+    if height % multiple or width % multiple or 0 in (height, width):
+        padded = [max(1, -(-side // multiple)) * multiple for side in (height, width)]
+        raise ValueError(
+            f"height and width must be multiples of {multiple}, got {height} x {width}: reflect-pad to "
+            f"{padded[0]} x {padded[1]} and crop back, or cut it into tiles"
+        )

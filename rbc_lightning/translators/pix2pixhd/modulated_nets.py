@@ -106,12 +106,11 @@ class ModulatedGenerator(ModulatedTrunk):
 
     def __init__(self, in_channels: int, out_channels: int, base_channels: int, n_downsample: int, n_blocks: int) -> None:
         super().__init__(in_channels, base_channels, n_downsample, n_blocks)
-        self.colours = slice(_FIRST_COLOUR, _FIRST_COLOUR + out_channels)
         self.to_image = nn.Conv2d(base_channels, out_channels, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Generate images (B, out_channels, H, W) in [-1, 1] from float (B, in_channels, H, W)."""
-        return torch.tanh(self.to_image(self.features(x)).float() + _mean_colour(x[:, self.colours]))
+        return _around_mean_colour(self.to_image(self.features(x)), x)
 
 
 class ModulatedEnhancer(ModulatedTrunk):
@@ -133,7 +132,6 @@ class ModulatedEnhancer(ModulatedTrunk):
     ) -> None:
         width = 2 * base_channels
         super().__init__(in_channels, width, n_downsample, n_blocks)
-        self.colours = slice(_FIRST_COLOUR, _FIRST_COLOUR + out_channels)
         self.local_entry = nn.Conv2d(in_channels, width, 4, 2, padding=1)
         self.local_blocks = nn.ModuleList(ModulatedBlock(width, in_channels) for _ in range(n_blocks_local))
         self.local_narrowing = nn.Conv2d(width, base_channels, 3, padding=1)
@@ -150,7 +148,7 @@ class ModulatedEnhancer(ModulatedTrunk):
         for block in self.local_blocks:
             y = block(y, half)
         y = F.relu(_double(self.local_narrowing(y)) + self.local_detail(x))
-        return torch.tanh(self.local_to_image(y).float() + _mean_colour(x[:, self.colours]))
+        return _around_mean_colour(self.local_to_image(y), x)
 
 
 class ColourEncoder(nn.Module):
@@ -182,7 +180,9 @@ def _double(x: Tensor) -> Tensor:
     return F.interpolate(x, scale_factor=2.0, mode="bilinear")
 
 
-def _mean_colour(colours: Tensor) -> Tensor:
-    """What tanh turns into the instances' mean colours, outlines softened; 0.97 keeps pure black and white finite."""
-    soft = F.avg_pool2d(colours.detach().float(), 3, stride=1, padding=1, count_include_pad=False)
-    return torch.atanh(0.97 * soft)
+def _around_mean_colour(difference: Tensor, x: Tensor) -> Tensor:
+    """The image (B, C, H, W): the instances' mean colours of the input `x`, outlines softened, and the difference to them."""
+    colours = x[:, _FIRST_COLOUR : _FIRST_COLOUR + difference.shape[1]].detach().float()
+    soft = F.avg_pool2d(colours, 3, stride=1, padding=1, count_include_pad=False)
+    # 0.97 keeps pure black and white finite.
+    return torch.tanh(difference.float() + torch.atanh(0.97 * soft))

@@ -11,7 +11,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from rbc_lightning.translators.pix2pixhd.layers import ImageConv, InstanceNorm, pool_instances
+from rbc_lightning.translators.pix2pixhd.layers import ImageConv, InstanceNorm, check_multiple, pool_instances
 
 
 class ResidualBlock(nn.Module):
@@ -19,15 +19,8 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.conv_block = nn.Sequential(
-            nn.ReflectionPad2d(1),
-            nn.Conv2d(channels, channels, 3),
-            InstanceNorm(channels),
-            nn.ReLU(),
-            nn.ReflectionPad2d(1),
-            nn.Conv2d(channels, channels, 3),
-            InstanceNorm(channels),
-        )
+        first, second = ([nn.ReflectionPad2d(1), nn.Conv2d(channels, channels, 3), InstanceNorm(channels)] for _ in range(2))
+        self.conv_block = nn.Sequential(*first, nn.ReLU(), *second)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, C, H, W) to the same shape."""
@@ -55,7 +48,7 @@ class GlobalGenerator(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Generate images (B, out_channels, H, W) in [-1, 1] from float (B, in_channels, H, W)."""
-        _check_multiple(x, self.multiple)
+        check_multiple(x, self.multiple)
         return cast(Tensor, self.model(x))
 
 
@@ -86,7 +79,7 @@ class LocalEnhancer(nn.Module):
 
     def forward(self, x: Tensor, train_trunk: bool = True) -> Tensor:
         """Generate an image; shapes as in `GlobalGenerator.forward`. `train_trunk=False` leaves the trunk out of the graph."""
-        _check_multiple(x, self.multiple)
+        check_multiple(x, self.multiple)
         with torch.set_grad_enabled(train_trunk and torch.is_grad_enabled()):
             coarse = self.model(self.downsample(x))
         return cast(Tensor, self.model1_2(self.model1_1(x) + coarse))
@@ -118,7 +111,7 @@ class InstanceEncoder(nn.Module):
         Returns:
             float32 (B, feature_channels, H, W) in [-1, 1], constant over each instance.
         """
-        _check_multiple(image, self.multiple)
+        check_multiple(image, self.multiple)
         return pool_instances(self.model(image), label_map)
 
 
@@ -151,13 +144,3 @@ def _up(width: int) -> list[nn.Module]:
 
 def _to_image(width: int, out_channels: int) -> list[nn.Module]:
     return [nn.ReflectionPad2d(3), ImageConv(width, out_channels, 7), nn.Tanh()]
-
-
-def _check_multiple(x: Tensor, multiple: int) -> None:
-    height, width = x.shape[-2:]
-    if height % multiple or width % multiple:
-        padded = (-(-height // multiple) * multiple, -(-width // multiple) * multiple)
-        raise ValueError(
-            f"height and width must be multiples of {multiple}, got {height} x {width}: "
-            f"reflect-pad to {padded[0]} x {padded[1]} and crop back"
-        )

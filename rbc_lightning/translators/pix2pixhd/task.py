@@ -21,6 +21,7 @@ from rbc_lightning.translators.adversarial import AdversarialTask, Generated
 from rbc_lightning.translators.conditioning import generator_input, reflect_pad, seeded_noise, shrink_pair
 from rbc_lightning.translators.losses import GanLoss
 from rbc_lightning.translators.pix2pixhd.adversary import Adversary, MultiscaleDiscriminator
+from rbc_lightning.translators.pix2pixhd.layers import check_range
 from rbc_lightning.translators.pix2pixhd.settings import CONDITION_CHANNELS, NetSettings, StyleForm, checkpoint_blocks
 from rbc_lightning.translators.weights import init_conv_weights, load_reference_weights
 
@@ -48,10 +49,7 @@ class Pix2PixHDTask(AdversarialTask):
         lambda_perceptual: its weight.
         pool_size: earlier generated images that the discriminator is shown again; 0 = off.
         diff_augment: differentiable augmentation of what the discriminator sees, "color,translation,cutout"; empty = off.
-        learning_rate: Adam's, of both optimisers.
-        beta1, beta2: Adam's momenta.
-        n_epochs: epochs at the full learning rate.
-        n_epochs_decay: further epochs over which it falls linearly to zero.
+        learning_rate, beta1, beta2, n_epochs, n_epochs_decay: see `AdversarialTask`.
         n_epochs_fix_global: first epochs of stage 2 in which the generator of stage 1 stays as it is.
         ema_decay: decay per step of the running mean of generator and encoder, which is what is used later; 0 = off.
         channels_last: keep images in the memory order that tensor cores want.
@@ -98,16 +96,12 @@ class Pix2PixHDTask(AdversarialTask):
         super().__init__()
         self.save_hyperparameters()
         self.settings = NetSettings(**{field.name: self.hparams[field.name] for field in fields(NetSettings)})
-        _check_range("lambda_feature", lambda_feature, 0.0)
-        _check_range("lambda_perceptual", lambda_perceptual, 0.0)
-        _check_range("n_epochs + n_epochs_decay", n_epochs + n_epochs_decay, 1)
-        _check_range("n_epochs_fix_global", n_epochs_fix_global, 0)
-        _check_range("ema_decay", ema_decay, 0.0, 1.0)
-        _check_range("beta1", beta1, 0.0, 1.0)
-        _check_range("beta2", beta2, 0.0, 1.0)
-        _check_range("shrink", shrink, 1.0)
-        if learning_rate <= 0:
-            raise ValueError(f"learning_rate must be positive, got {learning_rate}")
+        self.check_schedule()
+        check_range(
+            0, lambda_feature=lambda_feature, lambda_perceptual=lambda_perceptual, n_epochs_fix_global=n_epochs_fix_global
+        )
+        check_range(0.0, 1.0, ema_decay=ema_decay)
+        check_range(1.0, shrink=shrink)
         if stage == 2 and shrink != 1:
             raise ValueError(f"shrink must be 1 in stage 2, which works at full size; got {shrink}")
         self.generator = init_conv_weights(self.settings.build_generator())
@@ -220,9 +214,3 @@ def _pair(generator: nn.Module, encoder: nn.Module) -> nn.ModuleDict:
 
 def _follow(decay: float, *arguments: Any) -> None:  # noqa: ANN401 (what AveragedModel passes)
     get_ema_multi_avg_fn(decay)(*arguments)  # type: ignore[no-untyped-call]  # torch
-
-
-def _check_range(name: str, value: float, low: float, high: float | None = None) -> None:
-    if value < low or (high is not None and value >= high):
-        expected = f"at least {low}" if high is None else f"in [{low}, {high})"
-        raise ValueError(f"{name} must be {expected}, got {value}")

@@ -100,9 +100,6 @@ class Pix2PixHDTranslator(Translator):
         Raises:
             InputError: no translator there, its tensors do not fit its settings, or its styles belong to another encoder.
         """
-        for name in (WEIGHTS_FILE, STYLES_FILE):
-            if not (directory / name).is_file():
-                raise InputError(f"{directory} holds no {name}: train a translator first with stage=translator")
         path, device = directory / WEIGHTS_FILE, context.device if context else "cpu"
         content = read_content(path, ("settings", "spec", "generator", "encoder"), device)
         try:

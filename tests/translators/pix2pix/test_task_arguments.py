@@ -23,7 +23,7 @@ BAD = [
     ({"lambda_mode_seeking": -1}, r"lambda_mode_seeking must be at least 0, got -1"),
     ({"lambda_l1": -0.5}, r"lambda_l1 must be at least 0, got -0\.5"),
     ({"learning_rate": 0}, r"learning_rate must be positive, got 0"),
-    ({"n_epochs": 0}, r"n_epochs \+ n_epochs_decay must be positive, got 0"),
+    ({"n_epochs": 0}, r"n_epochs \+ n_epochs_decay must be at least 1, got 0"),
     ({"discriminator": "pixel"}, r"discriminator must be linear or patch, got 'pixel'"),
     ({"discriminator": "patch"}, r"size must be at least \d+ with these discriminator_strides, got 16"),
     ({"kernel_size": 4}, r"kernel_size must be odd, got 4"),

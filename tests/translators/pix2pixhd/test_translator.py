@@ -91,9 +91,12 @@ def test_another_encoder_and_missing_files_are_refused(tmp_path):
     other = first.settings.build_encoder()
     with pytest.raises(ValueError, match="another encoder: gather the styles again"):
         Pix2PixHDTranslator(first.settings, first.generator, other, first.style_bank)
-    with pytest.raises(ValueError, match=r"holds no generator\.pt: train a translator first"):
+    with pytest.raises(InputError, match=r"generator\.pt cannot be read \(.*\): make the translator again"):
         Pix2PixHDTranslator.load(tmp_path)
     first.save(tmp_path)
+    (tmp_path / "styles.npz").unlink()
+    with pytest.raises(InputError, match=r"styles\.npz is no style file: .*No such file.*stage=translator"):
+        Pix2PixHDTranslator.load(tmp_path)
     StyleBank.cluster([ImageStyles("a", np.zeros((2, 6), np.float32), np.array([9, 9]))], weights_hash(other)).save(
         tmp_path / "styles.npz"
     )

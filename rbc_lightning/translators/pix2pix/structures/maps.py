@@ -18,11 +18,9 @@ from numpy.typing import NDArray
 from skimage import filters
 from torch import Tensor
 
-from rbc_lightning.data.sample import RGB, ImageSpec, Sample
+from rbc_lightning.data.sample import RGB, Image, ImageSpec, Sample
 from rbc_lightning.errors import InputError
 
-Image = NDArray[np.integer] | Tensor
-"""Array (H, W, C) of the data set's dtype, or float tensor (C, H, W) in [0, 1]."""
 METHODS = {
     "otsu": filters.threshold_otsu,
     "li": filters.threshold_li,
@@ -39,7 +37,7 @@ def structure_threshold(image: Image, method: str | float = "otsu", spec: ImageS
     """Find the grey level that parts an image into dark and bright.
 
     Args:
-        image: array (H, W, C) of the data set's dtype, or float tensor (C, H, W) in [0, 1].
+        image: (H, W, C) of the data set's dtype.
         method: a name in `METHODS`, or a fixed grey level of the data set's range.
         spec: what the image's numbers mean.
 
@@ -47,7 +45,7 @@ def structure_threshold(image: Image, method: str | float = "otsu", spec: ImageS
         The threshold in grey levels; at least one pixel lies at or below it, and at least one above.
 
     Raises:
-        TypeError: `image` is neither of the two.
+        TypeError: an image of another dtype.
         ValueError: another shape; unknown method; an image of one grey level; a threshold with all pixels on one side.
     """
     check_method(method, spec)
@@ -72,7 +70,7 @@ def structure_map(image: Image, threshold: float, spec: ImageSpec = RGB) -> NDAr
 
     Image and errors are those of `structure_threshold`; bool (H, W).
     """
-    dark = np.asarray(_grey_of(image, spec) <= math.floor(threshold))
+    dark: NDArray[np.bool_] = _grey_of(image, spec) <= math.floor(threshold)
     return dark if spec.objects == "dark" else ~dark
 
 
@@ -100,7 +98,7 @@ def thresholds(samples: Iterable[Sample], method: str | float) -> dict[str, floa
     return {sample.sample_id: threshold_of(sample, sample.load_image(), method) for sample in samples}
 
 
-def threshold_of(sample: Sample, image: NDArray[np.integer], method: str | float) -> float:
+def threshold_of(sample: Sample, image: Image, method: str | float) -> float:
     """The structure threshold of a sample's image (H, W, C), grey levels; an `InputError` names it if it has none."""
     try:
         return structure_threshold(image, method, sample.spec)
@@ -108,7 +106,7 @@ def threshold_of(sample: Sample, image: NDArray[np.integer], method: str | float
         raise InputError(f"{sample.where}: {error} (translator.task.structure_method={method})") from error
 
 
-def structure_of(sample: Sample, image: NDArray[np.integer], method: str | float) -> NDArray[np.uint8]:
+def structure_of(sample: Sample, image: Image, method: str | float) -> NDArray[np.uint8]:
     """The structure map of a sample's image (H, W, C), uint8 (H, W) of 0 and 1; raises as `threshold_of`."""
     return structure_map(image, threshold_of(sample, image, method), sample.spec).astype(np.uint8)
 
@@ -124,12 +122,10 @@ def check_method(method: str | float, spec: ImageSpec = RGB) -> None:
 
 
 def _grey_of(image: Image, spec: ImageSpec) -> NDArray[np.integer]:
-    """Grey image (H, W) of the data set's dtype, of an array or a tensor."""
-    if isinstance(image, Tensor):
-        image = _whole_levels(image, spec).movedim(0, -1).cpu().numpy()
-    elif not isinstance(image, np.ndarray) or image.dtype != spec.dtype:
+    """Grey image (H, W) of the data set's dtype."""
+    if not isinstance(image, np.ndarray) or image.dtype != spec.dtype:
         found = getattr(image, "dtype", type(image).__name__)
-        raise TypeError(f"expected an array of {np.dtype(spec.dtype)} or a float tensor, got {found}")
+        raise TypeError(f"expected an array of {np.dtype(spec.dtype)}, got {found}; read it with Sample.load_image")
     if image.ndim != 3 or image.shape[-1] != spec.n_channels or 0 in image.shape:
         raise ValueError(
             f"structure maps are made of images of {', '.join(spec.channels)}, height x width x {spec.n_channels}; got "
