@@ -102,7 +102,7 @@ class PlainPhase(AdversarialPhase[None]):
     def build(self, directory, store):
         pytest.fail("a phase that was asked for its length alone is trained")
 
-    def load(self, directory, store):
+    def load_task(self, checkpoint):
         pytest.fail("a phase that was asked for its length alone is loaded")
 
 

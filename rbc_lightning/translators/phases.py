@@ -12,6 +12,7 @@ from rbc_lightning.core.recipe import Made_co, Recipe, aside
 from rbc_lightning.core.trainer import TrainerSettings
 
 if TYPE_CHECKING:
+    from rbc_lightning.core.store import Store
     from rbc_lightning.data.manifest import Samples
     from rbc_lightning.tracking.base import Tracking
 
@@ -70,6 +71,16 @@ class AdversarialPhase(Recipe[Made_co]):
     def steps(self) -> int:
         """Optimiser steps of the whole training."""
         return self.epochs * steps_per_epoch(len(self.train), self.batch_size)
+
+    @abstractmethod
+    def load_task(self, checkpoint: Path) -> Made_co:
+        """The task of a checkpoint, on the CPU and in evaluation mode."""
+
+    def load(self, directory: Path, store: Store) -> Made_co:  # noqa: ARG002 (all lies in the directory)
+        """The task at the end of its training."""
+        from rbc_lightning.core.training import LAST
+
+        return self.load_task(directory / LAST)
 
     def done_units(self, directory: Path) -> int:
         """Optimiser steps of the epochs that an interrupted training has behind it."""

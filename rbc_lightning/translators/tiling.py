@@ -14,9 +14,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import groupby, pairwise, product
-from typing import cast
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -99,26 +98,12 @@ def _stride(network: nn.Module, kind: type[nn.Conv2d] | type[nn.ConvTranspose2d]
     return math.prod(module.stride[0] for module in network.modules() if isinstance(module, kind))
 
 
-@dataclass(frozen=True)
-class _Span:
-    """A tile along one axis, in units: what it adds to the image, and where its piece begins and ends."""
+class _Span(NamedTuple):
+    """A tile along one axis, in units: what it adds to the image, its piece with the margins, and its own part of the piece."""
 
-    start: int
-    stop: int
-    piece_start: int
-    piece_stop: int
-
-    def piece(self, unit: int) -> slice:
-        """The piece in the image, pixels."""
-        return slice(self.piece_start * unit, self.piece_stop * unit)
-
-    def own(self, unit: int) -> slice:
-        """What is kept, in the image, pixels."""
-        return slice(self.start * unit, self.stop * unit)
-
-    def window(self, unit: int) -> slice:
-        """What is kept, in the piece, pixels."""
-        return slice((self.start - self.piece_start) * unit, (self.stop - self.piece_start) * unit)
+    own: slice
+    piece: slice
+    window: slice
 
 
 def _spans(length: int, side: int, margin: int) -> Iterator[_Span]:
@@ -126,7 +111,12 @@ def _spans(length: int, side: int, margin: int) -> Iterator[_Span]:
     n_tiles = -(-length // side)
     ends = [index * length // n_tiles for index in range(n_tiles + 1)]
     for start, stop in pairwise(ends):
-        yield _Span(start, stop, max(0, start - margin), min(length, stop + margin))
+        first = max(0, start - margin)
+        yield _Span(slice(start, stop), slice(first, min(length, stop + margin)), slice(start - first, stop - first))
+
+
+def _pixels(rows: slice, columns: slice, unit: int) -> tuple[slice, slice]:
+    return slice(rows.start * unit, rows.stop * unit), slice(columns.start * unit, columns.stop * unit)
 
 
 def _tiled(network: nn.Module, x: Tensor, side: int, unit_in: int, unit_out: int) -> Tensor:
@@ -143,17 +133,18 @@ def _tiled(network: nn.Module, x: Tensor, side: int, unit_in: int, unit_out: int
     tiles = list(product(_spans(height, side, margin), _spans(width, side, margin)))
 
     def piece(rows: _Span, columns: _Span) -> Tensor:
-        return x[..., rows.piece(unit_in), columns.piece(unit_in)].to(device)
+        return x[(..., *_pixels(rows.piece, columns.piece, unit_in))].to(device)
 
     shared = SharedStatistics(network)
     for _ in range(shared.n_norms):
         for rows, columns in tiles:
-            shared.gather(piece(rows, columns), (rows.window(unit_in), columns.window(unit_in)))
+            shared.gather(piece(rows, columns), _pixels(rows.window, columns.window, unit_in))
         shared.settle()
     whole: Tensor | None = None
     for rows, columns in tiles:
         painted = shared(piece(rows, columns))
         if whole is None:
             whole = torch.empty((1, painted.shape[1], height * unit_out, width * unit_out), dtype=painted.dtype)
-        whole[..., rows.own(unit_out), columns.own(unit_out)] = painted[..., rows.window(unit_out), columns.window(unit_out)]
+        own, window = _pixels(rows.own, columns.own, unit_out), _pixels(rows.window, columns.window, unit_out)
+        whole[(..., *own)] = painted[(..., *window)]
     return cast(Tensor, whole)

@@ -110,10 +110,10 @@ def test_no_piece_is_larger_than_a_tile_with_its_margins(name, monkeypatch):
 
 def test_spans_by_hand():
     spans = list(tiling._spans(7, 3, 1))
-    assert [(s.start, s.stop, s.piece_start, s.piece_stop) for s in spans] == [(0, 2, 0, 3), (2, 4, 1, 5), (4, 7, 3, 7)]
-    assert spans[1].piece(8) == slice(8, 40)
-    assert spans[1].own(8) == slice(16, 32)
-    assert spans[1].window(4) == slice(4, 12)
+    assert [span.own for span in spans] == [slice(0, 2), slice(2, 4), slice(4, 7)]
+    assert [span.piece for span in spans] == [slice(0, 3), slice(1, 5), slice(3, 7)]
+    assert [span.window for span in spans] == [slice(0, 2), slice(1, 3), slice(1, 4)]
+    assert tiling._pixels(spans[1].piece, spans[2].window, 8) == (slice(8, 40), slice(8, 32))
 
 
 def test_memory_decides_between_one_piece_and_tiles(monkeypatch):

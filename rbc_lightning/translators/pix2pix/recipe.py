@@ -74,11 +74,11 @@ class Pix2PixPhase(AdversarialPhase["ModeSeekingPix2PixTask"]):
         )
         fit_gan(self, directory, task, job=self.kind, crop=hparams["size"], samples_per_image=task.samples_per_image)
 
-    def load(self, directory: Path, store: Store) -> ModeSeekingPix2PixTask:  # noqa: ARG002 (the interface's)
-        """The task at the end of its training."""
-        from rbc_lightning.core.training import LAST
+    def load_task(self, checkpoint: Path) -> ModeSeekingPix2PixTask:
+        """See `AdversarialPhase`."""
+        from rbc_lightning.translators.pix2pix.task import ModeSeekingPix2PixTask
 
-        return load_task(directory / LAST)
+        return ModeSeekingPix2PixTask.load_from_checkpoint(checkpoint, weights_only=True, map_location="cpu").eval()
 
     def work(self) -> Work:
         """Optimiser steps."""
@@ -146,11 +146,11 @@ class Pix2PixRecipe(TranslatorRecipe):
         """The generator of a checkpoint, with the structure bank."""
         from rbc_lightning.translators.pix2pix.translator import StructureTranslator
 
-        bank = store.make(self.structures) if self.structures else None
+        bank, (phase,) = store.make(self.structures) if self.structures else None, self.phases()
 
         def assemble(checkpoint: Path | None) -> Translator:
             assert checkpoint is not None  # there is a training
-            return StructureTranslator.from_task(load_task(checkpoint).to(self.trainer.device), self.noise, bank)
+            return StructureTranslator.from_task(phase.load_task(checkpoint).to(self.trainer.device), self.noise, bank)
 
         return assemble
 
@@ -165,11 +165,3 @@ class Pix2PixRecipe(TranslatorRecipe):
         from rbc_lightning.translators.pix2pix.preview import save_preview
 
         return save_preview(manifest, self.structures.method, path)
-
-
-def load_task(path: Path) -> ModeSeekingPix2PixTask:
-    """Read a checkpoint."""
-    from rbc_lightning.translators.pix2pix.task import ModeSeekingPix2PixTask
-
-    task = ModeSeekingPix2PixTask.load_from_checkpoint(path, weights_only=True, map_location="cpu")
-    return task.eval()

@@ -22,8 +22,7 @@ from rbc_lightning.translators.losses import (
 from rbc_lightning.translators.pix2pixhd.layers import InstanceNorm, check_range
 from rbc_lightning.translators.pix2pixhd.vgg19 import VGG19Features
 
-MAX_CHANNELS = 512
-"""Width at which the reference stops doubling."""
+_MAX_CHANNELS = 512  # width at which the reference stops doubling
 
 
 class Adversary(nn.Module):
@@ -128,16 +127,11 @@ class MultiscaleDiscriminator(nn.Module):
 
 def _patchgan_stages(in_channels: int, base_channels: int, n_layers: int) -> list[nn.Sequential]:
     """First layer without norm, n_layers - 1 strided ones, one of stride 1, then the logits; padding 2 throughout."""
-
-    def stage(inputs: int, outputs: int, stride: int) -> nn.Sequential:
-        conv = nn.Conv2d(inputs, outputs, 4, stride, padding=2)
-        return nn.Sequential(conv, InstanceNorm(outputs), nn.LeakyReLU(0.2))
-
     stages = [nn.Sequential(nn.Conv2d(in_channels, base_channels, 4, 2, padding=2), nn.LeakyReLU(0.2))]
     width = base_channels
     for stride in [2] * (n_layers - 1) + [1]:
-        wider = min(2 * width, MAX_CHANNELS)
-        stages.append(stage(width, wider, stride))
+        wider = min(2 * width, _MAX_CHANNELS)
+        stages.append(nn.Sequential(nn.Conv2d(width, wider, 4, stride, padding=2), InstanceNorm(wider), nn.LeakyReLU(0.2)))
         width = wider
     stages.append(nn.Sequential(nn.Conv2d(width, 1, 4, 1, padding=2)))
     return stages

@@ -164,11 +164,10 @@ class ColourEncoder(nn.Module):
     def __init__(self, in_channels: int = 3, feature_channels: int = 3, base_channels: int = 16, n_downsample: int = 2) -> None:
         super().__init__()
         layers: list[nn.Module] = []
-        width, inputs = base_channels, in_channels
-        for _ in range(n_downsample):
+        widths = [in_channels, *(base_channels * 2**level for level in range(n_downsample))]
+        for inputs, width in pairwise(widths):
             layers += [nn.Conv2d(inputs, width, 3, 2, padding=1), nn.LeakyReLU(0.2)]
-            inputs, width = width, 2 * width
-        self.model = nn.Sequential(*layers, nn.Conv2d(inputs, feature_channels, 3, padding=1), nn.Tanh())
+        self.model = nn.Sequential(*layers, nn.Conv2d(widths[-1], feature_channels, 3, padding=1), nn.Tanh())
 
     def forward(self, image: Tensor, label_map: Tensor) -> Tensor:
         """Encode; shapes as in `InstanceEncoder.forward`, with the mean colour (-1 to 1) as the first channels."""

@@ -117,15 +117,12 @@ class InstanceEncoder(nn.Module):
 
 def _global_trunk(in_channels: int, base_channels: int, n_downsample: int, n_blocks: int) -> list[nn.Module]:
     """Everything of the global generator up to its last three modules (pad, 7x7, tanh)."""
-    layers = _stem(in_channels, base_channels)
-    width = base_channels
-    for _ in range(n_downsample):
+    layers, widths = _stem(in_channels, base_channels), [base_channels * 2**level for level in range(n_downsample + 1)]
+    for width in widths[:-1]:
         layers += _down(width)
-        width *= 2
-    layers += [ResidualBlock(width) for _ in range(n_blocks)]
-    for _ in range(n_downsample):
+    layers += [ResidualBlock(widths[-1]) for _ in range(n_blocks)]
+    for width in widths[:0:-1]:
         layers += _up(width)
-        width //= 2
     return layers
 
 

@@ -88,11 +88,13 @@ class GanPhase(AdversarialPhase["Pix2PixHDTask"]):
         """See `AdversarialPhase`."""
         return self.gan.arguments
 
-    def load(self, directory: Path, store: Store) -> Pix2PixHDTask:  # noqa: ARG002 (all lies in the directory)
-        """The trained task."""
-        from rbc_lightning.core.training import LAST
+    def load_task(self, checkpoint: Path) -> Pix2PixHDTask:
+        """See `AdversarialPhase`; what only training needs is left away."""
+        from rbc_lightning.translators.pix2pixhd.task import Pix2PixHDTask
 
-        return load_task(directory / LAST)
+        # Without the perceptual network: generating images must not depend on its file.
+        unneeded: dict[str, Any] = {"perceptual": None, "compile": False}
+        return Pix2PixHDTask.load_from_checkpoint(checkpoint, weights_only=True, map_location="cpu", **unneeded).eval()
 
     def work(self) -> Work:
         """Its optimiser steps."""
@@ -163,15 +165,6 @@ class GanPhase2(GanPhase):
         if not (directory / LAST).is_file():
             task.start_from(first)
         self._fit(directory, task)
-
-
-def load_task(path: Path) -> Pix2PixHDTask:
-    """Read a checkpoint; what only training needs is left away."""
-    from rbc_lightning.translators.pix2pixhd.task import Pix2PixHDTask
-
-    # Without the perceptual network: generating images must not depend on its file.
-    task = Pix2PixHDTask.load_from_checkpoint(path, weights_only=True, map_location="cpu", perceptual=None, compile=False)
-    return task.eval()
 
 
 def whole_samples(train: Samples) -> Iterator[Mapping[str, Any]]:

@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rbc_lightning.core.build import Spec
-from rbc_lightning.core.recipe import Recipe
 from rbc_lightning.core.seeds import derive_seed
 from rbc_lightning.core.trainer import check_count
 from rbc_lightning.errors import InputError
 from rbc_lightning.translators.base import Translator, TranslatorRecipe
-from rbc_lightning.translators.pix2pixhd.phases import GanPhase1, GanPhase2, PhaseSettings, load_task, whole_samples
+from rbc_lightning.translators.pix2pixhd.phases import GanPhase, GanPhase1, GanPhase2, PhaseSettings, whole_samples
 
 if TYPE_CHECKING:
     from rbc_lightning.core.store import Store
@@ -69,12 +68,12 @@ class Pix2PixHDRecipe(TranslatorRecipe):
         """What matters beside the phases."""
         return {name: value for name, value in super().settings().items() if name in _OWN}
 
-    def phases(self) -> tuple[Recipe[Any], ...]:
+    def phases(self) -> tuple[GanPhase, ...]:
         """The trainings: of the GAN, and with `stages=2` of the enhancer."""
         return self._phases
 
     @cached_property
-    def _phases(self) -> tuple[Recipe[Any], ...]:
+    def _phases(self) -> tuple[GanPhase, ...]:
         common = self.of_phases()
         task = {**self.task, "image_channels": self.train.spec.n_channels}
         if self.stages == 1:
@@ -93,15 +92,15 @@ class Pix2PixHDRecipe(TranslatorRecipe):
         from rbc_lightning.translators.pix2pixhd.styles import StyleBank
         from rbc_lightning.translators.pix2pixhd.translator import Pix2PixHDTranslator
 
-        spec, device, first = self.train.spec, self.trainer.device, self.phases()[0]
+        spec, device, phases = self.train.spec, self.trainer.device, self.phases()
         deep = spec.dtype.itemsize > 1
         backgrounds = BackgroundTextures.fit(whole_samples(self.train), deep) if self.surface else None
 
         def assemble(checkpoint: Path | None) -> Translator:
             assert checkpoint is not None
-            task = load_task(checkpoint).to(device)
+            task = phases[-1].load_task(checkpoint).to(device)
             # Styles come from phase 1: they are what phase 2 was trained on.
-            encoding = store.make(first).to(device) if task.settings.stage == 2 else task
+            encoding = store.make(phases[0]).to(device) if task.settings.stage == 2 else task
             bank = StyleBank.fit(
                 encoding, whole_samples(self.train), n_clusters=self.n_clusters, seed=derive_seed(self.seed, "translator")
             )

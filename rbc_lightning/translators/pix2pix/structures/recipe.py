@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
-
-import numpy as np
-from numpy.typing import NDArray
 
 from rbc_lightning.core.recipe import Recipe
 from rbc_lightning.data.manifest import Samples
@@ -48,30 +44,22 @@ class StructureBankRecipe(Recipe[StructureBank]):
     def build(self, directory: Path, store: Store) -> None:
         """Cut the structure maps of all samples apart; an `InputError` names an image without a threshold."""
         # With PyTorch, which a recipe does without until it is built.
-        from rbc_lightning.translators.pix2pix.structures.maps import thresholds
+        from rbc_lightning.translators.pix2pix.structures.maps import structure_map, thresholds
 
         # Before the slow part: an image without a threshold should be named at once.
         levels = thresholds(self.train, self.method)
         n_shapes = len(store.make(self.shapes))
         # The shape bank leaves out cells that touch others unless fewer than 50 are left.
-        bank = StructureBank.from_samples(self._cut(levels), free_standing=True)
-        if len(bank) != n_shapes:
-            bank = StructureBank.from_samples(self._cut(levels), free_standing=False)
-        if len(bank) != n_shapes:
-            raise InputError(
-                f"{store.path(self.shapes)} holds {n_shapes} shapes where the training label maps have {len(bank)}; expected "
-                "as many: delete that directory to have it made again"
-            )
-        bank.save(directory / _FILE)
+        for free_standing in (True, False):
+            maps = ((s.load_label_map(), structure_map(s.load_image(), levels[s.sample_id], s.spec)) for s in self.train)
+            bank = StructureBank.from_samples(maps, free_standing)
+            if len(bank) == n_shapes:
+                return bank.save(directory / _FILE)
+        raise InputError(
+            f"{store.path(self.shapes)} holds {n_shapes} shapes where the training label maps have {len(bank)}; expected "
+            "as many: delete that directory to have it made again"
+        )
 
     def load(self, directory: Path, store: Store) -> StructureBank:  # noqa: ARG002 (the interface's)
         """Read the bank."""
         return StructureBank.load(directory / _FILE)
-
-    def _cut(self, levels: dict[str, float]) -> Iterator[tuple[NDArray[np.int32], NDArray[np.uint8]]]:
-        # Imported here: with PyTorch, which a recipe does without until it is built.
-        from rbc_lightning.translators.pix2pix.structures.maps import structure_map
-
-        for sample in self.train:
-            structure = structure_map(sample.load_image(), levels[sample.sample_id], sample.spec)
-            yield sample.load_label_map(), structure.astype(np.uint8)
