@@ -46,6 +46,18 @@ class LoadContext:
     device: str
     store: Store
 
+    def refuse_other_images(self, directory: Path, own: ImageSpec) -> None:
+        """Refuse, with an `InputError`, a translator whose images have other channels or another range than the run's."""
+        expected = self.train.spec
+        if (own.channels, own.value_range) != (expected.channels, expected.value_range):
+            made, wanted = (
+                f"{', '.join(spec.channels)}, {spec.value_range[0]:g} to {spec.value_range[1]:g}" for spec in (own, expected)
+            )
+            raise InputError(
+                f"the translator in {directory} makes images of {made}, where those of the data set are {wanted}; train one on "
+                "them with stage=translator"
+            )
+
 
 class Translator(ABC):
     """Generates images from label maps; the same seed gives the same image.

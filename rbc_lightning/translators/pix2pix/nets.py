@@ -19,8 +19,8 @@ _INIT_STD = 0.02
 class UNetGenerator(nn.Module):
     """Strided convolutions down to 1x1, transposed ones up again, with the maps of the way down joined on the way up.
 
-    The defaults are the appendix of Allender et al. (85,020,163 parameters at 2 input channels). The public code of Isola et
-    al.: `kernel_size=4, first_dropout=1, bias_before_norm=False` (54,413,955 at 3 input channels). Novoselov and Smirnov 2024:
+    The task's defaults are the appendix of Allender et al. (85,020,163 parameters at 2 input channels). The public code of
+    Isola et al.: `kernel_size=4, first_dropout=1, bias_before_norm=False` (54,413,955 at 3). Novoselov and Smirnov 2024:
     `kernel_size=4, dropout=0.3, n_dropout=None` (54,419,459 at 3): a bias in every layer; norms on all but the first,
     innermost and last. LeakyReLU(0.2) before all but the first convolution down, ReLU before those up, tanh at the end.
 
@@ -53,16 +53,16 @@ class UNetGenerator(nn.Module):
 
     def __init__(
         self,
-        in_channels: int = 2,
-        out_channels: int = 3,
-        base_channels: int = 64,
-        n_downsample: int = 8,
-        kernel_size: int = 5,
-        dropout: float = 0.5,
-        n_dropout: int | None = 3,
-        first_dropout: int = 0,
-        norm: Norm = "instance",
-        bias_before_norm: bool = True,
+        in_channels: int,
+        out_channels: int,
+        base_channels: int,
+        n_downsample: int,
+        kernel_size: int,
+        dropout: float,
+        n_dropout: int | None,
+        first_dropout: int,
+        norm: Norm,
+        bias_before_norm: bool,
     ) -> None:
         super().__init__()
         check_range(1, in_channels=in_channels, out_channels=out_channels, base_channels=base_channels)

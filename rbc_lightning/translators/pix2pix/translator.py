@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from rbc_lightning.core.files import replacing, write_json
 from rbc_lightning.core.seeds import Seed, afresh
-from rbc_lightning.data.sample import Image, ImageSpec, Sample, from_unit, to_rgb
+from rbc_lightning.data.sample import Image, Sample, from_unit, to_rgb
 from rbc_lightning.errors import InputError
 from rbc_lightning.masks import SampledMask
 from rbc_lightning.masks.bank.measure import check_label_map
@@ -79,12 +79,7 @@ class StructureTranslator(Translator):
             InputError: no such file, or its tensors do not fit its settings; or it makes other images than the run's.
         """
         settings, generator = read_generator(directory, context.device)
-        spec, own = context.train.spec, settings.spec
-        if (spec.channels, spec.value_range) != (own.channels, own.value_range):
-            raise InputError(
-                f"the translator in {directory} makes images of {', '.join(own.channels)}, {_range(own)}, where those of the "
-                f"data set are {', '.join(spec.channels)}, {_range(spec)}; train one on them with stage=translator"
-            )
+        context.refuse_other_images(directory, settings.spec)
         recipe = StructureBankRecipe.of(context.train, settings.structure_method)
         return cls(settings, generator, context.store.make(recipe) if settings.structure else None)
 
@@ -181,10 +176,6 @@ def read_generator(directory: Path, device: str | torch.device = "cpu") -> tuple
         raise InputError(f"{path} holds other settings ({error}): make the translator again with stage=translator") from error
     load_exactly(generator, content["generator"], "generator", path)
     return settings, generator
-
-
-def _range(spec: ImageSpec) -> str:
-    return f"{spec.value_range[0]:g} to {spec.value_range[1]:g}"
 
 
 def _split(seed: Seed) -> tuple[np.random.SeedSequence, np.random.SeedSequence]:

@@ -70,7 +70,7 @@ class ModulatedTrunk(nn.Module):
         n_blocks: residual blocks at the lowest resolution.
     """
 
-    def __init__(self, in_channels: int, base_channels: int = 16, n_downsample: int = 3, n_blocks: int = 6) -> None:
+    def __init__(self, in_channels: int, base_channels: int, n_downsample: int, n_blocks: int) -> None:
         super().__init__()
         self.n_downsample = n_downsample
         widths = [base_channels * 2**k for k in reversed(range(n_downsample + 1))]
@@ -161,7 +161,7 @@ class ColourEncoder(nn.Module):
         n_downsample: stride-2 layers.
     """
 
-    def __init__(self, in_channels: int = 3, feature_channels: int = 3, base_channels: int = 16, n_downsample: int = 2) -> None:
+    def __init__(self, in_channels: int, feature_channels: int, base_channels: int, n_downsample: int) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         widths = [in_channels, *(base_channels * 2**level for level in range(n_downsample))]

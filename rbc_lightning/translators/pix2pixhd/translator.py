@@ -98,7 +98,8 @@ class Pix2PixHDTranslator(Translator):
         """Read what `save` wrote; without a context onto the CPU.
 
         Raises:
-            InputError: no translator there, its tensors do not fit its settings, or its styles belong to another encoder.
+            InputError: no translator there, its tensors do not fit its settings, or its styles belong to another encoder; or it
+                makes other images than the run's.
         """
         path, device = directory / WEIGHTS_FILE, context.device if context else "cpu"
         content = read_content(path, ("settings", "spec", "generator", "encoder"), device)
@@ -108,6 +109,8 @@ class Pix2PixHDTranslator(Translator):
             raise InputError(
                 f"{path} holds other settings ({error}): make the translator again with stage=translator"
             ) from error
+        if context:
+            context.refuse_other_images(directory, spec)
         generator, encoder = settings.build_generator().to(device), settings.build_encoder().to(device)
         load_exactly(generator, content["generator"], "generator", path)
         load_exactly(encoder, content["encoder"], "encoder", path)

@@ -1,15 +1,26 @@
 """The pix2pix generator: published counts, equivalences, sizes, dropout."""
 
+from inspect import signature
+
 import pytest
 import torch
 from torch import nn
 
+from rbc_lightning.translators.phases import arguments_of
 from rbc_lightning.translators.pix2pix.nets import UNetGenerator, make_norm
 from rbc_lightning.translators.pix2pixhd.layers import InstanceNorm
 
 ISOLA = {"in_channels": 3, "kernel_size": 4, "first_dropout": 1, "bias_before_norm": False}
 NOVOSELOV = {"in_channels": 3, "kernel_size": 4, "dropout": 0.3, "n_dropout": None}
 TINY = {"base_channels": 4, "n_downsample": 4}
+# What a configuration leaves to the task.
+DEFAULTS = arguments_of({"_target_": "rbc_lightning.translators.pix2pix.task.ModeSeekingPix2PixTask"})
+
+
+def unet(**changes):
+    """The generator of Allender et al., as the task builds it, or with changes."""
+    own = {name: DEFAULTS[name] for name in signature(UNetGenerator).parameters if name in DEFAULTS}
+    return UNetGenerator(**{"in_channels": 2, "out_channels": 3} | own | changes)
 
 
 def count(module):
@@ -18,7 +29,7 @@ def count(module):
 
 def on_meta(**settings):
     with torch.device("meta"):
-        return UNetGenerator(**settings)
+        return unet(**settings)
 
 
 def test_every_layer_of_s4s_table_has_the_printed_count():
@@ -42,7 +53,7 @@ def test_counts_of_the_public_code_and_of_s2(norm):
 def test_shapes_on_the_way_are_those_of_the_table(settings):
     shapes = []
     with torch.device("meta"):
-        net = UNetGenerator(**settings)
+        net = unet(**settings)
         for layer in [*net.downs, *net.ups]:
             layer.register_forward_hook(lambda _, __, output: shapes.append((output.shape[1], *output.shape[2:])))
         image = net(torch.zeros(1, net.in_channels, 256, 256))
@@ -73,8 +84,8 @@ def test_instance_norm_is_batch_norm_on_the_statistics_of_a_batch_of_one():
 def test_generators_with_either_norm_agree_on_a_batch_of_one():
     torch.manual_seed(0)
     settings = {**TINY, "dropout": 0.0}
-    batch = UNetGenerator(**settings, norm="batch").train()
-    instance = UNetGenerator(**settings, norm="instance")
+    batch = unet(**settings, norm="batch").train()
+    instance = unet(**settings, norm="instance")
     fit = instance.load_state_dict(batch.state_dict(), strict=False)
     assert not fit.missing_keys
     assert all("running" in key or "num_batches" in key for key in fit.unexpected_keys)
@@ -108,14 +119,14 @@ def plain_forward(net, x):
 
 def test_forward_equals_the_recursion_of_the_paper():
     torch.manual_seed(0)
-    net = UNetGenerator(**{**ISOLA, **TINY}).eval()
+    net = unet(**{**ISOLA, **TINY}).eval()
     x = torch.randn(1, 3, 32, 48)
     torch.testing.assert_close(net(x), plain_forward(net, x))
 
 
 def test_initialisation_reaches_every_layer():
     torch.manual_seed(0)
-    net = UNetGenerator(base_channels=16, n_downsample=5)
+    net = unet(base_channels=16, n_downsample=5)
     for module in net.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
             assert module.weight.std().item() == pytest.approx(0.02, rel=0.1)
@@ -137,7 +148,7 @@ def test_which_layers_drop(settings, dropped):
 
 def test_dropout_stays_on_when_asked_and_follows_the_seed():
     torch.manual_seed(0)
-    net = UNetGenerator(**TINY)
+    net = unet(**TINY)
     x = torch.randn(1, 2, 32, 32)
 
     def painted(seed):
@@ -155,7 +166,7 @@ def test_dropout_stays_on_when_asked_and_follows_the_seed():
 
 def test_dropped_values_are_zeroed_and_the_rest_scaled_by_the_share_kept():
     torch.manual_seed(0)
-    net = UNetGenerator(**TINY, dropout=0.25, n_dropout=1, first_dropout=1)
+    net = unet(**TINY, dropout=0.25, n_dropout=1, first_dropout=1)
     seen = {}
     net.ups[1].register_forward_hook(lambda _, __, output: seen.update(before=output))
     net.ups[2].register_forward_pre_hook(lambda _, inputs: seen.update(after=inputs[0][:, : seen["before"].shape[1]]))
@@ -167,7 +178,7 @@ def test_dropped_values_are_zeroed_and_the_rest_scaled_by_the_share_kept():
 
 def test_outer_taps_of_the_innermost_kernels_never_learn_from_crops_of_the_smallest_size():
     torch.manual_seed(0)
-    net = UNetGenerator(**TINY)
+    net = unet(**TINY)
     for size, expected in ((16, {2, 3}), (32, {0, 1, 2, 3, 4})):
         net.zero_grad()
         net(torch.randn(1, 2, size, size)).square().sum().backward()
@@ -178,13 +189,13 @@ def test_outer_taps_of_the_innermost_kernels_never_learn_from_crops_of_the_small
 
 @pytest.mark.parametrize("kernel_size", [2, 3, 4, 5, 7])
 def test_any_kernel_keeps_the_size(kernel_size):
-    net = UNetGenerator(**TINY, kernel_size=kernel_size)
+    net = unet(**TINY, kernel_size=kernel_size)
     assert net(torch.zeros(1, 2, 16, 48)).shape == (1, 3, 16, 48)
 
 
 def test_bf16_autocast_gives_nearly_the_same_picture():
     torch.manual_seed(0)
-    net = UNetGenerator(**TINY).eval()
+    net = unet(**TINY).eval()
     x = torch.randn(1, 2, 32, 32)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         image = net(x)

@@ -24,6 +24,7 @@ BAD = [
     ({"lambda_l1": -0.5}, r"lambda_l1 must be at least 0, got -0\.5"),
     ({"learning_rate": 0}, r"learning_rate must be positive, got 0"),
     ({"n_epochs": 0}, r"n_epochs \+ n_epochs_decay must be at least 1, got 0"),
+    ({"beta2": 1.0}, r"beta2 must be in \[0\.0, 1\.0\), got 1\.0"),
     ({"discriminator": "pixel"}, r"discriminator must be linear or patch, got 'pixel'"),
     ({"discriminator": "patch"}, r"size must be at least \d+ with these discriminator_strides, got 16"),
     ({"kernel_size": 4}, r"kernel_size must be odd, got 4"),

@@ -3,9 +3,12 @@ import re
 import numpy as np
 import pytest
 import torch
+from pix2pixhd_helpers import make_samples
 
+from rbc_lightning.data.sample import ImageSpec
 from rbc_lightning.errors import InputError
 from rbc_lightning.translators import tiling
+from rbc_lightning.translators.base import LoadContext
 from rbc_lightning.translators.pix2pixhd import translator as module
 from rbc_lightning.translators.pix2pixhd.instance_styles import ImageStyles, weights_hash
 from rbc_lightning.translators.pix2pixhd.settings import NetSettings
@@ -73,6 +76,14 @@ def test_round_trip_on_disk(translator, label_map, tmp_path):
     assert loaded.settings == translator.settings
     for mode in ("per_image", "per_cell", "cluster:0"):
         assert np.array_equal(loaded.paint(label_map, 7, mode), translator.paint(label_map, 7, mode))
+
+
+def test_images_of_another_kind_than_the_runs_are_refused(translator, tmp_path):
+    translator.save(tmp_path)
+    deep = make_samples(1, ImageSpec(value_range=(0, 65535)))
+    with pytest.raises(InputError, match=r"makes images of red, green, blue, 0 to 255, where those .* 0 to 65535; train one"):
+        Pix2PixHDTranslator.load(tmp_path, LoadContext(deep, 0, "cpu", None))
+    Pix2PixHDTranslator.load(tmp_path, LoadContext(make_samples(1), 0, "cpu", None))
 
 
 def test_style_modes_differ(translator, label_map):
