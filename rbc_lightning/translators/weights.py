@@ -7,7 +7,9 @@ import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -35,6 +37,15 @@ def read_content(path: Path, expected: Collection[str], device: str | torch.devi
     if missing := sorted(set(expected) - found):
         raise InputError(f"{path} holds no {', '.join(missing)}: make the translator again with stage=translator")
     return dict(content)
+
+
+def read_stored_arrays(path: Path, names: Collection[str], what: str) -> dict[str, Any]:
+    """Read arrays by name from an .npz file; an `InputError` where it is none, or lacks one."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in names}
+    except (OSError, KeyError, TypeError, ValueError, BadZipFile) as error:
+        raise InputError(f"{path} holds no {what} ({error}); make the translator again with stage=translator") from error
 
 
 def load_exactly(module: nn.Module, tensors: Mapping[str, Tensor], name: str, path: Path) -> None:

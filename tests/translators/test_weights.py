@@ -1,9 +1,10 @@
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from rbc_lightning.errors import InputError
-from rbc_lightning.translators.weights import load_exactly, read_content
+from rbc_lightning.translators.weights import load_exactly, read_content, read_stored_arrays
 
 
 def test_a_file_is_read_by_the_names_of_its_entries(tmp_path):
@@ -26,3 +27,16 @@ def test_every_tensor_that_does_not_fit_is_named_and_none_is_loaded(tmp_path):
     assert torch.equal(net.weight, before)
     load_exactly(net, {"weight": torch.zeros(3, 2), "bias": torch.zeros(3)}, "net", tmp_path / "net.pt")
     assert not net.weight.any()
+
+
+def test_arrays_are_read_by_name_from_a_whole_file(tmp_path):
+    path = tmp_path / "arrays.npz"
+    np.savez(path, a=np.arange(3), b=np.ones(2))
+    assert {name: array.tolist() for name, array in read_stored_arrays(path, ("b",), "styles").items()} == {"b": [1.0, 1.0]}
+    (tmp_path / "torn.npz").write_bytes(path.read_bytes()[:100])
+    np.save(tmp_path / "one.npy", np.ones(2))
+    for name, wanted in (("arrays.npz", "c"), ("torn.npz", "a"), ("one.npy", "a"), ("gone.npz", "a")):
+        with pytest.raises(
+            InputError, match=rf"{name} holds no styles \(.*\); make the translator again with stage=translator"
+        ):
+            read_stored_arrays(tmp_path / name, (wanted,), "styles")

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +18,7 @@ from scipy.ndimage import binary_dilation, binary_erosion, gaussian_filter
 from skimage.transform import downscale_local_mean, resize
 
 from rbc_lightning.core.files import write_arrays
-from rbc_lightning.errors import InputError
+from rbc_lightning.translators.weights import read_stored_arrays
 
 Floats = NDArray[np.float64]
 
@@ -126,13 +125,7 @@ class BackgroundTextures:
     @classmethod
     def load(cls, path: Path) -> BackgroundTextures:
         """Read what `save` wrote; raises an `InputError` for another file."""
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                return cls(**{field.name: file[field.name] for field in fields(cls)})
-        except (OSError, KeyError, TypeError, ValueError, BadZipFile) as error:
-            raise InputError(
-                f"{path} holds no background textures ({error}); make the translator again with stage=translator"
-            ) from error
+        return cls(**read_stored_arrays(path, [field.name for field in fields(cls)], "background textures"))
 
 
 def measure_texture(image: Floats, label_map: NDArray[np.integer], deep: bool = False) -> Texture | None:

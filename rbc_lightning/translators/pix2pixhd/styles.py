@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +23,7 @@ from rbc_lightning.translators.pix2pixhd.instance_styles import (
     gather_rows,
     weights_hash,
 )
+from rbc_lightning.translators.weights import read_stored_arrays
 
 if TYPE_CHECKING:
     from rbc_lightning.translators.pix2pixhd.task import Pix2PixHDTask
@@ -127,25 +127,20 @@ class StyleBank:
             return _draw(self.centers, self.clusters_of(BACKGROUND), self.clusters_of(CELL), n_ids, rng)
         return self._from_cluster(n_ids, _number(mode, len(self.clusters_of(CELL))))
 
-    def save(self, path: str | Path) -> None:
+    def save(self, path: Path) -> None:
         """Write the bank as one .npz file, atomically."""
-        arrays = {field.name: np.asarray(getattr(self, field.name)) for field in fields(self)}
-        write_arrays(Path(path), arrays)
+        write_arrays(path, {field.name: np.asarray(getattr(self, field.name)) for field in fields(self)})
 
     @classmethod
-    def load(cls, path: str | Path, encoder_hash: str | None = None) -> StyleBank:
+    def load(cls, path: Path, encoder_hash: str | None = None) -> StyleBank:
         """Read a bank.
 
         Raises:
             InputError: not a style file, or one made by another encoder than that in use, if one is given.
         """
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                names = dict(file)
-            names["source_ids"], names["encoder_hash"] = tuple(map(str, names["source_ids"])), str(names["encoder_hash"])
-            bank = cls(**names)
-        except (OSError, KeyError, TypeError, ValueError, BadZipFile) as error:
-            raise InputError(f"{path} is no style file: {error}; write it again with stage=translator") from error
+        arrays = read_stored_arrays(path, [field.name for field in fields(cls)], "styles")
+        names = {"source_ids": tuple(map(str, arrays["source_ids"])), "encoder_hash": str(arrays["encoder_hash"])}
+        bank = cls(**arrays | names)
         if encoder_hash is not None and bank.encoder_hash != encoder_hash:
             raise InputError(
                 f"{path} holds styles of another encoder ({bank.encoder_hash[:12]}, in use {encoder_hash[:12]}): "

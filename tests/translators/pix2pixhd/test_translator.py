@@ -106,7 +106,7 @@ def test_another_encoder_and_missing_files_are_refused(tmp_path):
         Pix2PixHDTranslator.load(tmp_path)
     first.save(tmp_path)
     (tmp_path / "styles.npz").unlink()
-    with pytest.raises(InputError, match=r"styles\.npz is no style file: .*No such file.*stage=translator"):
+    with pytest.raises(InputError, match=r"styles\.npz holds no styles \(.*No such file.*stage=translator"):
         Pix2PixHDTranslator.load(tmp_path)
     StyleBank.cluster([ImageStyles("a", np.zeros((2, 6), np.float32), np.array([9, 9]))], weights_hash(other)).save(
         tmp_path / "styles.npz"
