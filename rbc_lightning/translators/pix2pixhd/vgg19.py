@@ -57,7 +57,10 @@ class VGG19Features:
             ValueError: the file is damaged, holds no state dict, or its tensors do not fit; each one is listed.
         """
         try:
-            return cls(_fetch() if source == "imagenet" else _read(Path(source)))
+            content = _fetch() if source == "imagenet" else _read(Path(source))
+            if not isinstance(content, Mapping):
+                raise ValueError(f"expected a state dict, got a {type(content).__name__}")
+            return cls(content)
         except ValueError as error:
             raise ValueError(f"VGG19 weights from {source!r}: {error}") from error
 
@@ -80,13 +83,13 @@ class VGG19Features:
         return features
 
 
-def _fetch() -> Mapping[str, Tensor]:
+def _fetch() -> object:
     """The ImageNet weights from torch hub's cache, or from the network the first time."""
     from torchvision.models import VGG19_Weights
 
     weights = VGG19_Weights.IMAGENET1K_V1
     try:
-        return _check_tensors(weights.get_state_dict(check_hash=True, map_location="cpu", weights_only=True))
+        return weights.get_state_dict(check_hash=True, map_location="cpu", weights_only=True)
     except (OSError, HTTPException) as error:
         raise OSError(
             f"VGG19 ImageNet weights: no copy in {torch.hub.get_dir()}/checkpoints, and {weights.url} could not be fetched "
@@ -96,18 +99,12 @@ def _fetch() -> Mapping[str, Tensor]:
         raise ValueError(f"damaged file; delete it from {torch.hub.get_dir()}/checkpoints and try again") from error
 
 
-def _read(path: Path) -> Mapping[str, Tensor]:
+def _read(path: Path) -> object:
     if not path.is_file():
         raise FileNotFoundError(
             f"VGG19 weights: no file {path}; expected 'imagenet' or the path of a .pth state dict with torchvision's names"
         )
     try:
-        return _check_tensors(torch.load(path, map_location="cpu", weights_only=True))
+        return torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, pickle.UnpicklingError, EOFError) as error:
         raise ValueError("damaged, or more than tensors in it; expected a state dict written by torch.save") from error
-
-
-def _check_tensors(content: object) -> Mapping[str, Tensor]:
-    if not isinstance(content, Mapping):
-        raise ValueError(f"expected a state dict, got a {type(content).__name__}")
-    return content
