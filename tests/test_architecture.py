@@ -46,10 +46,7 @@ MATHS_MAY = (
     "segmenters.faster_rcnn.weights",
     "translators.weights",
     "translators.pix2pix.nets",
-    "translators.pix2pixhd.discriminators",
-    "translators.pix2pixhd.instance_pooling",
     "translators.pix2pixhd.layers",
-    "translators.pix2pixhd.modulation",
 )
 # Outside libraries that only some places may know.
 HOMES = {
