@@ -16,7 +16,7 @@ from rbc_lightning.report.page.learning_charts import learning_chart
 from rbc_lightning.report.page.page import render
 from rbc_lightning.study.choose import RunGroups, group_runs
 from rbc_lightning.study.collect import collect_runs
-from rbc_lightning.study.curves import Sweep, gain_curves
+from rbc_lightning.study.curves import ALONG, gain_curves
 from rbc_lightning.study.curves import to_csv as curves_to_csv
 from rbc_lightning.study.run_record import Run
 from rbc_lightning.study.table2 import build_table2
@@ -24,7 +24,6 @@ from rbc_lightning.study.table2_text import to_csv, to_latex, to_markdown
 
 PAGE = "report.html"
 _CACHE = "predictions"
-_SWEEPS: dict[Sweep, str] = {"ratio": "the share of synthetic samples", "real_images": "the number of real images"}
 
 
 @dataclass(frozen=True)
@@ -97,7 +96,7 @@ def make_report(
         raise InputError(f"{setting}{error}; rerun=true trains a run again") from error
     # Models without the score have no place in the rest of the report either.
     groups = replace(groups, runs={row.model: groups.runs[row.model] for row in table.rows})
-    sweeps = {sweep: gain_curves(sweep, found, data, seed=seed, score=settings.score) for sweep in _SWEEPS}
+    sweeps = {sweep: gain_curves(sweep, found, data, seed=seed, score=settings.score) for sweep in ALONG}
     directory = runs_dir / "report" / "_".join(filter(None, (data, settings.translator, settings.score)))
     texts = {"table2.md": to_markdown(table), "table2.csv": to_csv(table), "table2.tex": to_latex(table)}
     texts |= {f"{name}.csv": curves_to_csv(curves) for name, curves in sweeps.items() if curves}
@@ -115,8 +114,8 @@ def make_report(
     names = groups.runs if settings.models is None else settings.models
     shown = {model: groups.runs[model] for model in names if model in groups.runs}
     samples = add_gallery(page, access, shown, directory / _CACHE, settings.gallery)
-    commands = {sweep: command_line(f"+sweep={sweep}", data_overrides(runs[0])) for sweep in _SWEEPS if not sweeps[sweep]}
-    page.missing += [f"gain against {_SWEEPS[sweep]}: {command}" for sweep, command in commands.items()]
+    commands = {sweep: command_line(f"+sweep={sweep}", data_overrides(runs[0])) for sweep in ALONG if not sweeps[sweep]}
+    page.missing += [f"gain against {ALONG[sweep]}: {command}" for sweep, command in commands.items()]
     add_cards(page, access, artifacts_dir, runs, samples)
     write_text(directory / PAGE, render(page))
     for line in page.missing:

@@ -12,6 +12,7 @@ from rbc_lightning.study.table2 import TableEntry, make_entry
 from rbc_lightning.study.tables import REFERENCES, TITLES, csv_text
 
 Sweep = Literal["ratio", "real_images"]
+ALONG: dict[Sweep, str] = {"ratio": "the share of synthetic samples", "real_images": "the number of real images"}
 _CHOOSE = {"ratio": ratio_runs, "real_images": real_images_runs}
 
 

@@ -24,13 +24,13 @@ class Epoch(NamedTuple):
 class LearningCurve(NamedTuple):
     """What the training of a run went through.
 
-    `epochs` are in order of steps, none where no curves were recorded; `chosen` are the optimiser steps after which the tested
-    weights were taken, None where that is not known.
+    `epochs` are in order of steps, none where no curves were recorded; `chosen` is the one after which the tested weights were
+    taken, with its score, None where that is not known.
     """
 
     run: Run
     epochs: tuple[Epoch, ...]
-    chosen: int | None
+    chosen: Epoch | None
 
 
 def learning_curve(run: Run) -> LearningCurve:
@@ -40,20 +40,20 @@ def learning_curve(run: Run) -> LearningCurve:
     test split where they are optimistic.
     """
     monitor = str(run.metrics["headline"]).replace("test/", "val/", 1)
-    # By step: epoch and value.
-    losses: dict[int, tuple[int, float]] = {}
-    scores: dict[int, tuple[int, float]] = {}
+    # By epoch and step.
+    losses: dict[int, dict[int, float]] = {}
+    scores: dict[int, dict[int, float]] = {}
     # Of several attempts curves_10 comes after curves_2.
     for path in sorted(run.directory.glob("curves*/metrics.csv"), key=lambda path: (len(path.parent.name), path.parent.name)):
         for step, epoch, row in _rows(path):
             for found, name in ((losses, _LOSS), (scores, monitor)):
                 value = _number(row.get(name))
                 if math.isfinite(value):
-                    found[step] = (epoch, value)
+                    found.setdefault(epoch, {})[step] = value
     epochs = tuple(_epochs(losses, scores))
     best = run.metrics.get(monitor.replace("val/", "selection/", 1) if run.optimistic else monitor)
     # Of equal scores the first was kept.
-    chosen = next((epoch.step for epoch in epochs if epoch.score is not None and epoch.score == best), None)
+    chosen = next((epoch for epoch in epochs if epoch.score is not None and epoch.score == best), None)
     return LearningCurve(run, epochs, chosen)
 
 
@@ -75,11 +75,8 @@ def _number(text: str | None) -> float:
         return math.nan
 
 
-def _epochs(losses: Mapping[int, tuple[int, float]], scores: Mapping[int, tuple[int, float]]) -> Iterator[Epoch]:
-    by_epoch: dict[int, dict[int, float]] = {epoch: {} for epoch, _ in scores.values()}
-    for step, (epoch, loss) in losses.items():
-        by_epoch.setdefault(epoch, {})[step] = loss
-    validated = {epoch: (step, score) for step, (epoch, score) in sorted(scores.items())}
-    for epoch, trained in sorted(by_epoch.items()):
-        step, score = validated.get(epoch, (0, None))
+def _epochs(losses: Mapping[int, Mapping[int, float]], scores: Mapping[int, Mapping[int, float]]) -> Iterator[Epoch]:
+    for epoch in sorted({*losses, *scores}):
+        trained, validated = losses.get(epoch, {}), scores.get(epoch, {})
+        step, score = max(validated.items(), default=(0, None))
         yield Epoch(max([step, *trained]), float(np.mean(list(trained.values()))) if trained else None, score)

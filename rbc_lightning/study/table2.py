@@ -81,7 +81,7 @@ class ModelRow:
         metric, score, higher_is_better: name of the metric that is compared, such as "dice", its title and its direction.
         n_images: test images that every run has a score of.
         entries: by column.
-        comparisons: with both `REFERENCES`.
+        comparisons: by column and reference, one of `REFERENCES`.
         answers: to `QUESTIONS`.
         paper: figures of Bailo et al. 2019 by column; none for what they do not have.
         notes: what is missing.
@@ -93,14 +93,10 @@ class ModelRow:
     higher_is_better: bool
     n_images: int
     entries: Mapping[str, TableEntry]
-    comparisons: tuple[Comparison, ...]
+    comparisons: Mapping[tuple[str, str], Comparison]
     answers: tuple[Answer, ...]
     paper: Mapping[str, float]
     notes: tuple[str, ...]
-
-    def compared(self, column: str, against: str) -> Comparison | None:
-        """The comparison of two columns, if there is one."""
-        return next((c for c in self.comparisons if (c.column, c.against) == (column, against)), None)
 
     @property
     def label(self) -> str:
@@ -138,7 +134,10 @@ def build_table2(groups: RunGroups, n_resamples: int = 9_999, seed: int = 0, sco
         if score is None or all(run.has(score) for run in all_runs(columns))
     }
     if not known:
-        names = sorted(set().union(*(_scores(all_runs(columns)) for columns in groups.runs.values())))
+        models = [all_runs(columns) for columns in groups.runs.values()]
+        names = sorted(
+            {name for runs in models for name in runs[0].metrics.get("metrics", {}) if all(run.has(name) for run in runs)}
+        )
         raise ValueError(
             f"no model of which all runs on {groups.data} have {score} by image; expected one of {', '.join(names)}"
         )
@@ -159,11 +158,6 @@ def make_entry(column: str, runs: Mapping[int, Run], scores: Floats, pooled: str
     whole = float(np.mean([run.metrics.get(f"test/{pooled}", np.nan) for run in runs.values()])) if pooled else None
     optimistic = any(run.optimistic for run in runs.values())
     return TableEntry(column, float(by_seed.mean()), spread, whole, tuple(runs), optimistic)
-
-
-def _scores(runs: Sequence[Run]) -> set[str]:
-    """Names of the scores that all of these runs have by image."""
-    return {name for name in runs[0].metrics.get("metrics", {}) if all(run.has(name) for run in runs)}
 
 
 def _about(runs: Sequence[Run]) -> Iterator[str]:
@@ -193,7 +187,7 @@ def _row(model: str, runs: Mapping[str, Mapping[int, Run]], score: str | None, n
     pooled = None if all(_is_mean(run, metric) for run in every) else metric
     entries = {column: make_entry(column, runs[column], scores[column], pooled) for column in runs}
     comparisons = _comparisons(scores, n_resamples, seed, higher_is_better=higher)
-    answers = tuple(_answer(question, entries, comparisons, title) for question in QUESTIONS)
+    answers = tuple(_answer(question, entries, comparisons.get(question), title) for question in QUESTIONS)
     n_images = next(iter(scores.values())).shape[1]
     notes = tuple(_notes(entries, n_dropped, title))
     return ModelRow(model, metric, title, higher, n_images, entries, comparisons, answers, published(model, metric), notes)
@@ -208,30 +202,26 @@ def _is_mean(run: Run, metric: str) -> bool:
 
 def _comparisons(
     scores: Mapping[str, Floats], n_resamples: int, seed: int, *, higher_is_better: bool
-) -> tuple[Comparison, ...]:
+) -> dict[tuple[str, str], Comparison]:
     """Every column against each reference; one hypothesis looked at from both sides is corrected for once."""
     pairs = [(a, b) for b in REFERENCES for a in TITLES if a != b and a in scores and b in scores]
     tests = [pair for pair in combinations(TITLES, 2) if pair in pairs or pair[::-1] in pairs]
     p_values = [statistics.permutation_p_value(scores[a], scores[b], n_resamples, seed) for a, b in tests]
     p_by_test = {frozenset(test): p for test, *p in zip(tests, p_values, statistics.holm(p_values), strict=True)}
-    made = []
+    made = {}
     for column, against in pairs:
         difference = statistics.paired_bootstrap(scores[column], scores[against], n_resamples, seed)
         p_value, p_holm = map(float, p_by_test[frozenset((column, against))])
         outcome = statistics.verdict(difference, p_holm, higher_is_better=higher_is_better)
-        made.append(Comparison(column, against, difference, p_value, p_holm, outcome))
-    return tuple(made)
+        made[column, against] = Comparison(column, against, difference, p_value, p_holm, outcome)
+    return made
 
 
-def _answer(
-    question: tuple[str, str], entries: Mapping[str, TableEntry], comparisons: Sequence[Comparison], score: str
-) -> Answer:
+def _answer(question: tuple[str, str], entries: Mapping[str, TableEntry], comparison: Comparison | None, score: str) -> Answer:
     text = f"{TITLES[question[0]]} against {TITLES[question[1]]}: "
-    missing = [TITLES[name] for name in question if name not in entries]
-    if missing:
-        remedy = f"{' and '.join(missing)} not run"
+    if comparison is None:
+        remedy = f"{' and '.join(TITLES[name] for name in question if name not in entries)} not run"
         return Answer(question, None, "cannot tell", remedy, False, f"{text}cannot tell, {remedy}")
-    comparison = next(c for c in comparisons if (c.column, c.against) == question)
     outcome, difference = comparison.verdict, comparison.difference
     remedy = statistics.what_would_settle(difference) if outcome == "cannot tell" else ""
     text += f"{outcome}, {score} {interval_text(difference)}, {p_text(comparison.p_holm)}"

@@ -50,7 +50,7 @@ def to_csv(table: Table2) -> str:
             line += (entry.mean, entry.spread, entry.pooled, len(entry.seeds), entry.optimistic) if entry else [None] * 5
             line.append(row.paper.get(column))
             for against in REFERENCES:
-                c = row.compared(column, against)
+                c = row.comparisons.get((column, against))
                 figures = (c.difference.value, c.difference.low, c.difference.high, c.p_value, c.p_holm, c.verdict) if c else ()
                 line += figures or [None] * len(compared)
             lines.append(line)
@@ -97,7 +97,7 @@ def footnotes(table: Table2) -> Iterator[str]:
 
 
 def _against(row: ModelRow, column: str, against: str) -> str:
-    found = row.compared(column, against)
+    found = row.comparisons.get((column, against))
     return f"{interval_text(found.difference)}, {p_text(found.p_holm)}" if found else "-"
 
 

@@ -27,7 +27,7 @@ def test_an_epoch_has_the_mean_loss_of_its_steps_and_the_score_at_its_end(tmp_pa
     curve = learning_curve(run_with_curves(tmp_path, ("curves", rows, ""), **{"val/dice": 0.7}))
     assert (curve.run.column, curve.run.seed, curve.run.optimistic) == ("rd_aug", 2, False)
     assert curve.epochs == (Epoch(2, 0.75, 0.7), Epoch(4, pytest.approx(0.3), 0.9))
-    assert curve.chosen == 2
+    assert curve.chosen == curve.epochs[0]
 
 
 def test_parts_of_a_resumed_run_are_joined_and_what_was_repeated_counts_once(tmp_path):
@@ -40,7 +40,7 @@ def test_parts_of_a_resumed_run_are_joined_and_what_was_repeated_counts_once(tmp
     curve = learning_curve(run_with_curves(tmp_path, *parts, **{"val/dice": 0.6}))
     assert curve.epochs == (Epoch(2, pytest.approx(0.9), 0.5), Epoch(4, 0.5, 0.6), Epoch(6, pytest.approx(0.15), 0.6))
     # Of equal scores the first is kept.
-    assert curve.chosen == 4
+    assert curve.chosen == curve.epochs[1]
 
 
 def test_a_loss_that_is_no_number_is_left_out(tmp_path):
@@ -53,7 +53,7 @@ def test_a_loss_that_is_no_number_is_left_out(tmp_path):
 def test_weights_chosen_on_the_test_split_are_marked(tmp_path):
     rows = [(0, 0, 0.5, ""), (0, 0, "", 0.4), (1, 1, "", 0.6)]
     curve = learning_curve(run_with_curves(tmp_path, ("curves", rows, ""), optimistic=True, **{"selection/dice": 0.6}))
-    assert (curve.run.optimistic, curve.chosen) == (True, 2)
+    assert (curve.run.optimistic, curve.chosen) == (True, Epoch(2, None, 0.6))
 
 
 def test_without_recorded_curves_there_are_no_epochs(tmp_path):

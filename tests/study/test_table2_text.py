@@ -41,7 +41,7 @@ def test_size_controls_get_a_column_where_they_were_run():
     assert build(make_groups()).columns == tuple(COLUMNS)
     table = build(make_groups(columns=[*COLUMNS, "rd_large"]))
     assert table.columns == (*COLUMNS, "rd_large")
-    assert table.rows[0].compared("rd_large", "rd_aug") is not None
+    assert ("rd_large", "rd_aug") in table.rows[0].comparisons
     assert "- RD large: RD repeated to the size of the large columns" in to_markdown(table)
 
 
@@ -74,7 +74,7 @@ def test_the_csv_holds_every_number_unrounded():
     table = build(make_groups(columns=("rd", "rd_sd")))
     found = {line["column"]: line for line in csv.DictReader(io.StringIO(to_csv(table)))}
     assert list(found) == list(COLUMNS)
-    entry, comparison = table.rows[0].entries["rd_sd"], table.rows[0].compared("rd_sd", "rd")
+    entry, comparison = table.rows[0].entries["rd_sd"], table.rows[0].comparisons["rd_sd", "rd"]
     line = found["rd_sd"]
     assert (float(line["mean"]), float(line["spread"]), line["n_seeds"]) == (entry.mean, entry.spread, "3")
     assert float(line["low_against_rd"]) == comparison.difference.low

@@ -60,12 +60,9 @@ class StructureRow:
 
 
 def save_style_sheet(path: Path, label_map: NDArray[np.integer], images: Mapping[str, NDArray[np.uint8]]) -> None:
-    """Save one mask in every style as PNG, atomically (Bailo et al. 2019, Fig. 6).
+    """Save a mask, integer (H, W), and its images by style as PNG, atomically (Bailo et al. 2019, Fig. 6).
 
-    Args:
-        path: file to write.
-        label_map: integer (H, W), the mask all images show; drawn first.
-        images: uint8 (H, W, 3) by the name of their style, in the order to show them.
+    Images are uint8 (H, W, 3), in the order to show them.
 
     Raises:
         ValueError: no images, or one of another size than the mask.
@@ -84,10 +81,6 @@ def save_style_sheet(path: Path, label_map: NDArray[np.integer], images: Mapping
 
 def save_translation_sheet(path: Path, rows: Sequence[TranslationRow]) -> None:
     """Save masks beside their real and generated images as PNG, atomically (Bailo et al. 2019, Fig. 5).
-
-    Args:
-        path: file to write.
-        rows: one per test sample; all with the same style modes.
 
     Raises:
         ValueError: no rows, style modes that differ between rows, or an image of another size than its mask.
@@ -124,12 +117,9 @@ def save_structure_preview(path: Path, rows: Sequence[StructureRow]) -> None:
 
 
 def save_structure_sheet(path: Path, generated: Sequence[NDArray[np.uint8]], structures: Sequence[Structure]) -> None:
-    """Save several images of one mask as PNG, atomically, each below the structure map it was generated from.
+    """Save several images of one mask, uint8 (H, W, 3), as PNG, atomically, each below the structure map it was generated from.
 
-    Args:
-        path: file to write.
-        generated: uint8 (H, W, 3).
-        structures: a map (H, W) for each; none for a translator that takes no structure maps.
+    Structures are a map (H, W) for each; none for a translator that takes no structure maps.
 
     Raises:
         ValueError: no images, or another number of maps.
@@ -151,13 +141,9 @@ def structure_picture(structure: Structure) -> NDArray[np.uint8]:
 def save_picture_rows(
     path: Path, rows: Sequence[Sequence[NDArray[np.uint8]]], titles: Sequence[Sequence[str]], row_names: Sequence[str] = ()
 ) -> None:
-    """Save pictures in rows as PNG, atomically.
+    """Save pictures, uint8 (H, W, 3), as many in each row as in the first, as PNG, atomically.
 
-    Args:
-        path: file to write.
-        rows: uint8 (H, W, 3), as many in each row as in the first.
-        titles: above the pictures of the first rows, as many rows as there are here.
-        row_names: written at the left, one per row; none leaves no place for them.
+    Titles stand above the rows from the first on that have them; row names at the left, none leaves no place for them.
 
     Raises:
         ValueError: no pictures, or rows, titles and names that do not go together.

@@ -27,7 +27,7 @@ def bars_with_intervals(row: ModelRow) -> Chart:
         return blank(title, f"No finished run of {row.model}.")
     columns = [column for column in TITLES if column in COLUMNS or column in row.entries]
     drawn, end = _means(row, columns)
-    against = next((name for name in REFERENCES if any(c.against == name for c in row.comparisons)), None)
+    against = next((name for name in REFERENCES if any(name == against for _, against in row.comparisons)), None)
     if against:
         differences, end = _differences(row, columns, against, end + 14)
         drawn += differences
@@ -54,7 +54,7 @@ def _means(row: ModelRow, columns: Sequence[str]) -> tuple[list[str], float]:
 
 
 def _differences(row: ModelRow, columns: Sequence[str], against: str, top: float) -> tuple[list[str], float]:
-    found = [c for column in columns if (c := row.compared(column, against))]
+    found = [c for column in columns if (c := row.comparisons.get((column, against)))]
     scale = _scale(row, [0.0, *(c.difference for c in found)])
     start, bottom = top + 16, top + 16 + _ROW * len(found)
     ticks = scale.ticks(4)
@@ -85,7 +85,7 @@ def _row_caption(row: ModelRow, against: str | None) -> Iterator[str]:
         yield "Nothing to compare yet: neither RD+aug nor RD stands beside another column."
     else:
         by_verdict: dict[str, list[str]] = {verdict: [] for verdict in _WORDS}
-        for c in row.comparisons:
+        for c in row.comparisons.values():
             if c.against == against:
                 by_verdict[c.verdict].append(TITLES[c.column])
         said = [f"{_WORDS[verdict]}: {', '.join(titles)}" for verdict, titles in by_verdict.items() if titles]

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from rbc_lightning.report.page import svg
 from rbc_lightning.report.page.content import Chart
 from rbc_lightning.report.page.series import COLORS, MARKS, PLAIN, Key, blank, interval, interval_keys, legend, score_scale
-from rbc_lightning.study.curves import GainCurve
+from rbc_lightning.study.curves import ALONG, GainCurve
 from rbc_lightning.study.statistics import Difference
 from rbc_lightning.study.table2 import TableEntry, interval_text
 from rbc_lightning.study.tables import OPTIMISTIC, REFERENCES, TITLES
@@ -17,8 +17,7 @@ _MIX = "rd_sd_aug"  # whose look the one series of a ratio has
 
 def gain_chart(curve: GainCurve) -> Chart:
     """Gain along a sweep with its intervals, and below it the mean scores it comes from."""
-    about = {"ratio": "the share of synthetic samples", "real_images": "the number of real images"}[curve.sweep]
-    title = f"{curve.model}: gain against {about}"
+    title = f"{curve.model}: gain against {ALONG[curve.sweep]}"
     if not curve.points:
         return blank(title, f"Nothing to draw: {'; '.join(curve.notes) or 'no finished runs of this sweep'}.")
     across = _across(curve)
@@ -29,10 +28,9 @@ def gain_chart(curve: GainCurve) -> Chart:
 
 def _across(curve: GainCurve) -> svg.Scale:
     xs = [point.x for point in curve.points]
-    if curve.sweep == "real_images":
-        # Each number of images is about twice the one before.
-        return svg.scale_around(xs, _LEFT, _RIGHT, log=True)
-    return svg.scale_around([0.0, *xs], _LEFT, _RIGHT)
+    ratio = curve.sweep == "ratio"
+    # Each number of images is about twice the one before.
+    return svg.scale_around([0.0, *xs] if ratio else xs, _LEFT, _RIGHT, log=not ratio)
 
 
 def _gains(curve: GainCurve, across: svg.Scale) -> tuple[list[str], float]:

@@ -152,19 +152,15 @@ def _image(sample: ShownSample, shown: Sequence[_Shown]) -> GalleryImage:
     for row, run, by_sample in shown:
         score, found = run.per_image[sample.sample_id][row.metric], by_sample[sample.sample_id]
         scaled = _resized(found, truth.shape, height, width)
-        if scaled.label_map is not None and _measures_pixels(run.score):
+        metric = REGISTRY.get(run.score)
+        # A model chosen by its foreground pixels does not separate touching cells.
+        if scaled.label_map is not None and metric and metric.per_unit is match_pixels:
             overlay, n_cells = mask_overlay(scaled.label_map > 0, small), None
         else:
             overlay, n_cells = cells_overlay(scaled, small), len(found)
         name, known = f"{run.model}, {TITLES[run.column]}", score if isfinite(score) else None
         layers.append(Layer(name, overlay, known, row.score, n_cells, row.higher_is_better))
     return GalleryImage(sample.sample_id, width, height, encode_jpeg(image), tuple(layers))
-
-
-def _measures_pixels(metric: str) -> bool:
-    """Whether a metric compares foreground pixels: a model chosen by it does not separate touching cells."""
-    known = REGISTRY.get(metric)
-    return known is not None and known.per_unit is match_pixels
 
 
 def _resized(found: Instances, shape: tuple[int, ...], height: int, width: int) -> Instances:

@@ -131,11 +131,10 @@ def _marks(column: str, points: Sequence[Point], shift: float, across: Scale, up
 def _chosen(column: str, curves: Sequence[LearningCurve], across: Scale, up: Scale) -> str:
     """A ring on each seed's score where its weights were chosen."""
     rings = []
-    for curve in curves:
-        for epoch in curve.epochs:
-            if epoch.step == curve.chosen and epoch.score is not None:
-                label = f"{TITLES[column]}, seed {curve.run.seed}, chosen: {epoch.score:.4f}, step {epoch.step}"
-                rings.append(svg.mark("circle", across(epoch.step), up(epoch.score), None, size=6, title=label))
+    for run, _, chosen in curves:
+        if chosen and chosen.score is not None:
+            label = f"{TITLES[column]}, seed {run.seed}, chosen: {chosen.score:.4f}, step {chosen.step}"
+            rings.append(svg.mark("circle", across(chosen.step), up(chosen.score), None, size=6, title=label))
     return svg.element("g", *rings, fill="none", stroke=COLORS[column], stroke_width=1.4, pointer_events="all")
 
 

@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from rbc_lightning.core.labels import label_map_to_boxes, label_map_to_contours
-from rbc_lightning.metrics.average_precision import box_iou, detections_by_image, first_hits
-from rbc_lightning.metrics.instances import Instances
-from rbc_lightning.metrics.label_maps import intersections
+from rbc_lightning.core.labels import label_map_to_contours
+from rbc_lightning.metrics.average_precision import box_iou
+from rbc_lightning.metrics.instances import Instances, Prediction
+from rbc_lightning.metrics.label_maps import LabelMap, intersections
+from rbc_lightning.metrics.registry import match_boxes
 
-LabelMap = NDArray[np.integer]
 Canvas = NDArray[np.uint8]
 
 _IOU = 0.5
@@ -160,12 +160,10 @@ def _outlines(found: NDArray[np.int32], truth: LabelMap) -> Canvas:
 
 
 def _boxes(found: Instances, truth: LabelMap) -> Canvas:
-    targets = label_map_to_boxes(truth)
-    (image,) = detections_by_image([found.as_detections()], [{"boxes": targets}])
-    hits = first_hits(image, _IOU)
+    image, hits, *_ = match_boxes(Prediction(found), truth)
     taken = box_iou(image.boxes, image.targets).argmax(axis=1)[hits] if hits.any() else []
     canvas = np.zeros(truth.shape, dtype=np.uint8)
-    for box in np.delete(targets, taken, axis=0):
+    for box in np.delete(image.targets, taken, axis=0):
         _rectangle(canvas, box, _MISSED, _MISSED_FILL, dashed=True)
     for box in found.boxes[~hits]:
         _rectangle(canvas, box, _FALSE, _FALSE_FILL)
@@ -174,7 +172,7 @@ def _boxes(found: Instances, truth: LabelMap) -> Canvas:
     return canvas
 
 
-def _rectangle(canvas: Canvas, box: NDArray[np.float32], line: int, fill: int | None, *, dashed: bool = False) -> None:
+def _rectangle(canvas: Canvas, box: NDArray[np.floating], line: int, fill: int | None, *, dashed: bool = False) -> None:
     width = line_width(canvas.shape)
     height_width = np.array([canvas.shape[1], canvas.shape[0]] * 2)
     left, top, right, bottom = (int(side) for side in np.clip(np.round(box), 0, height_width))

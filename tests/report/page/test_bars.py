@@ -22,9 +22,8 @@ def entry(column, mean, spread=None, **changes):
 
 
 def row(entries, comparisons=(), paper=None, model="fcn8s"):
-    return replace(
-        EMPTY, model=model, entries={c.column: c for c in entries}, comparisons=tuple(comparisons), paper=paper or {}
-    )
+    compared = {(c.column, c.against): c for c in comparisons}
+    return replace(EMPTY, model=model, entries={c.column: c for c in entries}, comparisons=compared, paper=paper or {})
 
 
 def test_marks_lie_where_their_values_are():

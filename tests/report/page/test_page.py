@@ -152,7 +152,7 @@ def test_the_table_has_means_differences_and_the_papers_figures(full, full_page)
     ]
     entries = [row.entries[column] for column in COLUMNS]
     assert lines["Dice"] == [f"{entry.mean:.3f} ± {entry.spread:.3f} 3 seeds" for entry in entries]
-    found = row.compared("rd_sd", "rd_aug")
+    found = row.comparisons["rd_sd", "rd_aug"]
     d = found.difference
     told = f"{d.value:+.4f} cannot tell [{d.low:+.4f}, {d.high:+.4f}] p = {found.p_holm:.3f}".replace("-", "−")
     assert lines["against RD+aug"][3] == told
