@@ -38,7 +38,6 @@ class BaseTask(pl.LightningModule):
         mode: whether it is to be small or large.
         validated: metrics of the validation.
         has_label_maps: whether objects are found with their pixels; else by boxes alone.
-        least_tile: smallest side of tiles that `set_tile` takes, pixels.
 
     Args:
         optimizer: Makes the optimiser of the network's trainable parameters.
@@ -52,7 +51,8 @@ class BaseTask(pl.LightningModule):
     mode: ClassVar[Literal["min", "max"]] = "max"
     validated: ClassVar[tuple[str, ...]] = ("ap50",)
     has_label_maps: ClassVar[bool] = True
-    least_tile: ClassVar[int] = 256
+    least_tile: int = 256
+    """Smallest side of tiles that `set_tile` takes, pixels."""
     score_threshold: float = 0.5
     """From this score on an object counts as found."""
 

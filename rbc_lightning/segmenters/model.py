@@ -53,13 +53,14 @@ class Model:
             "cell_size": lambda: round(measure_layout(label_maps()).cell_size, 2),
             "max_cells": lambda: max(int(label_map.max()) for label_map in label_maps()),
         }
+        specs = (("model.task", self.task), ("model.net", self.net))
+        asked = {name: group for group, spec in specs for name, value in spec.items() if value is None and name in known}
         found: dict[str, Any] = {}
-        for group, spec in (("model.net", self.net), ("model.task", self.task)):
-            for name in (name for name, value in spec.items() if value is None and name in known and name not in found):
-                try:
-                    found[name] = known[name]()
-                except InputError as error:
-                    raise InputError(f"{error}, or set {group}.{name}=<pixels>") from error
+        for name, group in asked.items():
+            try:
+                found[name] = known[name]()
+            except InputError as error:
+                raise InputError(f"{error}, or set {group}.{name}=<pixels>") from error
         return found
 
     def with_facts(self, facts: Mapping[str, Any]) -> Model:

@@ -20,6 +20,7 @@ from rbc_lightning.segmenters.losses import Loss
 from rbc_lightning.segmenters.optimizers import ADAMW, ONE_CYCLE, MakeOptimizer, MakeSchedule, check_factory
 from rbc_lightning.segmenters.postprocess import split_cells
 from rbc_lightning.segmenters.segmentation import SOFT_DICE, SegmentationTask
+from rbc_lightning.segmenters.shapes import check_counts
 
 CONTOUR_SHARE = 1 / 15
 """Radius of a contour over the diameter of a cell: 3 pixels of 46."""
@@ -82,8 +83,7 @@ class ContourTask(SegmentationTask):
             raise ValueError("contour_radius needs a number of pixels, or cell_size to follow from; both are None.")
         if contour_radius is not None and contour_radius < 1:
             raise ValueError(f"contour_radius must be at least 1 pixel or None, got {contour_radius}.")
-        if auxiliary_steps < 1:
-            raise ValueError(f"auxiliary_steps must be at least 1, got {auxiliary_steps}.")
+        check_counts(auxiliary_steps=auxiliary_steps)
         self.contour_threshold, self.contour_loss, self.auxiliary_steps = contour_threshold, contour_loss, auxiliary_steps
         self.contour_radius = max(1, round((cell_size or 0) * CONTOUR_SHARE)) if contour_radius is None else contour_radius
 

@@ -24,7 +24,7 @@ from torchvision.ops import MultiScaleRoIAlign
 from torchvision.ops.misc import FrozenBatchNorm2d
 
 from rbc_lightning.segmenters.faster_rcnn.weights import load_detection_weights
-from rbc_lightning.segmenters.shapes import check_image
+from rbc_lightning.segmenters.shapes import check_counts, check_image
 
 Backbone = Literal["resnet18", "resnet50", "resnet101"]
 Norm = Literal["batch", "group", "frozen"]
@@ -88,8 +88,10 @@ class FasterRCNN(nn.Module):
         in_channels: int = 3,
     ) -> None:
         super().__init__()
-        _check_positive(cell_size=cell_size, max_cells=max_cells, fpn_channels=fpn_channels, head_channels=head_channels)
-        _check_positive(proposals=proposals, rpn_samples=rpn_samples, roi_samples=roi_samples, in_channels=in_channels)
+        check_counts(max_cells=max_cells, fpn_channels=fpn_channels, head_channels=head_channels, in_channels=in_channels)
+        check_counts(proposals=proposals, rpn_samples=rpn_samples, roi_samples=roi_samples)
+        if not (math.isfinite(cell_size) and cell_size > 0):
+            raise ValueError(f"cell_size must be positive, got {cell_size}.")
         _check_parts(backbone, norm, weights, in_channels)
         if not anchor_ratios or min(anchor_ratios) <= 0:
             raise ValueError(f"anchor_ratios must be positive, got {list(anchor_ratios)}.")
@@ -228,12 +230,6 @@ def _to_float32(_module: nn.Module, _args: object, output: Any) -> Any:  # noqa:
     if isinstance(output, dict):
         return type(output)((name, value.float()) for name, value in output.items())
     return type(output)(_to_float32(nn.Identity(), None, value) for value in output)
-
-
-def _check_positive(**numbers: float) -> None:
-    for name, number in numbers.items():
-        if not (math.isfinite(number) and number > 0):
-            raise ValueError(f"{name} must be positive, got {number}.")
 
 
 def _check_parts(backbone: str, norm: str, weights: str | None, in_channels: int) -> None:

@@ -13,7 +13,6 @@ from torchvision.ops import nms
 
 from rbc_lightning.core.labels import label_map_to_boxes
 from rbc_lightning.core.tiles import Tile, tile_windows
-from rbc_lightning.errors import InputError
 from rbc_lightning.metrics.instances import Instances
 from rbc_lightning.metrics.registry import Metric
 from rbc_lightning.segmenters.base import BaseTask, Batch
@@ -65,15 +64,8 @@ class DetectionTask(BaseTask):
         if tile is not None and tile <= self.overlap:
             raise ValueError(f"tile must be larger than the overlap of {self.overlap} px, got {tile}.")
         self.min_visible, self.score_threshold = min_visible, score_threshold
-
-    def set_tile(self, tile: int | None) -> None:
-        """See `BaseTask`; tiles are larger than what neighbours share."""
-        super().set_tile(tile)
-        if tile is not None and tile <= self.overlap:
-            raise InputError(
-                f"predict.tile={tile}; expected more than the {self.overlap} pixels (two cells) that neighbouring tiles share, "
-                "or null for whole images"
-            )
+        # Neighbouring tiles share two cells.
+        self.least_tile = max(self.least_tile, self.overlap + 1)
 
     def training_step(self, batch: Batch) -> Tensor:
         """Sum of the losses of one batch."""

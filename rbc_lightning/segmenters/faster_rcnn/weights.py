@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from torchvision.models import get_model_weights
 from torchvision.models.detection import FasterRCNN_ResNet50_FPN_Weights
 
+from rbc_lightning.segmenters.shapes import read_state_dict
+
 
 def load_detection_weights(detector: nn.Module, source: str, backbone: str) -> None:
     """Fill the trunk of a torchvision detector, or all of it but the last layer, depending on what the weights hold.
@@ -24,7 +26,7 @@ def load_detection_weights(detector: nn.Module, source: str, backbone: str) -> N
         OSError: no such file; or the named weights are not in the cache and cannot be fetched.
     """
     named = source in ("imagenet", "coco")
-    state = dict(_fetch(source, backbone) if named else _read(Path(source)))
+    state = _fetch(source, backbone) if named else read_state_dict(Path(source), "'imagenet', 'coco'")
     whole = any(name.startswith("backbone.") for name in state)
     # Classes are others: ImageNet's or COCO's.
     left_out = "roi_heads.box_predictor." if whole else "fc."
@@ -56,15 +58,3 @@ def _fetch(source: str, backbone: str) -> Mapping[str, Tensor]:
         ) from error
     except (RuntimeError, pickle.UnpicklingError, EOFError) as error:
         raise ValueError(f"weights {source!r} are damaged: delete them from {torch.hub.get_dir()}/checkpoints.") from error
-
-
-def _read(path: Path) -> Mapping[str, Tensor]:
-    if not path.is_file():
-        raise FileNotFoundError(f"weights: no file {path}; expected 'imagenet', 'coco', null or the path of a state dict")
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError) as error:
-        raise ValueError(f"weights {path} are damaged, or more than tensors; expected a state dict.") from error
-    if not isinstance(content, Mapping):
-        raise ValueError(f"weights {path} hold a {type(content).__name__}; expected a state dict.")
-    return content

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import pickle
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
-from rbc_lightning.segmenters.shapes import check_counts, check_image, pad_to_multiple
+from rbc_lightning.segmenters.shapes import check_counts, check_image, pad_to_multiple, read_state_dict
 
 DEPTH = 5
 """Times the encoders halve the image; inputs are padded to multiples of 2 to this power."""
@@ -89,31 +87,12 @@ def _build(encoder: str, maps: dict[str, Any], pretrained: bool) -> nn.Module:
 
 
 def _load(module: nn.Module, encoder: str, path: Path) -> None:
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"weights of encoder {encoder!r}: no file {path}; expected 'imagenet' or the path of a state dict of that encoder."
-        )
+    content = read_state_dict(path, "'imagenet'")
     try:
-        content = _read(path)
-        if not isinstance(content, Mapping):
-            raise ValueError(f"expected a state dict, got a {type(content).__name__}")
         # Encoders drop the classifier's entries from the dict they are given.
-        module.load_state_dict(dict(content))
-    except (RuntimeError, ValueError) as error:
+        module.load_state_dict(content)
+    except RuntimeError as error:
         raise ValueError(f"weights of encoder {encoder!r} from {path}: {_one_line(error)}") from error
-
-
-def _read(path: Path) -> object:
-    # segmentation-models-pytorch, whose weights are published as safetensors, brings the library along.
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        return load_file(path) if path.suffix == ".safetensors" else torch.load(path, map_location="cpu", weights_only=True)
-    except SafetensorError as error:
-        raise ValueError(f"damaged: {error}") from error
-    except (RuntimeError, pickle.UnpicklingError, EOFError) as error:
-        raise ValueError("damaged, or more than tensors in it; expected a state dict written by torch.save") from error
 
 
 def _one_line(error: Exception, limit: int = 300) -> str:

@@ -162,15 +162,6 @@ def test_bad_arguments_are_refused(arguments, message):
 
 
 @pytest.mark.parametrize("shape", [(3, 64, 64), (1, 1, 64, 64)])
-def test_bad_image_shapes_are_refused(shape):
-    net = DCAN(**TINY)
-    for forward in (net, net.forward_with_auxiliary):
-        with pytest.raises(ValueError, match=r"DCAN takes images of shape \(B, 3, H, W\)"):
-            forward(torch.zeros(shape))
-
-
-def test_images_of_two_channels():
-    net = DCAN(in_channels=2, **TINY).eval()
-    assert net(torch.randn(1, 2, 33, 40)).shape == (1, 2, 33, 40)
-    with pytest.raises(ValueError, match=r"DCAN takes images of shape \(B, 2, H, W\), got \(1, 3, 33, 40\)"):
-        net(torch.zeros(1, 3, 33, 40))
+def test_auxiliary_classifiers_refuse_bad_image_shapes(shape):
+    with pytest.raises(ValueError, match=r"DCAN takes images of shape \(B, 3, H, W\)"):
+        DCAN(**TINY).forward_with_auxiliary(torch.zeros(shape))

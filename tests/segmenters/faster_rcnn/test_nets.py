@@ -198,8 +198,8 @@ def test_from_scratch_every_norm_normalises(norm, kind):
     [
         ({"cell_size": 0}, "cell_size must be positive, got 0"),
         ({"cell_size": float("nan")}, "cell_size must be positive, got nan"),
-        ({"max_cells": 0}, "max_cells must be positive, got 0"),
-        ({"roi_samples": 0}, "roi_samples must be positive, got 0"),
+        ({"max_cells": 0}, "max_cells must be at least 1, got 0"),
+        ({"roi_samples": 0}, "roi_samples must be at least 1, got 0"),
         ({"backbone": "vgg16"}, "backbone must be resnet18, resnet50 or resnet101, got 'vgg16'"),
         ({"norm": "instance"}, "norm must be batch, group or frozen, got 'instance'"),
         ({"norm": "group", "weights": "imagenet"}, "norm 'group' has no use for weights trained with batch norm"),

@@ -222,9 +222,8 @@ def test_bad_arguments_are_refused(arguments, message):
 @pytest.mark.parametrize(
     ("tile", "message"),
     [
-        (255, "predict.tile=255; expected at least 256 pixels, or null for whole images"),
-        ("large", "predict.tile=large; expected at least 256 pixels"),
-        (280, r"predict.tile=280; expected more than the 300 pixels \(two cells\) that neighbouring tiles share, or null"),
+        ("large", "predict.tile=large; expected at least 301 pixels"),
+        (300, "predict.tile=300; expected at least 301 pixels, or null for whole images"),
     ],
 )
 def test_tiles_that_are_too_small_are_refused(tile, message):

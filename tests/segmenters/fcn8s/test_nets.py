@@ -140,16 +140,3 @@ def test_trunk_strides():
 def test_bad_arguments_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         FCN8s(**arguments)
-
-
-@pytest.mark.parametrize("shape", [(3, 64, 64), (1, 1, 64, 64)])
-def test_bad_image_shapes_are_refused(shape):
-    with pytest.raises(ValueError, match=r"takes images of shape \(B, 3, H, W\)"):
-        FCN8s(**TINY)(torch.zeros(shape))
-
-
-def test_images_of_two_channels():
-    net = FCN8s(in_channels=2, **TINY).eval()
-    assert net(torch.randn(1, 2, 33, 40)).shape == (1, 1, 33, 40)
-    with pytest.raises(ValueError, match=r"FCN8s takes images of shape \(B, 2, H, W\), got \(1, 3, 33, 40\)"):
-        net(torch.zeros(1, 3, 33, 40))

@@ -94,17 +94,17 @@ def test_weights_come_from_a_file(tmp_path, suffix):
 
 def test_files_that_do_not_fit_are_refused(tmp_path):
     path = tmp_path / "weights.pth"
-    with pytest.raises(FileNotFoundError, match=r"encoder 'resnet18': no file .*weights\.pth; expected 'imagenet' or the path"):
+    with pytest.raises(FileNotFoundError, match=r"no file .*weights\.pth; expected 'imagenet', null or the path"):
         UNet(weights=str(path))
     torch.save(UNet("mobilenet_v2", **SMALL).unet.encoder.state_dict(), path)
     with pytest.raises(ValueError, match=r"encoder 'resnet18' from .*Missing key.* \.\.\.$") as caught:
         UNet(weights=str(path), **SMALL)
     assert "\n" not in str(caught.value)
     torch.save([1, 2], path)
-    with pytest.raises(ValueError, match="expected a state dict, got a list"):
+    with pytest.raises(ValueError, match="hold a list; expected a state dict"):
         UNet(weights=str(path), **SMALL)
     torch.save({"conv1.weight": Fraction(1, 2)}, path)
-    with pytest.raises(ValueError, match="damaged, or more than tensors in it"):
+    with pytest.raises(ValueError, match="damaged, or more than tensors"):
         UNet(weights=str(path), **SMALL)
     for name in ("damaged.pth", "damaged.safetensors"):
         (tmp_path / name).write_bytes(b"x" * 100)
@@ -156,18 +156,3 @@ def test_encoders_that_there_are_not_are_refused(encoder, weights, message):
 def test_bad_arguments_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         UNet(**arguments)
-
-
-@pytest.mark.parametrize("shape", [(3, 64, 64), (1, 1, 64, 64)])
-def test_bad_image_shapes_are_refused(small_net, shape):
-    with pytest.raises(ValueError, match=r"UNet takes images of shape \(B, 3, H, W\)"):
-        small_net(torch.zeros(shape))
-
-
-def test_images_of_two_channels():
-    net = UNet(in_channels=2, **SMALL).eval()
-    assert net(torch.randn(1, 2, 33, 40)).shape == (1, 1, 33, 40)
-    with pytest.raises(ValueError, match=r"UNet takes images of shape \(B, 2, H, W\), got \(1, 3, 33, 40\)"):
-        net(torch.zeros(1, 3, 33, 40))
-    with pytest.raises(ValueError, match="in_channels must be at least 1, got 0"):
-        UNet(in_channels=0)
