@@ -16,7 +16,7 @@ from rbc_lightning.core.recipe import Node
 from rbc_lightning.core.seeds import derive_seed
 from rbc_lightning.evaluation.distances import channel_wasserstein, kernel_distance_over_splits, nearest_distances
 from rbc_lightning.evaluation.fcn_score import FcnScoreNetwork
-from rbc_lightning.evaluation.held_out import HeldOut, ImageMeasures, gather_held_out, measure_image
+from rbc_lightning.evaluation.held_out import HeldOut, ImageMeasures, gather_held_out
 from rbc_lightning.evaluation.realism import BACKGROUND, CELLS, region_colors, rms_pairwise_difference, spread
 from rbc_lightning.evaluation.result import Quality, QualitySamples
 from rbc_lightning.metrics.average_precision import average_precision
@@ -47,7 +47,7 @@ def measure_quality(translator: Translator, held_out: HeldOut, style: str | None
         for index, label_map in enumerate(held_out.label_maps):
             seeds = [np.random.SeedSequence([seed, _STREAM, index, number]) for number in range(STYLES + COLOR_STYLES)]
             images = (translator.paint(label_map, one, style) for one in seeds[:STYLES])
-            generated.append([measure_image(held_out.network, image, label_map, held_out.spec) for image in images])
+            generated.append([held_out.measure(image, label_map) for image in images])
             part = _centre(label_map)
             parts = (translator.paint(part, one, style) for one in seeds[STYLES:])
             colors.append([region_colors(image, part, held_out.spec) for image in parts])
@@ -104,8 +104,8 @@ def _compare(held_out: HeldOut, generated: Sequence[Sequence[ImageMeasures]], co
         measures[f"dice{suffix}"] = float(np.mean([seen.dice for seen in images]))
         asked = [target for target in targets for _ in range(repeats)]
         measures[f"ap50{suffix}"] = average_precision([seen.boxes for seen in images], asked)
-        measures[f"nearest_cell{suffix}"] = _percentile(cells[suffix], 50)
-        measures[f"nearest_cell_p5{suffix}"] = _percentile(cells[suffix], 5)
+        nearest = cells[suffix] if len(cells[suffix]) else [np.nan]
+        measures[f"nearest_cell{suffix}"], measures[f"nearest_cell_p5{suffix}"] = np.percentile(nearest, (50, 5)).tolist()
     windows = [[seen.windows for seen in images] for images in (real, first, flat)]
     kid = kernel_distance_over_splits(windows[0], windows[1], seed, _SUBSETS)
     return Quality(
@@ -186,7 +186,3 @@ def _mean(values: Sequence[float]) -> float:
 def _nearest(images: Sequence[ImageMeasures], held_out: HeldOut) -> Floats:
     crops = np.concatenate([seen.crops for seen in images])
     return nearest_distances(crops, held_out.train_crops) if len(held_out.train_crops) else np.zeros(0)
-
-
-def _percentile(values: Floats, share: float) -> float:
-    return float(np.percentile(values, share)) if len(values) else float("nan")

@@ -29,8 +29,7 @@ def write_counts(directory: Path, data: PairDataModule, steps: int) -> None:
 def draw(directory: Path, data: PairDataModule, find: Find, *, optimistic: bool) -> None:
     """Draw `figures/run.png`: samples of each kind, and a test image with truth and findings."""
     test = data.manifest.split("test")[0]
-    shown = [(kind, pool[0]) for kind, pool in data.train_set.pools.items() if pool]
-    panels = [(kind, sample.rgb(), sample.load_label_map()) for kind, sample in shown]
+    panels = [(kind, pool[0].rgb(), pool[0].load_label_map()) for kind, pool in data.train_set.pools.items() if pool]
     note = OPTIMISTIC if optimistic else ""
     path = directory / "figures" / "run.png"
     save_run_figure(path, panels, test.sample_id, test.rgb(), test.load_label_map(), find(test), note)

@@ -174,7 +174,7 @@ class TrainedSegmenter(Recipe[Path]):
                 "machine": machine(),
                 "artifacts": {made.kind: made.key for made in self.upstream()},
             }
-            record = {**scores, **self._selection(task, best), **self._record(task, facts), **about}
+            record = {**scores, **self._record(task, facts, best), **about}
             # Written last: its presence says that the run is whole.
             write_json(directory / METRICS, record)
             # Behind it: a run is whole without an online service.
@@ -213,21 +213,14 @@ class TrainedSegmenter(Recipe[Path]):
         entry = f"{self.model.name} {COLUMNS.get(self.mix.column, self.mix.column)}"
         return {"dataset": self.labels.data, "column": self.mix.column, "entry": entry}
 
-    def _selection(self, task: BaseTask, best: float | None) -> dict[str, Any]:
-        """How the weights were chosen."""
-        on_test = self.protocol == "paper"
+    def _record(self, task: BaseTask, facts: Mapping[str, Any], best: float | None) -> dict[str, Any]:
+        """What was trained, on what, and by which code; how the weights were chosen, and the best value that chose them."""
+        parts, on_test = self.parts(), self.protocol == "paper"
         return {
-            # The best value that chose the weights; with protocol=paper one of the test split.
             task.monitor.replace("val/", "selection/") if on_test else task.monitor: best,
             "selected_on": "test" if on_test else "val",
             "optimistic": on_test,
             "headline": task.monitor.replace("val/", "test/"),
-        }
-
-    def _record(self, task: BaseTask, facts: Mapping[str, Any]) -> dict[str, Any]:
-        """What was trained, on what, and by which code."""
-        parts = self.parts()
-        return {
             "column": self.mix.column,
             "mix": {name: getattr(self.mix, name) for name in ("real", "synthetic", "augmented", "total")},
             "ratio": None if self.labels.ratio is None else list(self.labels.ratio),
