@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple, cast, get_args
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from rbc_lightning.segmenters.shapes import check_counts, check_image, pad_to_multiple
 
@@ -18,6 +19,8 @@ FC_CHANNELS = 4096
 STRIDE = 32
 # The released nets pad the input by 100 and cut the surplus away again, at these pixels of pool4, pool3 and the output.
 CAFFE_INPUT_PAD, CAFFE_CROPS = 100, (5, 9, 31)
+# Up to 512 channels gradients were seen right, from 1024 on wrong, see `ScoreConv`.
+_THOUSANDS = 1000
 
 
 class TrunkFeatures(NamedTuple):
@@ -87,6 +90,24 @@ class VGG16Trunk(nn.Module):
         return TrunkFeatures(pool3=features[2], pool4=features[3], fc7=self.fc(image))
 
 
+class ScoreConv(nn.Conv2d):
+    """A 1x1 convolution from many channels to few maps, in single precision on a CPU if the channels are thousands.
+
+    In bf16 on processors with AMX, oneDNN's backward pass of such a layer writes beyond its memory: gradients are wrong by
+    several per cent, or the process dies (seen in PyTorch 2.15.0 with oneDNN 3.13.3). It costs next to nothing.
+    """
+
+    def __init__(self, in_channels: int, n_maps: int) -> None:
+        super().__init__(in_channels, n_maps, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Scores (B, n_maps, H, W) of features (B, in_channels, H, W)."""
+        if x.device.type != "cpu" or self.in_channels < _THOUSANDS:
+            return super().forward(x)
+        with torch.autocast("cpu", enabled=False):
+            return F.conv2d(x.float(), self.weight.float(), cast("Tensor", self.bias).float())
+
+
 class SkipDecoder(nn.Module):
     """Scores three feature maps by 1x1 convolutions and adds them up, by x2, x2 and x8 transposed convolutions.
 
@@ -103,9 +124,9 @@ class SkipDecoder(nn.Module):
         super().__init__()
         self.padding = padding
         pool3, pool4, fc7 = in_channels
-        self.score_pool3 = nn.Conv2d(pool3, n_classes, 1)
-        self.score_pool4 = nn.Conv2d(pool4, n_classes, 1)
-        self.score_fc7 = nn.Conv2d(fc7, n_classes, 1)
+        self.score_pool3 = ScoreConv(pool3, n_classes)
+        self.score_pool4 = ScoreConv(pool4, n_classes)
+        self.score_fc7 = ScoreConv(fc7, n_classes)
         self.upscore_fc7 = _bilinear_upsampling(n_classes, 2, padding)
         self.upscore_pool4 = _bilinear_upsampling(n_classes, 2, padding)
         self.upscore_pool3 = _bilinear_upsampling(n_classes, 8, padding)

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from rbc_lightning.segmenters.fcn8s.nets import FCN8s, SkipDecoder, TrunkFeatures, VGG16Trunk, bilinear_kernel
+from rbc_lightning.segmenters.fcn8s.nets import FCN8s, ScoreConv, SkipDecoder, TrunkFeatures, VGG16Trunk, bilinear_kernel
 
 TINY = {"width": 1 / 16, "fc_channels": 16}
 
@@ -140,3 +140,28 @@ def test_trunk_strides():
 def test_bad_arguments_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         FCN8s(**arguments)
+
+
+@pytest.mark.parametrize(("channels", "dtype"), [(512, torch.bfloat16), (1024, torch.float32)])
+def test_scores_of_thousands_of_channels_keep_to_single_precision_on_a_cpu(channels, dtype):
+    torch.manual_seed(0)
+    layer, image = ScoreConv(channels, 1), torch.rand(1, channels, 4, 4).bfloat16()
+    with torch.autocast("cpu", torch.bfloat16):
+        scores = layer(image)
+    assert scores.dtype == dtype
+    if dtype == torch.float32:
+        scores.square().mean().backward()
+        plain = F.conv2d(image.double(), layer.weight.double(), layer.bias.double())
+        (exact,) = torch.autograd.grad(plain.square().mean(), layer.weight)
+        torch.testing.assert_close(layer.weight.grad, exact, rtol=1e-4, atol=1e-6)
+
+
+def test_a_decoder_of_full_width_learns_in_half_precision_on_a_cpu():
+    """Where the scores of 4096 channels were in half precision, too, the process died on some processors."""
+    decoder = SkipDecoder((256, 512, 4096), 1)
+    features = [torch.rand(1, channels, side, side) for channels, side in ((256, 16), (512, 8), (4096, 4))]
+    for _ in range(3):
+        with torch.autocast("cpu", torch.bfloat16):
+            loss = decoder(TrunkFeatures(*(maps.bfloat16() for maps in features)), (128, 128)).float().square().mean()
+        loss.backward()
+    assert torch.isfinite(decoder.score_fc7.weight.grad).all()
