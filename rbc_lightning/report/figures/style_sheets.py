@@ -125,7 +125,7 @@ def save_structure_sheet(path: Path, generated: Sequence[NDArray[np.uint8]], str
         ValueError: no images, or another number of maps.
     """
     numbers = range(1, len(generated) + 1)
-    rows, titles = [list(generated)], [[f"painted {number}" for number in numbers]]
+    rows, titles = [list(generated)], [[f"generated {number}" for number in numbers]]
     if structures:
         rows.insert(0, list(map(structure_picture, structures)))
         titles.insert(0, [f"new structure {number}" for number in numbers])

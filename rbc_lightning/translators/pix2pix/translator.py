@@ -100,12 +100,12 @@ class StructureTranslator(Translator):
 
         label_map = sample.load_label_map()
         if self.bank is None:
-            return {"painted": self.picture(label_map, seed)}
+            return {"generated": self.picture(label_map, seed)}
         structure = structure_of(sample, sample.load_image(), self.settings.structure_method)
         return {
             "structure of the image": structure_picture(structure),
-            "painted with it": to_rgb(self.paint_with(label_map, structure, seed), self.spec),
-            "painted with a new structure": self.picture(label_map, seed),
+            "generated with it": to_rgb(self.paint_with(label_map, structure, seed), self.spec),
+            "generated with a new structure": self.picture(label_map, seed),
         }
 
     def measure(self, held_out: HeldOut, directory: Path, seed: int) -> Table:

@@ -49,5 +49,5 @@ def test_without_structure_maps_there_are_images_alone(tmp_path, monkeypatch):
     translator, shown = translator_of(Store(tmp_path, str), RGB, structure=False), []
     monkeypatch.setattr(style_sheets, "save_translation_sheet", lambda path, rows: shown.extend(rows))
     figures = translator.sheets(make_samples(1), tmp_path, 5)
-    assert [list(row.generated) for row in shown] == [["painted"]]
+    assert [list(row.generated) for row in shown] == [["generated"]]
     assert figures[1].read_bytes().startswith(b"\x89PNG")
