@@ -31,4 +31,10 @@ def blaming(group: str) -> Iterator[None]:
     except InputError:
         raise
     except (TypeError, ValueError, OSError) as error:
-        raise InputError(f"{group}: {error}; check the settings {group}.*") from error
+        raise refusal(error, group) from error
+
+
+def refusal(error: BaseException, group: str) -> InputError:
+    """The error of a configuration group, in one line; what is an `InputError` already stays as it is."""
+    text = " ".join(str(error).split())
+    return error if isinstance(error, InputError) else InputError(f"{group}: {text}; check the settings {group}.*")

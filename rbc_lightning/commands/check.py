@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 from rich.table import Table
 
 from rbc_lightning.commands.experiment import Experiment
-from rbc_lightning.core.progress import console
+from rbc_lightning.core.progress import console, tell
 from rbc_lightning.data.sample import SPLITS, Sample
 from rbc_lightning.data.stream import empty_label_maps
 from rbc_lightning.report.figures.runs import save_pair_sheet
@@ -56,10 +56,10 @@ def run(cfg: DictConfig) -> CheckResult:
         )
     console.print(table)
     for note in experiment.reader.notes(manifest):
-        console.print(f"{note}")
+        tell(note)
     empty = empty_label_maps(manifest.split("train"))
     if empty:
-        console.print(f"note: training label maps without a cell, {len(empty)}: {', '.join(empty)}")
+        tell(f"note: training label maps without a cell, {len(empty)}: {', '.join(empty)}")
     shown = manifest.split("train")[:_SHOWN]
     preview = experiment.runs_dir.resolve() / f"check_{name}.png"
     images = [sample.rgb() for sample in shown]

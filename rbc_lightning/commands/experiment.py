@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -9,20 +10,17 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from rbc_lightning.commands.plain import check_word, group, plain, settings
+from rbc_lightning.commands.plain import group, plain, settings
 from rbc_lightning.core.build import build, check_names
 from rbc_lightning.core.progress import tell
 from rbc_lightning.core.seeds import derive_seed
 from rbc_lightning.core.store import Store
-from rbc_lightning.core.trainer import TrainerSettings, check_count
+from rbc_lightning.core.trainer import TrainerSettings, check_count, check_word
 from rbc_lightning.data.manifest import Manifest, Samples
 from rbc_lightning.data.readers.base import Reader
 from rbc_lightning.data.splits import cut_validation, keep_real_images, merge_validation
 from rbc_lightning.errors import InputError
 from rbc_lightning.tracking.base import Tracking
-
-NO_SAMPLES = Samples(())
-"""Stands for samples that are not read yet, where a recipe is made only to have its settings checked."""
 
 
 @dataclass(frozen=True)
@@ -113,42 +111,44 @@ class Experiment:
         """The train split."""
         return Samples(self.manifest.split("train"))
 
+    @cached_property
+    def val(self) -> Samples:
+        """The validation split."""
+        return Samples(self.manifest.split("val"))
+
     @property
     def command(self) -> tuple[str, ...]:
         """Overrides that choose data set and scale on a command line."""
         scale = self.cfg.scale.name
         return (*self.reader.overrides(), *(() if scale == "demo" else (f"scale={scale}",)))
 
-    def masks(self, train: Samples | None = None, **changes: Any) -> Any:  # noqa: ANN401 (values of settings; a source)
+    def masks(self, **changes: Any) -> Any:  # noqa: ANN401 (values of settings; a source)
         """The source of label maps; `changes` are values of the group `sampler` in place of the configuration's."""
         spec = group(self.cfg, "masks")
         if changes and "sampler" in spec:
             spec["sampler"] = {**spec["sampler"], **changes}
-        return build(spec, "masks", train=self.train if train is None else train, seed=self.seed)
+        return build(spec, "masks", train=self.train, seed=self.seed)
 
-    def translator(self, train: Samples | None = None, val: Samples | None = None) -> Any:  # noqa: ANN401 (a recipe)
+    def translator(self) -> Any:  # noqa: ANN401 (a recipe)
         """The translator that is trained, or the one of `translator.path`."""
         from rbc_lightning.translators.given import GivenTranslator
 
-        train = self.train if train is None else train
-        given: dict[str, Any] = {"train": train, "seed": self.seed, "trainer": self.trainer, "tracking": self.tracking}
+        given: dict[str, Any] = {"train": self.train, "seed": self.seed, "trainer": self.trainer, "tracking": self.tracking}
         if self.cfg.translator.path is not None:
             return GivenTranslator(path=Path(self.cfg.translator.path), **given)
-        chooses = self.cfg.translator.choose == "quality"
-        chooser = self.chooser(train, val) if chooses else None
+        chooser = self.chooser() if self.cfg.translator.choose == "quality" else None
         return build(group(self.cfg, "translator", "path", "quality"), "translator", chooser=chooser, **given)
 
-    def pairs(self, train: Samples | None = None, val: Samples | None = None) -> Any:  # noqa: ANN401 (a source of pairs)
+    def pairs(self) -> Any:  # noqa: ANN401 (a source of pairs)
         """The source of synthetic pairs."""
-        train = self.train if train is None else train
         return build(
             group(self.cfg, "pairs"),
             "pairs",
-            train=train,
+            train=self.train,
             seed=self.seed,
             style=self.synthetic.style,
-            masks=self.masks(train),
-            translator=self.translator(train, val),
+            masks=self.masks(),
+            translator=self.translator(),
         )
 
     def synthetic_set(self, count: int) -> Any:  # noqa: ANN401 (a recipe)
@@ -159,14 +159,13 @@ class Experiment:
             return GivenPairs(path=Path(self.synthetic.path), count=count)
         return SyntheticSet(pairs=self.pairs(), count=count, manifest=self.manifest)
 
-    def chooser(self, train: Samples, val: Samples | None = None) -> Any:  # noqa: ANN401 (a node)
+    def chooser(self) -> Any:  # noqa: ANN401 (a node)
         """What chooses among checkpoints of a translator by the quality of their images."""
         from rbc_lightning.evaluation.measure import QualityChooser
 
-        network = self.fcn_score(train, val)
-        return QualityChooser(network=network, images=self.quality.images, style=self.synthetic.style, seed=self.seed)
+        return QualityChooser(network=self.fcn_score(), images=self.quality.images, style=self.synthetic.style, seed=self.seed)
 
-    def fcn_score(self, train: Samples | None = None, val: Samples | None = None) -> Any:  # noqa: ANN401 (a recipe)
+    def fcn_score(self) -> Any:  # noqa: ANN401 (a recipe)
         """The FCN-score network: a segmenter trained on real pairs, which tells how faithful images are to their masks."""
         from rbc_lightning.evaluation.fcn_score import FcnScoreNetwork
         from rbc_lightning.segmenters.model import Model
@@ -175,8 +174,8 @@ class Experiment:
         return FcnScoreNetwork(
             model=settings(group(self.cfg, "fcn_score"), Model, "fcn_score"),
             training=replace(self.training, steps=steps, steps_per_epoch=min(steps, self.training.steps_per_epoch)),
-            train=self.train if train is None else train,
-            val=Samples(self.manifest.split("val")) if val is None else val,
+            train=self.train,
+            val=self.val,
             seed=self.seed,
             trainer=self.trainer,
             tracking=self.tracking,
@@ -237,7 +236,10 @@ class Experiment:
         if stage == "train":
             for part in ("net", "task"):
                 check_names(plain(self.cfg.model[part]), f"model.{part}", net=None)
-        self.pairs(NO_SAMPLES, NO_SAMPLES)
+        # Its recipes are made only to have their settings checked.
+        unread = copy(self)
+        unread.train = unread.val = Samples(())
+        unread.pairs()
         measures = self.cfg.translator.choose == "quality" or (stage == "translator" and self.quality.enabled)
         if measures:
             self.quality.check_steps(self.training.steps_per_epoch)
@@ -254,7 +256,7 @@ class Experiment:
         if stage == "train" or (trains_translator and measures):
             self.trainer.check_batch("training.batch_size", self.training.batch_size)
         if trains_translator:
-            for name, size in self.translator(NO_SAMPLES, NO_SAMPLES).batch_sizes().items():
+            for name, size in unread.translator().batch_sizes().items():
                 self.trainer.check_batch(name, size)
 
     def _check_given(self) -> None:

@@ -63,20 +63,19 @@ def run_job(run: Callable[[DictConfig], Any], cfg: DictConfig) -> None:
         _planned.launcher, _planned.jobs[job.label] = job.launcher, cfg
         _planned.settings = cast(dict[str, Any], OmegaConf.to_container(hydra.launcher))
         return
-    cfg = in_group(cfg.copy(), directory)
+    cfg = in_group(cfg, directory)
     cfg.trainer.progress_bar = cfg.trainer.progress_bar and job.log is None
     log.run_job(run, cfg, job)
 
 
 def in_group(cfg: DictConfig, directory: Path) -> DictConfig:
-    """The configuration of a job with its sweep's group, unless the user has named one or nobody asks for it.
+    """A copy of a job's configuration with its sweep's group, unless the user has named one or nobody asks for it.
 
     No run directory depends on it: `logger` is no part of what identifies a run.
     """
-    if "group" not in cfg.logger or cfg.logger.group is not None:
-        return cfg
     cfg = cfg.copy()
-    cfg.logger.group = read_group(directory) or str(cfg.sweep_name)
+    if "group" in cfg.logger and cfg.logger.group is None:
+        cfg.logger.group = read_group(directory) or str(cfg.sweep_name)
     return cfg
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 
-from rbc_lightning.errors import InputError
+from rbc_lightning.errors import InputError, blaming, refusal
 
 Spec = Mapping[str, Any]
 """A plain mapping with `_target_`: what is to be built, and with which values."""
@@ -31,15 +31,11 @@ def build(spec: Spec, group: str, **given: Any) -> Any:  # noqa: ANN401 (whateve
         # Hydra copies what it calls; a partial takes live objects as they are.
         made: Any = instantiate({**spec, "_partial_": True, "_convert_": "all"})
     except InstantiationException as error:
-        raise _refusal(error.__cause__ or error, group) from error
+        raise refusal(error.__cause__ or error, group) from error
     parameters = _parameters(made.func)
     _refuse_unknown(made, group, parameters, given)
-    try:
+    with blaming(group):
         return made(**{name: value for name, value in given.items() if name in parameters})
-    except InputError:
-        raise
-    except (TypeError, ValueError, OSError) as error:
-        raise _refusal(error, group) from error
 
 
 def check_names(spec: Spec, group: str, **given: Any) -> None:  # noqa: ANN401 (as in `build`)
@@ -59,25 +55,17 @@ def parameters_of(spec: Spec) -> dict[str, inspect.Parameter]:
 
 
 def _parameters(target: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
-    """The parameters of a function or class; of a built-in one that tells none, nothing."""
+    """The parameters of a function or class; any, of a built-in one that tells none."""
     try:
         return inspect.signature(target).parameters
     except ValueError:
-        return {}
-
-
-def _refusal(error: BaseException, group: str) -> InputError:
-    """Of Hydra's several lines the one that says what is wrong."""
-    if isinstance(error, InputError):
-        return error
-    text = " ".join(str(error).split())
-    return InputError(f"{group}: {text}; check the settings {group}.*")
+        return inspect.signature(lambda **_: None).parameters
 
 
 def _refuse_unknown(
     made: partial[Any], group: str, parameters: Mapping[str, inspect.Parameter], given: Mapping[str, Any]
 ) -> None:
-    if not parameters or any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
         return
     unknown = [name for name in made.keywords if name not in parameters]
     if unknown:

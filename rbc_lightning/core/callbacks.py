@@ -7,8 +7,8 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import RichProgressBar, WeightAveraging
-from rich.console import Console
 
+from rbc_lightning.core.progress import console
 from rbc_lightning.errors import TrainingStopped
 
 
@@ -80,7 +80,7 @@ def _decayed(decay: float, mean: torch.Tensor, current: torch.Tensor, _n_average
 
 def progress_bar() -> pl.Callback:
     """A rich progress bar on a terminal; lines where the output goes to a file."""
-    return RichProgressBar(leave=False) if Console().is_terminal else EpochLines()
+    return RichProgressBar(leave=False) if console.is_terminal else EpochLines()
 
 
 def _epochs(trainer: pl.Trainer) -> int:

@@ -2,8 +2,8 @@
 
 import json
 import platform
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -51,7 +51,7 @@ class Store:
             for upstream in recipe.upstream():
                 self.ensure(upstream)
             final.parent.mkdir(parents=True, exist_ok=True)
-            with self._locked(final.with_suffix(".lock"), recipe):
+            with self._lock(final.with_suffix(".lock"), recipe):
                 # Another process may have finished it while this one waited for the lock.
                 if not recipe.is_complete(final):
                     self._build(recipe, final)
@@ -93,18 +93,13 @@ class Store:
             _write_lineage(directory, recipe)
             directory.rename(final)
 
-    @contextmanager
-    def _locked(self, path: Path, recipe: Recipe[Any]) -> Iterator[None]:
+    def _lock(self, path: Path, recipe: Recipe[Any]) -> AbstractContextManager[object]:
         lock = FileLock(path)
         try:
-            lock.acquire(timeout=0)
+            return lock.acquire(timeout=0)
         except Timeout:
             self.announce(f"Waiting for another process that makes the same {recipe.title}")
-            lock.acquire()
-        try:
-            yield
-        finally:
-            lock.release()
+            return lock.acquire()
 
 
 def read_lineage(directory: Path) -> dict[str, Any]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from rbc_lightning.core.recipe import aside
 from rbc_lightning.errors import InputError
@@ -42,12 +43,8 @@ class TrainerSettings:
     callbacks: tuple[pl.Callback, ...] = aside(())
 
     def __post_init__(self) -> None:
-        for name, value, words in (
-            ("accelerator", self.accelerator, ("cpu", "gpu")),
-            ("strategy", self.strategy, ("auto", "ddp_spawn", "ddp_fork")),
-        ):
-            if value not in words:
-                raise InputError(f"trainer.{name}={value}; expected one of {', '.join(words)}")
+        check_word("trainer.accelerator", self.accelerator, get_args(Accelerator))
+        check_word("trainer.strategy", self.strategy, get_args(Strategy))
         check_count("trainer.num_workers", self.num_workers, 0)
         devices, on_gpu = self.devices, self.accelerator == "gpu"
         if on_gpu and not count_gpus():
@@ -79,16 +76,14 @@ class TrainerSettings:
         return "cuda" if self.accelerator == "gpu" and count_gpus() else "cpu"
 
     def numerics(self) -> dict[str, Any]:
-        """What decides a training's numbers beside its own settings: arithmetic and the number of processes."""
+        """What decides a training's numbers beside its own settings, and enters keys: arithmetic, number of processes."""
         return {
             "precision": resolve_precision(self.precision),
             "accelerator": self.accelerator,
             "processes": self.processes,
         }
 
-    def decisive(self) -> dict[str, Any]:
-        """What enters the keys of recipes: see `numerics`."""
-        return self.numerics()
+    decisive = numerics
 
     def check_batch(self, name: str, size: int) -> None:
         """Refuse a batch that cannot be shared out equally among the processes.
@@ -121,6 +116,16 @@ def check_count(name: str, value: object, least: int) -> None:
     """
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise InputError(f"{name}={value}; expected a whole number of at least {least}")
+
+
+def check_word(name: str, value: object, words: Collection[object]) -> None:
+    """Refuse what is none of the words.
+
+    Raises:
+        InputError: names the setting, what came and what was expected.
+    """
+    if value not in words:
+        raise InputError(f"{name}={value}; expected one of {', '.join(map(str, words))}")
 
 
 def resolve_precision(name: str) -> Any:  # noqa: ANN401 (Lightning's own literal type)

@@ -23,7 +23,7 @@ from rbc_lightning.segmenters.fcn8s.nets import FCN8s, TrunkFeatures
 from rbc_lightning.segmenters.model import Model, TrainingSettings
 from rbc_lightning.segmenters.segmentation import SegmentationTask
 from rbc_lightning.segmenters.training import fit, is_begun, load_best
-from rbc_lightning.tracking.base import Tracking
+from rbc_lightning.tracking.base import Tracking, opened
 
 if TYPE_CHECKING:
     from rbc_lightning.core.store import Store
@@ -79,12 +79,8 @@ class FcnScoreNetwork(Recipe[SegmentationTask]):
             f"{'Resuming' if is_begun(directory) else 'Training'} the {self.title}, {self.model.name}, on {len(self.train)} "
             f"real pairs: {self.training.steps} steps"
         )
-        loggers = self.tracking.open(directory, job=self.kind, tags=[self.model.name]) if self.tracking else []
-        try:
+        with opened(self.tracking, directory, job=self.kind, tags=[self.model.name]) as loggers:
             fit(self.trainer, self.training, directory, task, data, seed=seed, loggers=loggers)
-        finally:
-            if self.tracking:
-                self.tracking.close(loggers)
 
     def load(self, directory: Path, store: Store) -> SegmentationTask:  # noqa: ARG002 (nothing else is needed)
         """The task with the chosen weights, in evaluation mode, on the trainer's device."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rbc_lightning.core.files import content_hash
 from rbc_lightning.core.recipe import Node, Recipe, Work, outline
 from rbc_lightning.core.store import Store
-from rbc_lightning.core.trainer import TrainerSettings, check_count
+from rbc_lightning.core.trainer import TrainerSettings, check_count, check_word
 from rbc_lightning.data.manifest import Samples
 from rbc_lightning.errors import InputError
 
@@ -47,8 +47,7 @@ class PlanSettings:
         seconds = self.seconds
         if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds > 0:
             raise InputError(f"plan.seconds={seconds}; expected a number above 0, the most that steps of one kind may take")
-        if self.stage not in (RUN, TRANSLATOR):
-            raise InputError(f"plan.stage={self.stage}; expected one of {RUN}, {TRANSLATOR}")
+        check_word("plan.stage", self.stage, (RUN, TRANSLATOR))
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ from rbc_lightning.segmenters.model import Model, TrainingSettings
 from rbc_lightning.segmenters.training import find_objects, fit, is_begun, load_best
 from rbc_lightning.study.run_record import METRICS, machine
 from rbc_lightning.study.tables import COLUMNS
-from rbc_lightning.tracking.base import Tracking
+from rbc_lightning.tracking.base import Tracking, opened
 
 if TYPE_CHECKING:
     from rbc_lightning.core.store import Store
@@ -154,8 +154,7 @@ class TrainedSegmenter(Recipe[Path]):
         data = self._data(store, seed)
         config = {**self.labels.config, "model": {**self.labels.config["model"], "net": model.net, "task": model.task}}
         known = {**self._facts(), "model": config["model"]}
-        loggers = self.tracking.open(directory, job="train", tags=[self.mix.column, model.name], facts=known)
-        try:
+        with opened(self.tracking, directory, job="train", tags=[self.mix.column, model.name], facts=known) as loggers:
             write_text(directory / "config.yaml", yaml.safe_dump(to_plain(config), sort_keys=False))
             tell(
                 f"{'Resuming' if is_begun(directory) else 'Training'} {model.name} on {COLUMNS.get(self.mix.column, 'a mix')}: "
@@ -179,8 +178,6 @@ class TrainedSegmenter(Recipe[Path]):
             write_json(directory / METRICS, record)
             # Behind it: a run is whole without an online service.
             show(self.tracking, loggers, data, task, find, record)
-        finally:
-            self.tracking.close(loggers)
 
     def _data(self, store: Store, seed: int) -> PairDataModule:
         """The datamodule of the mix, its synthetic pairs made or found."""

@@ -51,13 +51,11 @@ def first_free(directory: Path, places: list[str]) -> Iterator[str]:
             # The directory may be shared by several machines.
             lock = FileLock(directory / f"{socket.gethostname()}_{place.replace('/', '_')}.lock")
             try:
-                lock.acquire(timeout=0)
+                held = lock.acquire(timeout=0)
             except Timeout:
                 continue
-            try:
+            with held:
                 yield place
-            finally:
-                lock.release()
             return
         time.sleep(1.0)
 

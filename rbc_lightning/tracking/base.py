@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,6 +44,17 @@ class Tracking(ABC):
 
     def close(self, loggers: Sequence[Logger]) -> None:  # noqa: B027 (as above)
         """Finish what `open` opened; never raises."""
+
+
+@contextmanager
+def opened(tracking: Tracking | None, directory: Path, **about: Any) -> Iterator[list[Logger]]:  # noqa: ANN401 (see `open`)
+    """The loggers of one training, none without tracking, closed when the block ends; for `about` see `Tracking.open`."""
+    loggers = tracking.open(directory, **about) if tracking else []
+    try:
+        yield loggers
+    finally:
+        if tracking:
+            tracking.close(loggers)
 
 
 def require(package: str, setting: str, way_out: str = "") -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,15 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CsvTracking(Tracking):
-    """Curves as `curves/metrics.csv`, which every other choice writes, too.
-
-    Args:
-        config: the whole resolved configuration; for services that show it.
-        runs_dir: directory of all runs; for services that keep files of their own beside them.
-    """
-
-    config: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
-    runs_dir: Path = field(default=Path("runs"), repr=False, compare=False)
+    """Curves as `curves/metrics.csv`, which every other choice writes, too."""
 
     def open(self, directory: Path, *, job: str, tags: Sequence[str], facts: Mapping[str, Any] | None = None) -> list[Logger]:  # noqa: ARG002 (for services that show it)
         """See `Tracking`."""

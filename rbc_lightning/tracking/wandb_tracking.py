@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rbc_lightning.errors import InputError
+from rbc_lightning.core.trainer import check_word
 from rbc_lightning.tracking.base import Action, require
 from rbc_lightning.tracking.curves import CsvTracking
 
@@ -16,16 +16,14 @@ if TYPE_CHECKING:
 
     from rbc_lightning.tracking.wandb_run import GuardedWandbLogger
 
-_MODES = ("auto", "online", "offline", "disabled")
-
 
 @dataclass(frozen=True)
 class WandbTracking(CsvTracking):
     """Curves as CSV, and a run of Weights & Biases whose failures end no training; what is not uploaded lies in `wandb/`.
 
     Args:
-        config: shown as the run's configuration.
-        runs_dir: gets `.wandb/`, logs of the service.
+        config: the whole resolved configuration, shown as the run's.
+        runs_dir: directory of all runs; gets `.wandb/`, logs of the service.
         project: of the runs.
         entity: user or team; None for the login's own.
         group: what the runs of a sweep share.
@@ -36,14 +34,15 @@ class WandbTracking(CsvTracking):
         InputError: wandb is not installed, or `mode` is none of these.
     """
 
+    config: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    runs_dir: Path = field(default=Path("runs"), repr=False, compare=False)
     project: str = "rbc_lightning"
     entity: str | None = None
     group: str | None = None
     mode: str = "auto"
 
     def __post_init__(self) -> None:
-        if self.mode not in _MODES:
-            raise InputError(f"logger.mode={self.mode}; expected one of {', '.join(_MODES)}")
+        check_word("logger.mode", self.mode, ("auto", "online", "offline", "disabled"))
         require("wandb", "logger=wandb", ", or take logger=csv")
 
     def open(self, directory: Path, *, job: str, tags: Sequence[str], facts: Mapping[str, Any] | None = None) -> list[Logger]:

@@ -11,6 +11,7 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 from rbc_lightning.core.seeds import derive_seed
 from rbc_lightning.core.training import LAST, build_trainer, fit_or_resume, last_checkpoint
 from rbc_lightning.data.datamodule import PairDataModule
+from rbc_lightning.tracking.base import opened
 from rbc_lightning.translators.phases import AdversarialPhase, steps_per_epoch
 
 _CANDIDATES = Path("checkpoints") / "candidates"
@@ -48,22 +49,19 @@ def fit_gan(
         seed=seed,
         num_workers=phase.trainer.num_workers,
     )
-    loggers = phase.tracking.open(directory, job=job, tags=[phase.name]) if phase.tracking else []
-    trainer = build_trainer(
-        phase.trainer,
-        directory,
-        seed=seed,
-        # The candidate before last.ckpt: a run killed in between repeats the epoch instead of losing the candidate.
-        callbacks=[*_candidates(directory, phase.candidates, phase.epochs), last_checkpoint((directory / LAST).parent)],
-        loggers=loggers,
-        max_epochs=phase.epochs,
-        limit_val_batches=0,
-    )
-    try:
+    # The candidate before last.ckpt: a run killed in between repeats the epoch instead of losing the candidate.
+    callbacks = [*_candidates(directory, phase.candidates, phase.epochs), last_checkpoint((directory / LAST).parent)]
+    with opened(phase.tracking, directory, job=job, tags=[phase.name]) as loggers:
+        trainer = build_trainer(
+            phase.trainer,
+            directory,
+            seed=seed,
+            callbacks=callbacks,
+            loggers=loggers,
+            max_epochs=phase.epochs,
+            limit_val_batches=0,
+        )
         fit_or_resume(trainer, task, data, directory / LAST)
-    finally:
-        if phase.tracking:
-            phase.tracking.close(loggers)
 
 
 def kept_checkpoints(directory: Path) -> list[Path]:

@@ -3,7 +3,7 @@ from dataclasses import dataclass
 import pytest
 from omegaconf import OmegaConf
 
-from rbc_lightning.commands.plain import check_word, group, plain, settings
+from rbc_lightning.commands.plain import group, plain, settings
 from rbc_lightning.errors import InputError
 
 CONFIG = OmegaConf.create(
@@ -34,9 +34,3 @@ def test_settings_take_the_keys_they_know_and_blame_their_group():
     assert settings({"first": 1, "other": 3}, Two, "two") == Two(1)
     with pytest.raises(InputError, match=r"two: first must not be negative; check the settings two\.\*"):
         settings({"first": -1}, Two, "two")
-
-
-def test_words():
-    check_word("x", 1, (1, 2))
-    with pytest.raises(InputError, match="x=3; expected one of 1, 2"):
-        check_word("x", 3, (1, 2))

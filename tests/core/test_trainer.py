@@ -1,7 +1,7 @@
 import pytest
 
 from rbc_lightning.core import trainer as module
-from rbc_lightning.core.trainer import TrainerSettings, check_count, resolve_precision
+from rbc_lightning.core.trainer import TrainerSettings, check_count, check_word, resolve_precision
 from rbc_lightning.errors import InputError
 
 
@@ -54,6 +54,12 @@ def test_a_batch_is_shared_out_equally():
 def test_counts_are_whole_numbers(value):
     with pytest.raises(InputError, match=rf"x={value}; expected a whole number of at least 1"):
         check_count("x", value, 1)
+
+
+def test_words():
+    check_word("x", 1, (1, 2))
+    with pytest.raises(InputError, match="x=3; expected one of 1, 2"):
+        check_word("x", 3, (1, 2))
 
 
 def test_precision_asks_the_processor():

@@ -8,11 +8,12 @@ import pytest
 import torch
 
 from rbc_lightning.app import compose, run
-from rbc_lightning.commands.experiment import NO_SAMPLES, Experiment
+from rbc_lightning.commands.experiment import Experiment
 from rbc_lightning.core import trainer as settings
 from rbc_lightning.core.callbacks import running_mean
 from rbc_lightning.core.label_files import read_label_map
 from rbc_lightning.core.training import SharedBatch, build_trainer
+from rbc_lightning.data.manifest import Samples
 from rbc_lightning.errors import InputError
 from rbc_lightning.translators.pix2pixhd.phases import PhaseSettings
 from rbc_lightning.translators.pix2pixhd.translator import Pix2PixHDTranslator
@@ -75,8 +76,9 @@ def test_what_new_processes_are_given_can_be_sent_to_them(tmp_path, compose_tiny
         *(f"translator.task.{option}" for option in options),
     )
     experiment = Experiment(cfg)
-    gan = PhaseSettings(experiment.translator(NO_SAMPLES).task, 64, 2).build_task(0)
-    segmenter = experiment.fcn_score(NO_SAMPLES, NO_SAMPLES).model.with_facts({"in_channels": 3, "objects": "dark"}).build()
+    experiment.train = experiment.val = Samples(())
+    gan = PhaseSettings(experiment.translator().task, 64, 2).build_task(0)
+    segmenter = experiment.fcn_score().model.with_facts({"in_channels": 3, "objects": "dark"}).build()
     trainer = build_trainer(experiment.trainer, tmp_path, seed=0, callbacks=[running_mean(0.9)], loggers=[])
     assert isinstance(trainer.strategy, SharedBatch)
     for thing in (gan, segmenter, trainer):

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from rbc_lightning.errors import InputError
-from rbc_lightning.tracking.base import Tracking, require
+from rbc_lightning.tracking.base import Tracking, opened, require
 
 
 class Silent(Tracking):
@@ -23,6 +23,31 @@ def test_nothing_is_shown_anywhere(tmp_path):
     tracking.show_once(tmp_path, job="translator", tags=[], action=fail)
     tracking.close([])
     assert list(tmp_path.iterdir()) == []
+
+
+class Recorder(Silent):
+    """Notes what is closed, and by which exception."""
+
+    def __init__(self):
+        self.closed = []
+
+    def open(self, directory, *, job, tags, facts=None):
+        return [directory.name, job, tags]
+
+    def close(self, loggers):
+        self.closed.append((loggers, sys.exception()))
+
+
+def test_loggers_are_closed_however_a_training_ends(tmp_path):
+    tracking, stopped, expected = Recorder(), KeyboardInterrupt(), ["run", "train", ["rd"]]
+    with opened(tracking, tmp_path / "run", job="train", tags=["rd"]) as loggers:
+        assert (loggers, tracking.closed) == (expected, [])
+    with pytest.raises(KeyboardInterrupt), opened(tracking, tmp_path / "run", job="train", tags=["rd"]):
+        raise stopped
+    # A service is shown whether the training failed.
+    assert tracking.closed == [(expected, None), (expected, stopped)]
+    with opened(None, tmp_path, job="train", tags=[]) as loggers:
+        assert loggers == []
 
 
 def test_a_package_is_looked_for_without_importing_it(monkeypatch):

@@ -8,7 +8,7 @@ from pytorch_lightning.loggers import CSVLogger
 from rbc_lightning.core.build import build
 from rbc_lightning.errors import InputError
 from rbc_lightning.tracking import curves
-from rbc_lightning.tracking.curves import CsvTracking, TensorBoardTracking
+from rbc_lightning.tracking.curves import TensorBoardTracking
 
 SPEC = {"_target_": "rbc_lightning.tracking.curves.CsvTracking"}
 
@@ -26,10 +26,6 @@ def test_each_part_of_a_training_has_curves_of_its_own(tmp_path):
         log_once(tracking, tmp_path / "run", value)
     rows = {path.parent.name: path.read_text().splitlines()[1] for path in tmp_path.glob("run/*/metrics.csv")}
     assert {name: set(row.split(",")) for name, row in rows.items()} == {"curves": {"0", "0.25"}, "curves_1": {"0", "0.75"}}
-
-
-def test_tracking_decides_nothing_and_compares_by_its_own_settings(tmp_path):
-    assert CsvTracking({"seed": 0}, tmp_path) == CsvTracking({"seed": 1})
 
 
 def test_a_setting_that_nobody_reads_is_refused():

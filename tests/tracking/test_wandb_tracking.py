@@ -42,6 +42,10 @@ def test_a_run_is_filed_under_the_configuration_and_the_facts(tmp_path):
     assert (recorded["seed"], recorded["mix"], recorded["entry"]) == (3, {"real": 4}, "fcn8s RD")
 
 
+def test_it_compares_by_its_own_settings(tmp_path):
+    assert WandbTracking({"seed": 0}, tmp_path) == WandbTracking({"seed": 1}) != WandbTracking(project="mine")
+
+
 def test_two_runs_of_one_process_share_nothing(tmp_path):
     tracking = make(tmp_path)
     first, second = (tracking.open(tmp_path / name, job="train", tags=[]) for name in ("first", "second"))
