@@ -151,12 +151,10 @@ def _closest(key: str, chosen: Sequence[str]) -> str:
 
 def _keys(cfg: DictConfig, prefix: str = "") -> list[str]:
     keys: list[str] = []
-    for key in cfg:
-        name = f"{prefix}{key!s}"
-        keys.append(name)
-        node = cfg._get_node(key)
+    for key, node in cfg.items_ex(resolve=False):
+        keys.append(f"{prefix}{key!s}")
         if isinstance(node, DictConfig):
-            keys += _keys(node, f"{name}.")
+            keys += _keys(node, f"{keys[-1]}.")
     return keys
 
 

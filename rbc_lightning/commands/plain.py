@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import fields
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
+import yaml
 from omegaconf import DictConfig, OmegaConf
 
 from rbc_lightning.errors import blaming
+from rbc_lightning.study.run_record import CONFIG
 
 Settings = TypeVar("Settings")
 
@@ -25,6 +28,11 @@ def group(cfg: DictConfig, name: str, *without: str) -> dict[str, Any]:
         without: further keys that belong to somebody else.
     """
     return {key: value for key, value in plain(cfg[name]).items() if key not in ("sizes", *without)}
+
+
+def read_config(directory: Path) -> dict[str, Any]:
+    """The configuration that a run was trained with, from its directory."""
+    return cast(dict[str, Any], yaml.safe_load((directory / CONFIG).read_text()))
 
 
 def settings(values: Mapping[str, Any], of: type[Settings], name: str) -> Settings:

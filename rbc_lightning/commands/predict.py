@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from omegaconf import DictConfig
 from rich.progress import track
 
-from rbc_lightning.commands.plain import plain, settings
+from rbc_lightning.commands.plain import plain, read_config, settings
 from rbc_lightning.core.build import build
 from rbc_lightning.core.files import write_csv
 from rbc_lightning.core.label_files import write_label_map
@@ -75,7 +74,7 @@ def run(cfg: DictConfig) -> PredictResult:
     images = Path(str(chosen.images)).resolve()
     # With the folder's name alone, all data sets' images/ would share one place.
     output = Path(chosen.output or directory / "predictions" / f"{images.parent.name}_{images.name}")
-    trained = yaml.safe_load((directory / CONFIG).read_text())
+    trained = read_config(directory)
     task, precision = _load(directory, trained, chosen, trainer), trained["trainer"]["precision"]
     rows: list[tuple[object, ...]] = []
     skipped: list[str] = []
@@ -105,7 +104,7 @@ def run(cfg: DictConfig) -> PredictResult:
 
 def _load(directory: Path, trained: dict[str, Any], chosen: PredictSettings, trainer: TrainerSettings) -> Any:  # noqa: ANN401 (a task)
     """The trained task in evaluation mode, on the device that was asked for."""
-    model = Model(trained["model"]["name"], trained["model"]["net"], trained["model"]["task"])
+    model = settings(trained["model"], Model, "model")
     task = load_best(directory, model) if chosen.checkpoint is None else load_checkpoint(Path(chosen.checkpoint), model)
     task.set_tile(chosen.tile)
     return task.to(trainer.device).eval()

@@ -1,14 +1,13 @@
 """`stage=report`: finished runs as Table 2, with a verdict for each model, and one page that shows it all."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from omegaconf import DictConfig, OmegaConf
 
 from rbc_lightning.commands.experiment import read_split
-from rbc_lightning.commands.plain import plain, settings
+from rbc_lightning.commands.plain import plain, read_config, settings
 from rbc_lightning.core.build import build
 from rbc_lightning.core.progress import count_progress
 from rbc_lightning.core.store import Store
@@ -50,7 +49,7 @@ def _access(cfg: DictConfig) -> RunAccess:
     given = None if OmegaConf.is_missing(cfg.data, "root") else cfg.data.get("root")
 
     def tested(run: Run) -> Sequence[Sample]:
-        trained = _config(run)
+        trained = read_config(run.directory)
         if trained.get("data") is None:
             raise InputError(f"{run.directory.name}/{CONFIG} names no data; rerun=true trains the run again")
         data = dict(trained["data"])
@@ -62,8 +61,8 @@ def _access(cfg: DictConfig) -> RunAccess:
         return manifest.split("test")
 
     def predict(run: Run, samples: Sequence[Sample]) -> dict[str, Instances]:
-        trained = _config(run)
-        model = Model(**{key: trained["model"][key] for key in ("name", "net", "task")})
+        trained = read_config(run.directory)
+        model = settings(trained["model"], Model, "model")
         task, found = load_best(run.directory, model).to(trainer.device), {}
         with count_progress(f"Finding cells with {run.model}", len(samples)) as advance:
             for number, sample in enumerate(samples, start=1):
@@ -73,7 +72,7 @@ def _access(cfg: DictConfig) -> RunAccess:
         return found
 
     def numerics(run: Run) -> list[Any]:
-        trained = _config(run)
+        trained = read_config(run.directory)
         return [trained["model"], resolve_precision(str(trained["trainer"]["precision"])), trainer.accelerator]
 
     # The hashes of hundreds of files need not be known to show a few.
@@ -83,11 +82,6 @@ def _access(cfg: DictConfig) -> RunAccess:
         numerics=numerics,
         pairs=lambda directory: Manifest.load(directory / "manifest.csv", verify=False).samples,
     )
-
-
-def _config(run: Run) -> Mapping[str, Any]:
-    content: Mapping[str, Any] = yaml.safe_load((run.directory / CONFIG).read_text())
-    return content
 
 
 def _root(places: Sequence[str | None]) -> Path:

@@ -11,6 +11,8 @@ from pytorch_lightning.callbacks import RichProgressBar, WeightAveraging
 from rbc_lightning.core.progress import console
 from rbc_lightning.errors import TrainingStopped
 
+_LINES = 20
+
 
 class SeedEachEpoch(pl.Callback):
     """Start every epoch's random numbers (dropout, noise) from (seed, epoch): resuming changes nothing."""
@@ -41,11 +43,7 @@ class LossGuard(pl.Callback):
 
 
 class EpochLines(pl.Callback):
-    """About twenty lines a training, each with the step and the last values: progress for a log file."""
-
-    def __init__(self, lines: int = 20) -> None:
-        self.lines = lines
-        self._started = time.monotonic()
+    """About `_LINES` lines a training, each with the step and the last values: progress for a log file."""
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start the clock."""
@@ -54,7 +52,7 @@ class EpochLines(pl.Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Say where the training stands, and what was logged last."""
         done, total = trainer.current_epoch + 1, _epochs(trainer)
-        if not trainer.is_global_zero or (done < total and done % max(1, total // self.lines)):
+        if not trainer.is_global_zero or (done < total and done % max(1, total // _LINES)):
             return
         shown = {name: value for name, value in sorted(trainer.callback_metrics.items()) if not name.startswith("drawn/")}
         values = "  ".join(f"{name} {float(value):.3f}" for name, value in shown.items())

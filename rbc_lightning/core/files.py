@@ -41,12 +41,8 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Write CSV, atomically."""
-
-    def write(part: Path) -> None:
-        with part.open("w", newline="") as handle:
-            csv.writer(handle).writerows([header, *rows])
-
-    write_atomically(path, write)
+    with _part_of(path) as part, part.open("w", newline="") as handle:
+        csv.writer(handle).writerows([header, *rows])
 
 
 def write_rows(path: Path, rows: Sequence[Mapping[str, object]]) -> None:

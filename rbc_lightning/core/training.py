@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import pytorch_lightning as pl
 import torch
@@ -82,7 +82,7 @@ def build_trainer(
     return pl.Trainer(
         accelerator=settings.accelerator,
         devices=settings.processes,
-        strategy=_strategy(settings),
+        strategy="auto" if settings.processes == 1 else SharedBatch("fork" if settings.strategy == "ddp_fork" else "spawn"),
         precision=resolve_precision(settings.precision),
         default_root_dir=directory,
         callbacks=[SeedEachEpoch(seed), *callbacks, *settings.callbacks, *bars],
@@ -142,13 +142,6 @@ def begun_epochs(directory: Path) -> int:
     except Exception:
         # Of any type, as a file that was cut off in the middle has it: then the training begins anew, too.
         return 0
-
-
-def _strategy(settings: TrainerSettings) -> Any:  # noqa: ANN401 (Lightning takes names and objects)
-    """How the processes of one training are started and joined."""
-    if settings.processes == 1:
-        return "auto"
-    return SharedBatch(start_method="fork" if settings.strategy == "ddp_fork" else "spawn")
 
 
 def _quiet() -> None:
