@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from copy import copy
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,12 @@ from rbc_lightning.core.seeds import derive_seed
 from rbc_lightning.core.store import Store
 from rbc_lightning.core.trainer import TrainerSettings, check_count, check_word
 from rbc_lightning.data.manifest import Manifest, Samples
+from rbc_lightning.data.mix import Mix
 from rbc_lightning.data.readers.base import Reader
 from rbc_lightning.data.splits import cut_validation, keep_real_images, merge_validation
 from rbc_lightning.errors import InputError
+from rbc_lightning.evaluation.result import QualitySettings
+from rbc_lightning.segmenters.model import Model, TrainingSettings
 from rbc_lightning.tracking.base import Tracking
 
 
@@ -51,16 +54,15 @@ class SyntheticSettings:
             raise InputError("synthetic.mode=online makes its own pairs; drop synthetic.path, or take synthetic.mode=offline")
 
 
-def open_store(cfg: DictConfig) -> Store:
-    """The store of `artifacts_dir`; what an older layout left there is named in one line."""
-    store = Store(Path(cfg.artifacts_dir))
-    older = store.older()
+@cache
+def note_older(artifacts_dir: str) -> None:
+    """Name in one line what an older layout left in a store, once however many configurations of a plan use it."""
+    older = Store(Path(artifacts_dir)).older()
     if older:
         tell(
-            f"note: {len(older)} directories in {cfg.artifacts_dir} were made by an older layout of this package (such as "
+            f"note: {len(older)} directories in {artifacts_dir} were made by an older layout of this package (such as "
             f"{older[0].parent.name}/{older[0].name}): they are not used and stay where they are"
         )
-    return store
 
 
 def read_split(reader: Reader, store: Store, protocol: str, seed: int) -> Manifest:
@@ -89,7 +91,8 @@ class Experiment:
         self.cfg, self.seed, self.protocol = cfg, int(cfg.seed), str(cfg.protocol)
         check_word("protocol", self.protocol, ("held_out", "paper"))
         self.trainer: TrainerSettings = build(plain(cfg.trainer), "trainer")
-        self.store = open_store(cfg)
+        self.store = Store(Path(cfg.artifacts_dir))
+        note_older(str(cfg.artifacts_dir))
         self.runs_dir = Path(cfg.runs_dir)
         self.synthetic = settings(plain(cfg.synthetic), SyntheticSettings, "synthetic")
         self.reader: Reader = build(plain(cfg.data), "data")
@@ -168,7 +171,6 @@ class Experiment:
     def fcn_score(self) -> Any:  # noqa: ANN401 (a recipe)
         """The FCN-score network: a segmenter trained on real pairs, which tells how faithful images are to their masks."""
         from rbc_lightning.evaluation.fcn_score import FcnScoreNetwork
-        from rbc_lightning.segmenters.model import Model
 
         steps = self.quality.steps
         return FcnScoreNetwork(
@@ -182,17 +184,13 @@ class Experiment:
         )
 
     @cached_property
-    def training(self) -> Any:  # noqa: ANN401 (settings whose module imports Lightning)
+    def training(self) -> TrainingSettings:
         """How segmenters are trained."""
-        from rbc_lightning.segmenters.model import TrainingSettings
-
         return settings(plain(self.cfg.training), TrainingSettings, "training")
 
     @cached_property
-    def quality(self) -> Any:  # noqa: ANN401 (settings)
+    def quality(self) -> QualitySettings:
         """How images of a translator are measured."""
-        from rbc_lightning.evaluation.result import QualitySettings
-
         return settings(plain(self.cfg.translator.quality), QualitySettings, "translator.quality")
 
     @cached_property
@@ -202,9 +200,7 @@ class Experiment:
 
     def run(self) -> Any:  # noqa: ANN401 (a recipe)
         """The run that `stage=train` makes."""
-        from rbc_lightning.data.mix import Mix
         from rbc_lightning.runs.recipe import RunLabels, TrainedSegmenter
-        from rbc_lightning.segmenters.model import Model
 
         mix = Mix.resolve(len(self.train), **plain(self.cfg.mix))
         if mix.synthetic == 0:

@@ -21,6 +21,7 @@ def test_notes_name_unlisted_images_and_empty_label_maps(own_folder, tmp_path, c
     run(compose_tiny(tmp_path, "stage=check", "data.validation_fraction=0.2", root=own_folder))
     said = " ".join(capsys.readouterr().out.split())
     assert "stray.png is not in splits.csv and takes no part" in said
+    assert "note: training label maps without a cell, 1: smear_00" in said
 
 
 def test_the_translator_shows_its_structure_maps(tmp_path, compose_tiny):

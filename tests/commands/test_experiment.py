@@ -83,7 +83,8 @@ def test_what_an_older_layout_made_is_named_not_used_and_kept(tmp_path, compose_
     old = tmp_path / "artifacts" / "shape_bank" / "0123456789abcdef"
     old.mkdir(parents=True)
     (old / "lineage.json").write_text('{"kind": "shape_bank", "settings": {"format": 2}, "inputs": []}')
-    run(compose_tiny(tmp_path, "stage=masks", "synthetic.count=1"))
+    for count in (1, 2):
+        run(compose_tiny(tmp_path, "stage=masks", f"synthetic.count={count}"))
     said = [line for line in capsys.readouterr().out.splitlines() if "older layout" in line]
     assert len(said) == 1
     assert said[0].startswith("note: 1 directories in ")
