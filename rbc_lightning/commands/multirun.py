@@ -11,7 +11,6 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, flag_override
 
 from rbc_lightning.sweeps import log
-from rbc_lightning.sweeps.log import read_group, write_group
 
 _PLAN = "plan"
 
@@ -45,7 +44,7 @@ class SweepCallback(Callback):  # type: ignore[misc]  # hydra has no annotations
         queued = config.hydra.runtime.choices["hydra/launcher"].startswith("submitit")
         log.begin_sweep(config.sweep_name, directory, queued=queued)
         params = OmegaConf.select(config, "hydra.sweeper.params") or {}
-        write_group(config.sweep_name, list(config.hydra.overrides.task), params, directory)
+        log.write_group(config.sweep_name, list(config.hydra.overrides.task), params, directory)
 
 
 def run_job(run: Callable[[DictConfig], Any], cfg: DictConfig) -> None:
@@ -75,7 +74,7 @@ def in_group(cfg: DictConfig, directory: Path) -> DictConfig:
     """
     cfg = cfg.copy()
     if "group" in cfg.logger and cfg.logger.group is None:
-        cfg.logger.group = read_group(directory) or str(cfg.sweep_name)
+        cfg.logger.group = log.read_group(directory) or str(cfg.sweep_name)
     return cfg
 
 

@@ -56,7 +56,6 @@ class Store:
                 if not recipe.is_complete(final):
                     self._build(recipe, final)
                     self._used[recipe.kind] = final.name
-                    return final
         if self._used.get(recipe.kind) != final.name:
             self._used[recipe.kind] = final.name
             self.announce(f"Reused {recipe.title} {final.name}")

@@ -9,7 +9,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -111,7 +111,7 @@ def _received(receiver: Connection, process: BaseProcess) -> JobOutcome:
     try:
         # A process that has ended may have left its message in the pipe.
         if receiver.poll():
-            outcome = JobOutcome(**receiver.recv())
+            outcome: JobOutcome = receiver.recv()
             # Having sent its message it has nothing left to write.
             process.join(10.0)
             return outcome
@@ -154,7 +154,7 @@ def _main(
         # A bug, or a machine's fault such as a full disk: its traceback is kept, later jobs go on.
         traceback.print_exc()
         sent = JobOutcome("failed", in_one_line(error))
-    sender.send(asdict(sent))
+    sender.send(sent)
 
 
 def _end_with_parent() -> None:

@@ -4,7 +4,7 @@ import csv
 import json
 
 import pytest
-from plan_recipes import Chooser, Graph
+from plan_recipes import MEMORY, TRAINING, Chooser, Graph
 
 from rbc_lightning.data.mix import Mix
 from rbc_lightning.errors import InputError
@@ -15,11 +15,6 @@ from rbc_lightning.planning.tables import summary_lines
 from rbc_lightning.planning.work import PlanSettings, Timing
 
 MIXES = {"rd": Mix(4, 0, 0), "rd_aug": Mix(4, 0, 4), "sd": Mix(0, 4, 0), "rd_sd": Mix(4, 4, 0), "rd_sd_aug": Mix(4, 2, 2)}
-MEMORY = {"memory": 1e9, "gpu_memory": 0.0}
-# Seconds as a probe would find them, chosen so that sums can be made by hand.
-LOADING = {"decode": 0.1, "crop": 0.05, "augment": 0.2, "measured": 3, "images": 8}
-STEP = {"step": 2.0, "gap": 0.5, "val": 3.0, "test": 4.0, "epoch_end": 1.0, "build": 10.0, "checkpoint": 100}
-TRAINING = {**STEP, **LOADING}
 TIMES = {
     "shape_bank": {"unit": 1.0, "disk": 10},
     "gan_stage1": {"step": 5.0, "gap": 0.0, "epoch_end": 7.0, "prepare": 0.0, "checkpoint": 1000},
@@ -103,8 +98,7 @@ def test_what_is_finished_costs_nothing_and_is_not_timed(tmp_path, probes):
     gan = next(node for node in job.recipe.walk() if node.kind == "gan_stage1")
     graph.store.path(gan).mkdir(parents=True)
     assert seconds(plan_of([job], tmp_path).plan, "gan_stage1") == [0.0]
-    job.directory.mkdir(parents=True)
-    (job.directory / "metrics.json").touch()
+    graph.finish(job)
     probes.asked.clear()
     plan = plan_of([job], tmp_path).plan
     assert (plan.device_seconds, plan.wall_seconds, probes.asked, kinds(plan)) == (0.0, 0.0, [], ["train"])
@@ -160,7 +154,7 @@ def test_settings_that_a_trial_refuses_end_the_plan_or_the_job(tmp_path, monkeyp
         asked.append(probe.args[0].model.name)
         if asked[-1] == "bad":
             return Timing(problem="model.net: width must be positive", refused=True)
-        return Timing({**TRAINING, **MEMORY})
+        return Timing(TRAINING)
 
     monkeypatch.setattr(probes_module, "measure", give)
     graph = Graph(tmp_path)

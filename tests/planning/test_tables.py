@@ -48,8 +48,7 @@ def test_what_to_bear_in_mind_is_said(tmp_path):
 def test_a_finished_plan_says_so(tmp_path):
     graph = Graph(tmp_path)
     job = graph.job(graph.run(Mix(4, 0, 0)))
-    job.directory.mkdir(parents=True)
-    (job.directory / "metrics.json").touch()
+    graph.finish(job)
     (work,) = works_of(job)
     plan = Plan("mine", {"this run": [work]}, {work.key: work}, Place(), 0.0, {}, SETTINGS, 1)
     assert summary_lines(plan) == ["Nothing is left to do: all of it is finished."]

@@ -63,8 +63,7 @@ def test_what_a_finished_thing_was_made_from_may_be_gone(tmp_path):
 def test_a_finished_run_asks_for_nothing_and_again_for_all_of_itself(tmp_path):
     graph = Graph(tmp_path)
     job = graph.job(graph.run(RD_SD))
-    job.directory.mkdir(parents=True)
-    (job.directory / "metrics.json").touch()
+    graph.finish(job)
     works = works_of(job)
     assert (kinds(works), works[-1].left) == (["train"], 0)
     again = works_of(graph.job(job.recipe, anew=True))

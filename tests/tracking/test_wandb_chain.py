@@ -13,13 +13,7 @@ from wandb_records import history_of, of_type, read_back, recordings, summary_of
 from rbc_lightning.app import run
 from rbc_lightning.segmenters.segmentation import SegmentationTask
 
-
-@pytest.fixture(autouse=True)
-def no_login(monkeypatch, tmp_path):
-    home = tmp_path / "home"
-    home.mkdir()
-    without_login(monkeypatch, home)
-    return home
+pytestmark = pytest.mark.usefixtures("no_login")
 
 
 @pytest.fixture(scope="module")

@@ -4,18 +4,12 @@ import socket
 import time
 
 import pytest
-from wandb_records import recordings, without_login
+from wandb_records import recordings
 
 from rbc_lightning.tracking.wandb_login import choose_mode, has_login, is_reachable
 from rbc_lightning.tracking.wandb_tracking import WandbTracking
 
-
-@pytest.fixture(autouse=True)
-def no_login(monkeypatch, tmp_path):
-    home = tmp_path / "home"
-    home.mkdir()
-    without_login(monkeypatch, home)
-    return home
+pytestmark = pytest.mark.usefixtures("no_login")
 
 
 def record(tmp_path, **settings):

@@ -2,20 +2,13 @@
 
 import pytest
 import wandb
-from wandb_records import history_of, read_back, recordings, without_login
+from wandb_records import history_of, read_back, recordings
 
 from rbc_lightning.tracking.wandb_run import start_run
 
+pytestmark = pytest.mark.usefixtures("no_login")
+
 ABOUT = {"project": "mine", "job_type": "train", "tags": ["rd"], "config": {"seed": 0}}
-
-
-@pytest.fixture(autouse=True)
-def no_login(monkeypatch, tmp_path):
-    home = tmp_path / "home"
-    home.mkdir()
-    without_login(monkeypatch, home)
-    yield
-    wandb.teardown()
 
 
 def start(tmp_path):

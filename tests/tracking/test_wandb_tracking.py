@@ -6,20 +6,13 @@ import sys
 
 import pytest
 import wandb
-from wandb_records import history_of, of_type, read_back, recordings, without_login
+from wandb_records import history_of, of_type, read_back, recordings
 
 from rbc_lightning.core.build import build
 from rbc_lightning.errors import InputError
 from rbc_lightning.tracking.wandb_tracking import WandbTracking
 
-
-@pytest.fixture(autouse=True)
-def no_login(monkeypatch, tmp_path):
-    home = tmp_path / "home"
-    home.mkdir()
-    without_login(monkeypatch, home)
-    yield
-    wandb.teardown()
+pytestmark = pytest.mark.usefixtures("no_login")
 
 
 def make(tmp_path, **settings):
