@@ -304,6 +304,13 @@ def _get_in_another_interpreter(root, log):
         time.sleep(0.3)
         write_number(directory)
 
+    # One worker alone would be done with all calls before the other has started.
+    here = root.with_name("workers")
+    here.mkdir(exist_ok=True)
+    (here / str(os.getpid())).touch()
+    deadline = time.monotonic() + 60
+    while len(list(here.iterdir())) < 2 and time.monotonic() < deadline:
+        time.sleep(0.01)
     return quiet(root).ensure(Thing(make=build)), os.getpid()
 
 
