@@ -151,7 +151,7 @@ def learnt():
 
 def test_learns_an_image_by_heart(learnt):
     task, run = learnt
-    floors = {"loss_classifier": 0.2, "loss_box_reg": 0.3, "loss_objectness": 0.1, "loss_rpn_box_reg": 0.01}
+    floors = {"loss_classifier": 0.2, "loss_box_reg": 0.3, "loss_objectness": 0.02, "loss_rpn_box_reg": 0.005}
     logged = run.callback_metrics
     assert {name: logged[f"train/{name}"].item() < floor for name, floor in floors.items()} == dict.fromkeys(floors, True)
     assert logged["train/loss"].dtype == torch.float32
@@ -162,10 +162,15 @@ def test_learns_an_image_by_heart(learnt):
 
 @pytest.mark.slow
 def test_learns_an_image_by_heart_to_the_pixel():
-    task, run = learn(steps=150, learning_rate=2e-3)
-    assert max(value for name, value in run.callback_metrics.items() if "loss" in name) < 0.15
+    # After 150 steps the arithmetic of a processor still decides whether a box is off by a pixel or two.
+    task, run = learn(steps=250, learning_rate=2e-3)
+    # Of one step, whose regions are drawn at random: their boxes cost 0.19 where every cell is found to the pixel.
+    floors = {"loss_classifier": 0.05, "loss_box_reg": 0.3, "loss_objectness": 0.005, "loss_rpn_box_reg": 0.001}
+    logged = run.callback_metrics
+    assert {name: logged[f"train/{name}"].item() < floor for name, floor in floors.items()} == dict.fromkeys(floors, True)
     (scores,) = run.test(task, DataLoader([batch_of(0, height=64, width=96, count=5)], batch_size=None), verbose=False)
-    assert min(scores["test/ap50"], scores["test/ap50_11_point"], scores["test/ap"]) >= 0.9
+    assert min(scores["test/ap50"], scores["test/ap50_11_point"], scores["test/ap"]) >= 0.98
+    assert scores["test/count_error"] == 0
 
 
 def test_reloaded_weights_test_the_same(learnt):
