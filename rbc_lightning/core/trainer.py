@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -134,11 +135,13 @@ def resolve_precision(name: str) -> Any:  # noqa: ANN401 (Lightning's own litera
         return name
     import torch
 
-    native = torch.backends.cpu.get_cpu_capability() == "AVX512" and _has_bf16()
+    native = torch.backends.cpu.get_cpu_capability() == "AVX512" and has_bf16()
     return "bf16-mixed" if native else "32-true"
 
 
-def _has_bf16() -> bool:
+@cache
+def has_bf16() -> bool:
+    """Whether the system says that the processor has bf16 instructions."""
     try:
         return "avx512_bf16" in Path("/proc/cpuinfo").read_text()
     except OSError:

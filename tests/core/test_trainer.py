@@ -1,7 +1,9 @@
+from pathlib import Path
+
 import pytest
 
 from rbc_lightning.core import trainer as module
-from rbc_lightning.core.trainer import TrainerSettings, check_count, check_word, resolve_precision
+from rbc_lightning.core.trainer import TrainerSettings, check_count, check_word, has_bf16, resolve_precision
 from rbc_lightning.errors import InputError
 
 
@@ -62,6 +64,15 @@ def test_words():
         check_word("x", 3, (1, 2))
 
 
-def test_precision_asks_the_processor():
+@pytest.mark.parametrize(
+    ("capability", "flags", "expected"),
+    [("AVX512", "avx512f avx512_bf16", "bf16-mixed"), ("AVX512", "avx512f", "32-true"), ("AVX2", "avx512_bf16", "32-true")],
+)
+def test_precision_asks_the_processor(monkeypatch, capability, flags, expected):
+    """What the system tells of bf16 counts only where PyTorch was not told to leave those instructions alone."""
+    monkeypatch.setattr("torch.backends.cpu.get_cpu_capability", lambda: capability)
+    monkeypatch.setattr(Path, "read_text", lambda path: f"flags: {flags}")
+    has_bf16.cache_clear()
+    assert resolve_precision("auto") == expected
     assert resolve_precision("16-mixed") == "16-mixed"
-    assert resolve_precision("auto") in ("32-true", "bf16-mixed")
+    has_bf16.cache_clear()
