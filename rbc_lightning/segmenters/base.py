@@ -94,7 +94,9 @@ class BaseTask(pl.LightningModule):
             InputError: Tiles are too small.
         """
         if tile is not None and (isinstance(tile, bool) or not isinstance(tile, int) or tile < self.least_tile):
-            raise InputError(f"predict.tile={tile}; expected at least {self.least_tile} pixels, or null for whole images")
+            raise InputError(
+                f"predict.tile={tile}; expected {self.least_tile} pixels or more (tiles overlap), or null: no tiles"
+            )
         self.tile = tile
 
     def metrics_about(self) -> dict[str, dict[str, Any]]:

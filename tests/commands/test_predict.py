@@ -237,8 +237,8 @@ def test_a_checkpoint_of_another_model_is_one_line(segmenter, detector, predict,
         ("predict.run=null", r"predict\.run has no value; expected a directory"),
         ("predict.run=nowhere", r"nowhere: no finished run \(no metrics\.json\); expected a run directory that stage=train"),
         ("predict.images=nowhere", r"nowhere: not a directory with images; expected files ending in \.png"),
-        ("predict.tile=255", r"predict\.tile=255; expected at least 256 pixels, or null for whole images"),
-        ("predict.tile=large", r"predict\.tile=large; expected at least 256 pixels"),
+        ("predict.tile=255", r"predict\.tile=255; expected 256 pixels or more"),
+        ("predict.tile=large", r"predict\.tile=large; expected 256 pixels or more"),
         ("predict.score=1.5", r"predict\.score=1\.5; expected a number from 0"),
         ("predict.score=high", r"predict\.score=high; expected a number from 0"),
         ("trainer.accelerator=tpu", r"trainer\.accelerator=tpu; expected one of cpu, gpu"),
@@ -260,5 +260,5 @@ def test_a_run_without_its_configuration_is_one_line(segmenter, predict, tiny_fo
 def test_tiles_must_be_larger_than_what_they_share(place, predict, compose_tiny, tiny_folder):
     wide = ("+experiment=rd", "model=faster_rcnn", "model.net.cell_size=150", "training.steps=2")
     trained = run(compose_tiny(place / "wide", *wide))
-    with pytest.raises(InputError, match=r"predict\.tile=280; expected more than the 300 pixels \(two cells\)"):
+    with pytest.raises(InputError, match=r"predict\.tile=280; expected 301 pixels or more \(tiles overlap\)"):
         predict(trained.directory, tiny_folder / "images", "predict.tile=280")

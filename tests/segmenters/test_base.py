@@ -161,7 +161,7 @@ def test_tiles_of_prediction():
         task.set_tile(tile)
         assert task.tile == tile
     for tile in (255, 300.0, True, "large"):
-        with pytest.raises(InputError, match=f"predict.tile={tile}; expected at least 256 pixels, or null for whole images"):
+        with pytest.raises(InputError, match=rf"predict.tile={tile}; expected 256 pixels or more \(tiles overlap\), or null"):
             task.set_tile(tile)
 
 

@@ -227,8 +227,8 @@ def test_bad_arguments_are_refused(arguments, message):
 @pytest.mark.parametrize(
     ("tile", "message"),
     [
-        ("large", "predict.tile=large; expected at least 301 pixels"),
-        (300, "predict.tile=300; expected at least 301 pixels, or null for whole images"),
+        ("large", "predict.tile=large; expected 301 pixels or more"),
+        (300, "predict.tile=300; expected 301 pixels or more \\(tiles overlap\\), or null: no tiles"),
     ],
 )
 def test_tiles_that_are_too_small_are_refused(tile, message):
