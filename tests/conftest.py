@@ -4,6 +4,7 @@ import os
 import shutil
 import sys
 from pathlib import Path
+from urllib.error import URLError
 
 import pytest
 from filelock import FileLock
@@ -81,3 +82,17 @@ def shared_smears():
     if not root.is_dir():
         pytest.skip("the real smears (../shared/bbbc041seg) are not on this machine")
     return root
+
+
+@pytest.fixture
+def hub_offline(monkeypatch, tmp_path):
+    """PyTorch's hub with an empty cache, which is returned, and without a network."""
+
+    def refuse(*args, **kwargs):
+        raise URLError("Name or service not known")
+
+    monkeypatch.setattr("torch.hub.download_url_to_file", refuse)
+    monkeypatch.setattr("socket.create_connection", refuse)
+    monkeypatch.setattr("torch.hub._hub_dir", None)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    return tmp_path

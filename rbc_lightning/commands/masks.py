@@ -52,7 +52,8 @@ def run(cfg: DictConfig) -> MasksResult:
     if (cfg.fit or cfg.figure) and not isinstance(source, SampledMasks):
         raise InputError("fit=true and figure=true show the sampler; take masks=sampled")
     recipe = MaskSet(masks=source, seed=seed, count=count)
-    directory, paths = experiment.store.ensure(recipe), experiment.store.make(recipe)
+    directory = experiment.store.ensure(recipe)
+    paths = recipe.load(directory, experiment.store)
     draw, figure = source.open(experiment.store), directory / "masks.png"
     save_mask_sheet(figure, [draw(mask_seed(seed, index)) for index in range(min(_SHOWN, count))])
     written = []

@@ -1,7 +1,6 @@
 """Pretrained weights of Faster R-CNN: from a file or by name, and what does not fit."""
 
 import socket
-from urllib.error import URLError
 
 import pytest
 import torch
@@ -57,14 +56,7 @@ def test_weights_that_do_not_fit_are_named(tmp_path):
 
 
 @pytest.mark.parametrize(("backbone", "weights"), [("resnet18", "imagenet"), ("resnet50", "coco")])
-def test_no_network_is_one_line_that_names_the_way_out(monkeypatch, tmp_path, backbone, weights):
-    def refuse(*args, **kwargs):
-        raise URLError("Name or service not known")
-
-    monkeypatch.setattr(torch.hub, "download_url_to_file", refuse)
-    monkeypatch.setattr(socket, "create_connection", refuse)
-    monkeypatch.setattr(torch.hub, "_hub_dir", None)
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+def test_no_network_is_one_line_that_names_the_way_out(hub_offline, backbone, weights):
     with pytest.raises(
         OSError, match=f"weights '{weights}': no copy in .*give the path of a local copy of that file"
     ) as raised:

@@ -1,6 +1,4 @@
 import pickle
-import socket
-from urllib.error import URLError
 
 import pytest
 import torch
@@ -29,18 +27,6 @@ def weights(layers):
 @pytest.fixture(scope="module")
 def vgg(weights):
     return VGG19Features(weights)
-
-
-@pytest.fixture
-def no_network(monkeypatch, tmp_path):
-    def refuse(*args, **kwargs):
-        raise URLError("Name or service not known")
-
-    monkeypatch.setattr(torch.hub, "download_url_to_file", refuse)
-    monkeypatch.setattr(socket, "create_connection", refuse)
-    monkeypatch.setattr(torch.hub, "_hub_dir", None)
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    return tmp_path
 
 
 def test_features_are_those_of_torchvision_without_any_normalisation(vgg, layers):
@@ -129,15 +115,15 @@ def test_damaged_files_are_refused_and_code_in_them_is_not_run(tmp_path):
         VGG19Features.load(str(tmp_path / "list.pth"))
 
 
-def test_no_network_and_no_cache_is_one_line_that_names_the_way_out(no_network):
+def test_no_network_and_no_cache_is_one_line_that_names_the_way_out(hub_offline):
     with pytest.raises(OSError, match=r"no copy in .*checkpoints, and https.* could not be fetched .*local copy") as caught:
         VGG19Features.load("imagenet")
     assert "\n" not in str(caught.value)
     assert "Name or service not known" in str(caught.value)
 
 
-def test_the_cache_is_enough_without_a_network(no_network, weights):
-    file = no_network / HUB_FILE
+def test_the_cache_is_enough_without_a_network(hub_offline, weights):
+    file = hub_offline / HUB_FILE
     file.parent.mkdir(parents=True)
     torch.save(weights, file)
     loaded = VGG19Features.load("imagenet")
