@@ -218,7 +218,14 @@ def common_spec(samples: Iterable[Sample]) -> ImageSpec:
 def to_unit(image: NDArray[Any], spec: ImageSpec = RGB) -> NDArray[np.float32]:
     """Scale values of the spec's range to [0, 1], float32 of the same shape."""
     low, high = map(np.float32, spec.value_range)
-    return np.asarray(((image.astype(np.float32) - low) / (high - low)).clip(0, 1))
+    unit = image.astype(np.float32)
+    # In place, and only what is needed: this is done for every sample that is loaded.
+    if low != 0:
+        unit -= low
+    unit /= high - low
+    if image.dtype != np.uint8 or spec.value_range != RGB.value_range:
+        np.clip(unit, 0, 1, out=unit)
+    return unit
 
 
 def from_unit(array: NDArray[Any], spec: ImageSpec = RGB) -> Image:
