@@ -22,8 +22,8 @@ from rbc_lightning.report.figures.runs import save_mask_sheet, save_placement_pa
 
 _SHOWN = 6
 _SAME_COUNTS = "test counts"
-# Times the distance of chance beyond which a statistic of the card gets a line of its own.
-_FAR = 1.5
+# A statistic of the card whose p-value is not above this gets a line of its own.
+_FAR = 0.05
 # Shares of a mask's cells after which the panel shows it.
 _STEPS = (0.05, 0.25, 0.5, 1.0)
 # The card's masks are numbered from here: none of them is one that training saw.
@@ -68,26 +68,28 @@ def run(cfg: DictConfig) -> MasksResult:
 
 
 def _card(experiment: Experiment, draw: Draw, count: int, directory: Path) -> Path:
-    """Compare sampled layouts with those of the test split; print and keep the card.
+    """Compare sampled layouts, at least as many as there are, with those of the test split; print and keep the card.
 
     Beside them stand uniform placement, masks with as many cells as the test images have (what is left when the density is
     right), and the real train split. The test split is looked at here only; nothing is fitted to it.
     """
-    maps = {name: Samples(experiment.manifest.split(name)).label_maps() for name in ("train", "test")}
+    # Images of a group in a row, as the card swaps them.
+    samples = {name: sorted(experiment.manifest.split(name), key=lambda sample: sample.group) for name in ("train", "test")}
+    maps = {name: Samples(tuple(chosen)).label_maps() for name, chosen in samples.items()}
     real = {name: LayoutStatistics.from_label_maps(label_maps) for name, label_maps in maps.items()}
     uniform = experiment.masks(placement="uniform").open(experiment.store)
     counts = [int(label_map.max(initial=0)) for label_map in maps["test"]]
-    seed, reader = experiment.seed, experiment.reader
+    count, seed, reader = max(count, len(counts)), experiment.seed, experiment.reader
     card = layout_card(
         real["test"],
         _layouts(draw, seed, count),
-        halves_of=real["train"],
         others={
             "uniform": _layouts(uniform, seed, count),
             _SAME_COUNTS: _layouts(draw, seed, count, counts),
             "real train": real["train"],
         },
         title=f"Layouts of {count} sampled masks against the test split of {reader.name}",
+        groups=[sample.group for sample in samples["test"]],
     )
     text = "\n".join([card.to_text(), *_misses(card)])
     tell(text)
@@ -103,15 +105,16 @@ def _layouts(draw: Draw, seed: int, count: int, counts: Sequence[int] = ()) -> L
 
 
 def _misses(card: LayoutCard) -> list[str]:
-    """One line for each statistic that is further from the test layouts than half again the distance of chance."""
+    """One line for each statistic that is further from the test layouts than chance has it."""
     lines = []
     for row in card.rows:
-        if _FAR < row.ratio < np.inf:
-            same_counts, train = (row.others[name] / row.half_distance for name in (_SAME_COUNTS, "real train"))
-            why = "the number of cells differs" if same_counts <= _FAR else "the number of cells does not explain it"
+        if row.apart.p <= _FAR:
+            same_counts, train = row.others[_SAME_COUNTS], row.others["real train"]
+            why = "the number of cells does not explain it" if same_counts.p <= _FAR else "the number of cells differs"
             lines.append(
-                f"{row.statistic}: {row.ratio:.2f} times the distance between halves; {same_counts:.2f} with as many cells as "
-                f"the test images ({why}); the real train split itself is {train:.2f} away"
+                f"{row.statistic}: {row.apart.ratio:.2f} times the distance of chance (p = {row.apart.p:.3f}); "
+                f"{same_counts.ratio:.2f} (p = {same_counts.p:.3f}) with as many cells as the test images ({why}); the real "
+                f"train split itself: {train.ratio:.2f} (p = {train.p:.3f})"
             )
     return lines
 

@@ -76,12 +76,14 @@ def read_arrays(path: Path, version: int, fields: Sequence[str], what: str, make
         ValueError: it lacks arrays, or is of another version.
     """
     with np.load(path, allow_pickle=False) as archive:
-        if not {"version", *fields} <= set(archive.files):
-            raise ValueError(f"{path} is not a {what}: it holds {sorted(archive.files)}; make it with save()")
-        if int(archive["version"]) != version:
+        found = set(archive.files)
+        # An older version may lack arrays; a file of another kind has none of them.
+        if "version" in found and found & set(fields) and int(archive["version"]) != version:
             raise ValueError(
                 f"{path} is a {what} of version {int(archive['version'])}, expected {version}; make it again with {maker}"
             )
+        if not {"version", *fields} <= found:
+            raise ValueError(f"{path} is not a {what}: it holds {sorted(found)}; make it with save()")
         return {field: archive[field] for field in fields}
 
 

@@ -1,11 +1,16 @@
 import json
 
 import pytest
+from tiny_data import write_tiny_folder
 
 from rbc_lightning.app import run
 from rbc_lightning.commands.experiment import Experiment
+from rbc_lightning.commands.masks import _misses
 from rbc_lightning.core.label_files import read_label_map
 from rbc_lightning.errors import InputError
+from rbc_lightning.masks import LayoutCard
+from rbc_lightning.masks.statistics.card import CardRow
+from rbc_lightning.masks.statistics.chance import Apart
 
 
 def test_null_means_measured_and_numbers_win(tmp_path, compose_tiny):
@@ -31,6 +36,8 @@ def test_the_masks_stage_writes_card_panel_and_coco_and_resumes(tmp_path, compos
     result = run(compose_made(tmp_path, *overrides))
     assert {path.name for path in result.written} == {"layout_card.txt", "placement.png", "coco.json"}
     assert "nearest neighbour (diameters)" in capsys.readouterr().out
+    card = (result.labels.parent / "layout_card.txt").read_text()
+    assert "chance: the same with images swapped at random" in card
     before = {path.name: path.read_bytes() for path in result.labels.iterdir()}
     assert len(before) == 3
     assert len(json.loads((result.labels.parent / "coco.json").read_text())["images"]) == 3
@@ -38,3 +45,33 @@ def test_the_masks_stage_writes_card_panel_and_coco_and_resumes(tmp_path, compos
     (result.labels / "mask_00001.png").unlink()
     again = run(compose_made(tmp_path, *overrides))
     assert {path.name: path.read_bytes() for path in again.labels.iterdir()} == before
+
+
+def test_what_is_further_than_chance_has_it_gets_a_line():
+    def row(name, p, p_of_same_counts):
+        others = {"test counts": Apart(1.5, 1.0, p_of_same_counts), "real train": Apart(1.0, 1.0, 0.5)}
+        return CardRow(name, 1.0, 2.0, Apart(2.0, 1.0, p), others)
+
+    # A ratio of 2 may well be chance: p decides, and a p-value that nobody knows decides nothing.
+    rows = row("area (px)", 0.06, 0.01), row("g(r)", 0.05, 0.2), row("axis ratio", 0.005, 0.01), row("x", float("nan"), 0.5)
+    area, axis = _misses(LayoutCard(rows))
+    assert area == (
+        "g(r): 2.00 times the distance of chance (p = 0.050); 1.50 (p = 0.200) with as many cells as the test images (the "
+        "number of cells differs); the real train split itself: 1.00 (p = 0.500)"
+    )
+    assert axis.startswith("axis ratio: 2.00")
+    assert "(the number of cells does not explain it)" in axis
+
+
+def test_patients_are_swapped_whole_and_face_as_many_masks(tmp_path, compose_tiny):
+    def group(index):
+        # Six test images of two patients, in turns.
+        return f"patient {5 + index % 2 if index > 4 else index}"
+
+    root = write_tiny_folder(tmp_path / "data", n_test=6, group_of=group)
+    result = run(compose_tiny(tmp_path, "stage=masks", "fit=true", "sampler.generations=0", root=root))
+    card = (result.labels.parent / "layout_card.txt").read_text()
+    assert card.startswith("Layouts of 6 sampled masks")
+    assert "between 6 real images and as many of the others" in card
+    assert "groups of images swapped at random (2 of them)" in card
+    assert "at least 0.5 here" in card

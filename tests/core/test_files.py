@@ -50,8 +50,11 @@ def test_arrays_come_back_with_their_version(tmp_path):
     np.testing.assert_array_equal(read_arrays(tmp_path / "a.npz", 2, ["x"], "thing", "make()")["x"], [0, 1, 2])
     with pytest.raises(ValueError, match=r"a thing of version 2, expected 3; make it again with make\(\)"):
         read_arrays(tmp_path / "a.npz", 3, ["x"], "thing", "make()")
-    with pytest.raises(ValueError, match="is not a thing: it holds"):
-        read_arrays(tmp_path / "a.npz", 2, ["y"], "thing", "make()")
+    with pytest.raises(ValueError, match="a thing of version 2, expected 3"):
+        read_arrays(tmp_path / "a.npz", 3, ["x", "new"], "thing", "make()")
+    for version in (2, 3):
+        with pytest.raises(ValueError, match="is not a thing: it holds"):
+            read_arrays(tmp_path / "a.npz", version, ["y"], "thing", "make()")
 
 
 def test_hashes(tmp_path):

@@ -48,6 +48,7 @@ class FullMapSampler:
         n_init: cells placed uniformly at first.
         n_colors: palette size.
         max_tries: draws of a place before the shape is changed.
+        weights: what the chance of drawing each shape is proportional to; None for equal chances.
     """
 
     shapes: list[NDArray[np.bool_]]
@@ -57,6 +58,7 @@ class FullMapSampler:
     n_init: int = 20
     n_colors: int = 8
     max_tries: int = 1000
+    weights: NDArray[np.float64] | None = None
     tried: int = field(default=0, init=False)
 
     def sample(self, seed: int, count: int) -> tuple[NDArray[np.int32], NDArray[np.uint8], NDArray[np.int64]]:
@@ -94,7 +96,10 @@ class FullMapSampler:
 
     def _draw_shape(self, rng: np.random.Generator) -> NDArray[np.bool_]:
         """Rotate, scale and flip a random bitmap by nearest-neighbour warping."""
-        shape = self.shapes[int(rng.integers(len(self.shapes)))]
+        if self.weights is None:
+            shape = self.shapes[int(rng.integers(len(self.shapes)))]
+        else:
+            shape = self.shapes[draw_by_weight(rng.random(), self.weights)]
         if rng.random() < 0.5:
             shape = shape[::-1]
         if rng.random() < 0.5:
@@ -137,6 +142,16 @@ class FullMapSampler:
         labels[rows, columns][part] = label
         colors[rows, columns][part] = rng.choice(free)
         return True
+
+
+def draw_by_weight(share: float, weights: NDArray[np.float64]) -> int:
+    """Index of the weight in whose part of their sum, laid end to end, the share of 1 lies."""
+    left = share * float(weights.sum())
+    for index, weight in enumerate(weights):
+        left -= weight
+        if left < 0:
+            return index
+    return len(weights) - 1
 
 
 def warp(shape: NDArray[np.bool_], angle: float, scale: float) -> NDArray[np.bool_]:

@@ -43,7 +43,7 @@ class TrainLayout:
     Attributes:
         height, width: the commonest size, pixels.
         count_mean, count_std: mean number of cells per label map, and its standard deviation.
-        cell_size: mean equivalent diameter of the cells off the border, pixels.
+        cell_size: mean equivalent diameter of the cells off the border, weighted by `measure.border_weights`, pixels.
     """
 
     height: int
@@ -58,7 +58,7 @@ class ShapeBankRecipe(Recipe[ShapeBank]):
     """Shapes and layout numbers of the label maps of a train split."""
 
     kind = "shape_bank"
-    format = 3
+    format = 4
     title = "shape bank"
 
     train: LabelMaps
@@ -98,14 +98,16 @@ def measure_layout(label_maps: Sequence[NDArray[np.int32]]) -> TrainLayout:
     """
     counts = np.array([int(label_map.max()) for label_map in label_maps], dtype=np.float64)
     diameters: list[float] = []
+    weights: list[float] = []
     for label_map in label_maps:
         table = measure.cell_moments(label_map, int(label_map.max()))
-        areas = table[measure.lies_inside(table, *label_map.shape), measure.AREA]
-        diameters += list(2.0 * np.sqrt(areas / np.pi))
+        whole = table[measure.lies_inside(table, *label_map.shape)]
+        diameters += list(2.0 * np.sqrt(whole[:, measure.AREA] / np.pi))
+        weights += list(measure.border_weights(whole, *label_map.shape))
     if not diameters:
         raise InputError(
             "the train split's label maps hold no cell off the border, from which the cell size is measured; expected some: "
             "check labels/"
         )
     height, width = Counter(label_map.shape for label_map in label_maps).most_common(1)[0][0]
-    return TrainLayout(height, width, float(counts.mean()), float(counts.std()), float(np.mean(diameters)))
+    return TrainLayout(height, width, float(counts.mean()), float(counts.std()), float(np.average(diameters, weights=weights)))

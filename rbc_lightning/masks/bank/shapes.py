@@ -13,9 +13,9 @@ from rbc_lightning.core.files import read_arrays, write_arrays
 from rbc_lightning.masks.bank import measure, outlines
 from rbc_lightning.masks.sampler import raster
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 _BESIDE = 1  # background pixels up to which two cells share an outline
-FIELDS = ("vertices", "starts", "areas", "image_diameters")
+FIELDS = ("vertices", "starts", "areas", "image_diameters", "weights")
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,9 @@ class ShapeBank:
         starts: int64 (n_shapes + 1,), where each shape's corners begin in ``vertices``; the last is the end.
         areas: int32 (n_shapes,), pixels of each shape.
         image_diameters: float32 (n_shapes,), mean equivalent diameter sqrt(4 area / pi), in pixels, of the whole cells of
-            the image each shape comes from: smears differ in magnification and swelling.
+            the image each shape comes from, weighted: smears differ in magnification and swelling.
+        weights: float64 (n_shapes,), > 0, what the chance of drawing each shape is proportional to: how many cells of its
+            size it stands for, see `measure.border_weights`.
 
     Raises:
         ValueError: the arrays do not describe shapes.
@@ -40,14 +42,18 @@ class ShapeBank:
     starts: NDArray[np.int64]
     areas: NDArray[np.int32]
     image_diameters: NDArray[np.float32]
+    weights: NDArray[np.float64]
 
     def __post_init__(self) -> None:
-        per_shape = {len(self.starts) - 1, len(self.areas), len(self.image_diameters)}
+        per_shape = {len(self.starts) - 1, len(self.areas), len(self.image_diameters), len(self.weights)}
         if self.vertices.ndim != 2 or self.vertices.shape[1] != 2 or len(per_shape) > 1:
             raise ValueError(
                 f"vertices must be (n, 2) with one start per shape and one end, got {self.vertices.shape}, "
-                f"{len(self.starts)} starts, {len(self.areas)} areas and {len(self.image_diameters)} diameters"
+                f"{len(self.starts)} starts, {len(self.areas)} areas, {len(self.image_diameters)} diameters and "
+                f"{len(self.weights)} weights"
             )
+        if not bool(((self.weights > 0) & np.isfinite(self.weights)).all()):
+            raise ValueError(f"weights must be finite and > 0, got {self.weights.min()} to {self.weights.max()}")
         if self.starts[0] != 0 or self.starts[-1] != len(self.vertices) or bool((np.diff(self.starts) < 3).any()):
             raise ValueError(f"starts must rise from 0 to {len(self.vertices)} by at least 3, the corners of a triangle")
 
@@ -64,15 +70,16 @@ class ShapeBank:
             TypeError: a label map is not of an integer type.
             ValueError: a label map is not a (H, W) array of ids >= 0.
         """
-        polygons, areas, diameters = [], [], []
+        polygons, numbers = [], [np.empty((3, 0))]
         for label_map in label_maps:
-            shapes = [cell.shape for cell in whole_cells(label_map, free_standing)]
-            sizes = np.array([shape.sum() for shape in shapes], np.int32)
-            polygons += [outlines.outline(shape) for shape in shapes]
-            areas.append(sizes)
-            diameters.append(np.full(len(sizes), np.sqrt(4 * sizes / np.pi).mean() if len(sizes) else 0.0, np.float32))
-        nothing = np.empty(0)
-        return _join(polygons, np.concatenate([nothing, *areas]), np.concatenate([nothing, *diameters]))
+            cells = whole_cells(label_map, free_standing)
+            polygons += [outlines.outline(cell.shape) for cell in cells]
+            if cells:
+                areas = np.array([cell.shape.sum() for cell in cells], np.float64)
+                weights = np.array([cell.weight for cell in cells])
+                diameter = np.average(np.sqrt(4 * areas / np.pi), weights=weights)
+                numbers.append(np.stack([areas, np.full(len(cells), diameter), weights]))
+        return _join(polygons, *np.concatenate(numbers, axis=1))
 
     def __len__(self) -> int:
         return len(self.areas)
@@ -91,7 +98,11 @@ class ShapeBank:
         """The bank of the chosen shapes, in the order given; `keep` is bool (n,) or indices."""
         chosen = np.arange(len(self))[keep]
         polygons = [self.vertices[self.starts[i] : self.starts[i + 1]] for i in chosen]
-        return _join(polygons, self.areas[chosen], self.image_diameters[chosen])
+        return _join(polygons, self.areas[chosen], self.image_diameters[chosen], self.weights[chosen])
+
+    def cumulative_weights(self) -> NDArray[np.float64]:
+        """Running sum of the weights, the largest of them 1, float64 (n,); exactly 1, 2, ..., n where all are equal."""
+        return np.cumsum(self.weights / self.weights.max())
 
     def mask(self, index: int) -> NDArray[np.bool_]:
         """Draw shape number `index` as it was collected: bool (h, w), cropped to it."""
@@ -126,12 +137,14 @@ class WholeCell(NamedTuple):
         label: its id in the label map.
         top, left: image row and column of the crop's first pixel.
         shape: bool (h, w), the largest part of the cell, holes filled, with a margin of one pixel.
+        weight: how many cells of its size it stands for, see `measure.border_weights`.
     """
 
     label: int
     top: int
     left: int
     shape: NDArray[np.bool_]
+    weight: float
 
 
 def whole_cells(label_map: NDArray[np.integer], free_standing: bool = False) -> list[WholeCell]:
@@ -142,15 +155,22 @@ def whole_cells(label_map: NDArray[np.integer], free_standing: bool = False) -> 
     if free_standing:
         inside[measure.contact_pairs(labels, _BESIDE)] = False
     cells = []
-    for label in np.flatnonzero(inside).tolist():
+    present = np.flatnonzero(inside)
+    weights = measure.border_weights(table[present], *labels.shape).tolist()
+    for label, weight in zip(present.tolist(), weights, strict=True):
         top, bottom, left, right = table[label, measure.TOP :].tolist()
         crop = labels[top - 1 : bottom + 2, left - 1 : right + 2] == label
-        cells.append(WholeCell(label, top - 1, left - 1, measure.largest_filled_component(crop)))
+        cells.append(WholeCell(label, top - 1, left - 1, measure.largest_filled_component(crop), weight))
     return cells
 
 
-def _join(polygons: list[NDArray[np.int16]], areas: NDArray[np.number], image_diameters: NDArray[np.number]) -> ShapeBank:
+def _join(
+    polygons: list[NDArray[np.int16]],
+    areas: NDArray[np.number],
+    image_diameters: NDArray[np.number],
+    weights: NDArray[np.float64],
+) -> ShapeBank:
     """Lay polygons end to end."""
     starts = np.cumsum([0] + [len(polygon) for polygon in polygons]).astype(np.int64)
     vertices = np.concatenate(polygons) if polygons else np.empty((0, 2), np.int16)
-    return ShapeBank(vertices, starts, areas.astype(np.int32), image_diameters.astype(np.float32))
+    return ShapeBank(vertices, starts, areas.astype(np.int32), image_diameters.astype(np.float32), weights)

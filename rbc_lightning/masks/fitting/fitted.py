@@ -24,7 +24,8 @@ class FittedSampler:
 
     Attributes:
         image_area: pixels of the image that the counts refer to.
-        mismatch: root mean square of distance / half-to-half distance over the matched statistics, at the end.
+        mismatch: root mean square of distance / half-to-half distance over the matched statistics, at the end. Halves have
+            half the images, so that about 0.7, not 1, is what chance gives; for the test of a sampler see the layout card.
     """
 
     image_area: float

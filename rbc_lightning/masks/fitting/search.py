@@ -57,6 +57,7 @@ class LayoutFitRecipe(Recipe[FittedSampler]):
     """The sampler's values fitted to the layouts that a bank's shapes come from; `seed` is the base seed of the run."""
 
     kind = "layout_fit"
+    format = 2
     title = "fit of the sampler"
 
     bank: ShapeBankRecipe

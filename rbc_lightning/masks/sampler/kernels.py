@@ -18,6 +18,7 @@ def place_cells(
     vertices: NDArray[np.int16],
     starts: NDArray[np.int64],
     sizes: NDArray[np.float64],
+    cumulative: NDArray[np.float64],
     table: OffsetTable,
     placing: Placing,
     brush: Brush,
@@ -26,14 +27,15 @@ def place_cells(
 ) -> None:
     """Place cells until ``count`` show in the image; those that find no place are left out and show in the report.
 
-    ``sizes`` (n_shapes,) multiplies the scale of each shape; ``brush`` and ``rest`` are working memory.
+    ``sizes`` (n_shapes,) multiplies the scale of each shape, ``cumulative`` (n_shapes,) is the running sum of their weights;
+    ``brush`` and ``rest`` are working memory.
     """
     pose = np.empty((2, 2))
     failures, report = 0, canvas.report
     while report[LABELS] + failures < count and report[CELLS] < len(canvas.centers):
         done, ready, shape = False, False, 0
         for _ in range(placing.shapes_per_cell):
-            shape = int(rng.random() * len(sizes))
+            shape = draw_shape(rng, cumulative)
             draw_pose(rng, placing, sizes[shape], pose)
             ready = rasterise(vertices, starts[shape], starts[shape + 1], pose, brush)
             if not ready:
@@ -51,6 +53,15 @@ def place_cells(
             canvas.shape_index[report[CELLS] - 1] = shape
             canvas.poses[report[CELLS] - 1] = pose
         failures += not done
+
+
+@kernel
+def draw_shape(rng: Generator, cumulative: NDArray[np.float64]) -> int:
+    """Draw a shape by its weight, given their running sum (n_shapes,): the first whose sum exceeds a uniform number."""
+    n = len(cumulative)
+    share = rng.random() * cumulative[n - 1]
+    # Rounding may take the product up to the last sum itself.
+    return min(int(np.searchsorted(cumulative, share, side="right")), n - 1)
 
 
 @kernel

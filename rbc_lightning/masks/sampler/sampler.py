@@ -189,7 +189,7 @@ class MaskSampler:
                 "mask; sample larger masks or keep smaller shapes with bank.select(...)"
             )
         self.count_model = CountModel(self.count_mean, self.count_std, self.count_family, self.count_observed)
-        self._radii = self.bank.radii()
+        self._radii, self._cumulative = self.bank.radii(), self.bank.cumulative_weights()
         self._table = adhesion.offset_table(adhesion.lattice_kernel(self.cell_size, self.kernel_tail))
         numbers = {**vars(self), "adhesion": self.placement == "adhesion", "scale_min": smallest, "scale_max": largest}
         self._placing = Placing(**{name: kind(numbers[name]) for name, kind in Placing.__annotations__.items()})
@@ -217,7 +217,7 @@ class MaskSampler:
         reach = math.ceil(float((self._radii * sizes).max()) * self._placing.scale_max) + 1
         canvas = new_canvas(self.height, self.width, asked, self.n_colors, reach, self._placing.margin)
         brushes = raster.new_brush(reach), raster.new_brush(reach)
-        shapes = self.bank.vertices, self.bank.starts, sizes
+        shapes = self.bank.vertices, self.bank.starts, sizes, self._cumulative
         kernels.place_cells(rng, asked, *shapes, self._table, self._placing, *brushes, canvas)
         kept = np.flatnonzero(canvas.labels[: canvas.report[CELLS]])
         z_order = np.argsort(np.argsort(canvas.height[: len(kept)]))

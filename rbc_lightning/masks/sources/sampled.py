@@ -77,7 +77,7 @@ class SamplerSettings:
 class SampledMasks(LabelMapSource):
     """Layouts sampled anew from the shapes of the train split (Bailo et al. 2019, Sec. 4.1)."""
 
-    format = 4
+    format = 5
 
     sampler: SamplerSettings = SamplerSettings()
 

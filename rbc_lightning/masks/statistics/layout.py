@@ -29,10 +29,11 @@ class ImageLayout:
     Attributes:
         shape: height and width in pixels.
         centers: float64 (n, 2), row and column of each cell's visible centroid.
-        diameter: mean equivalent diameter sqrt(4 area / pi) of the whole cells in pixels.
+        diameter: mean equivalent diameter sqrt(4 area / pi) of the whole cells in pixels, weighted.
         area: float64 (m,), pixels of the whole cells, those that do not reach the border.
         axis_ratio: float64 (m,), minor over major axis of the ellipse of equal second moments.
         orientation: float64 (m,), angle of the major axis against the column axis, [0, pi).
+        weight: float64 (m,), how many cells of its size each whole cell stands for, see `measure.border_weights`.
         neighbor_distance: float64 (n,), centre to nearest other centre in diameters; empty where n < 2.
         touching: bool (n,), whether another cell is at most ``contact_gap`` background pixels away.
         abutting: bool (n,), whether another cell is in the 8-neighbourhood.
@@ -47,6 +48,7 @@ class ImageLayout:
     area: NDArray[np.float64]
     axis_ratio: NDArray[np.float64]
     orientation: NDArray[np.float64]
+    weight: NDArray[np.float64]
     neighbor_distance: NDArray[np.float64]
     touching: NDArray[np.bool_]
     abutting: NDArray[np.bool_]
@@ -64,13 +66,14 @@ class ImageLayout:
         moments = measure.central_moments(table[present])
         area, centers = moments[:, 0], moments[:, 1:3]
         whole = measure.lies_inside(table[present], height, width)
-        sized = area[whole] if whole.any() else area
-        diameter = float(np.sqrt(4 * sized / np.pi).mean()) if len(area) else float("nan")
+        weight = measure.border_weights(table[present][whole], height, width)
+        sized, weights = (area[whole], weight) if whole.any() else (area, None)
+        diameter = float(np.average(np.sqrt(4 * sized / np.pi), weights=weights)) if len(area) else float("nan")
         touching, cluster_sizes = _contacts(labels, present, contact_gap)
         abutting, _ = _contacts(labels, present, 0)
         pairs, expected = pair_sums(centers, height, width, diameter)
         nearest = np.asarray(KDTree(centers).query(centers, k=2)[0])[:, 1] / diameter if len(centers) > 1 else np.empty(0)
-        whole_cells = (area[whole], *_ellipses(moments[whole]))
+        whole_cells = (area[whole], *_ellipses(moments[whole]), weight)
         return cls(
             (height, width), centers, diameter, *whole_cells, nearest, touching, abutting, cluster_sizes, pairs, expected
         )
@@ -85,7 +88,7 @@ def _pooled(name: str) -> cached_property[NDArray[Any]]:
 class LayoutStatistics:
     """Layout statistics of a set of images, kept per image so that halves and resamples cost nothing.
 
-    `area`, `axis_ratio`, `orientation`, `neighbor_distance` and `cluster_sizes` are those of all images, end to end;
+    `area`, `axis_ratio`, `orientation`, `weight`, `neighbor_distance` and `cluster_sizes` are those of all images, end to end;
     `touching_share` and `abutting_share` the shares of all cells that are flagged so, NaN without cells.
 
     Raises:
@@ -94,7 +97,7 @@ class LayoutStatistics:
 
     images: tuple[ImageLayout, ...]
 
-    area, axis_ratio, orientation = _pooled("area"), _pooled("axis_ratio"), _pooled("orientation")
+    area, axis_ratio, orientation, weight = _pooled("area"), _pooled("axis_ratio"), _pooled("orientation"), _pooled("weight")
     neighbor_distance, cluster_sizes = _pooled("neighbor_distance"), _pooled("cluster_sizes")
     _touching, _abutting = _pooled("touching"), _pooled("abutting")
     touching_share = cached_property(lambda statistics: mean(statistics._touching))

@@ -22,6 +22,8 @@ def test_moments_by_hand():
     assert central[1] == pytest.approx([1, 3, 4, 0, 0, 0])
     assert not central[2].any()
     assert measure.lies_inside(table, 6, 8).tolist() == [False, True, True, False, False]
+    # Off the border of 6 x 8 pixels are 4 x 4 places for the bar of three, 4 x 6 for the single pixel.
+    assert measure.border_weights(table[1:3], 6, 8).tolist() == [48 / 16, 48 / 24]
 
 
 def test_the_covariance_has_a_sign():

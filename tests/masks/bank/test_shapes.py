@@ -7,6 +7,7 @@ from oracles.mask_layouts import blob_map, disc_map
 from scipy import ndimage
 
 from rbc_lightning.masks import ShapeBank
+from rbc_lightning.masks.bank.shapes import FIELDS
 from rbc_lightning.masks.sampler import raster
 
 
@@ -105,7 +106,7 @@ def test_save_and_load(tmp_path):
     bank = ShapeBank.from_label_maps([blob_map(1), blob_map(2)])
     bank.save(tmp_path / "bank.npz")
     loaded = ShapeBank.load(tmp_path / "bank.npz")
-    for field in ("vertices", "starts", "areas", "image_diameters"):
+    for field in FIELDS:
         np.testing.assert_array_equal(getattr(loaded, field), getattr(bank, field))
         assert getattr(loaded, field).dtype == getattr(bank, field).dtype
     assert [path.name for path in tmp_path.iterdir()] == ["bank.npz"]
@@ -116,8 +117,8 @@ def test_load_refuses_other_files(tmp_path):
     with pytest.raises(ValueError, match="not a shape bank"):
         ShapeBank.load(tmp_path / "other.npz")
     bank = ShapeBank.from_label_maps([blob_map(1)])
-    np.savez(tmp_path / "old.npz", version=0, **{f: getattr(bank, f) for f in ("vertices", "starts", "areas")})
-    with pytest.raises(ValueError, match="not a shape bank"):
+    np.savez(tmp_path / "old.npz", version=1, **{f: getattr(bank, f) for f in FIELDS if f != "weights"})
+    with pytest.raises(ValueError, match="a shape bank of version 1, expected 2; make it again"):
         ShapeBank.load(tmp_path / "old.npz")
     with pytest.raises(FileNotFoundError):
         ShapeBank.load(tmp_path / "none.npz")
@@ -129,6 +130,7 @@ def test_select_and_diameters():
     chosen = bank.select(bank.areas > 200)
     assert len(chosen) == 1
     np.testing.assert_array_equal(chosen.mask(0), bank.mask(2))
+    assert chosen.weights == bank.weights[2]
     assert len(bank.select(np.array([], int))) == 0
 
 
@@ -148,9 +150,14 @@ def test_bad_label_maps_are_refused(label_map, error, message):
 
 def test_arrays_that_are_no_shapes_are_refused():
     with pytest.raises(ValueError, match=r"vertices must be \(n, 2\)"):
-        ShapeBank(np.zeros((4, 3), np.int16), np.array([0, 4]), np.array([1]), np.array([1.0]))
+        ShapeBank(np.zeros((4, 3), np.int16), np.array([0, 4]), np.array([1]), np.array([1.0]), np.ones(1))
+    corners = np.zeros((4, 2), np.int16)
     with pytest.raises(ValueError, match="starts must rise"):
-        ShapeBank(np.zeros((4, 2), np.int16), np.array([0, 2, 4]), np.array([1, 1]), np.array([1.0, 1.0]))
+        ShapeBank(corners, np.array([0, 2, 4]), np.array([1, 1]), np.array([1.0, 1.0]), np.ones(2))
+    with pytest.raises(ValueError, match="1 diameters and 2 weights"):
+        ShapeBank(corners, np.array([0, 4]), np.array([1]), np.array([1.0]), np.ones(2))
+    with pytest.raises(ValueError, match=r"weights must be finite and > 0, got 0\.0"):
+        ShapeBank(corners, np.array([0, 4]), np.array([1]), np.array([1.0]), np.zeros(1))
 
 
 def test_one_pixel_is_a_shape():

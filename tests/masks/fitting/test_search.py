@@ -31,8 +31,9 @@ def test_the_fit_finds_a_better_sampler_than_its_start_and_than_uniform():
     card = layout_card(real, sampled("adhesion"), others={"uniform": sampled("uniform")})
     rows = {row.statistic: row for row in card.rows}
     touching, nearest = rows["touching share"], rows["nearest neighbour (diameters)"]
-    assert touching.distance < 0.5 * touching.others["uniform"]
-    assert nearest.distance < nearest.others["uniform"]
+    assert touching.apart.distance < 0.5 * touching.others["uniform"].distance
+    assert nearest.apart.distance < nearest.others["uniform"].distance
+    assert touching.others["uniform"].p < 0.05
 
 
 def test_a_fit_is_reproducible_for_any_number_of_workers():

@@ -1,12 +1,17 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from oracles.mask_checks import DISC, sampler
-from scipy import ndimage
+from hypothesis import given
+from hypothesis import strategies as st
+from oracles.full_map_sampler import draw_by_weight
+from oracles.mask_checks import BANK, DISC, sampler
+from scipy import ndimage, stats
 
 from rbc_lightning.masks.sampler import raster
 from rbc_lightning.masks.sampler.adhesion import lattice_kernel, offset_table
 from rbc_lightning.masks.sampler.canvas import CELLS, FALLBACK, LABELS, PLACES_TRIED, new_canvas
-from rbc_lightning.masks.sampler.kernels import choose_color, clear_halo, place_cells, write_bits, write_runs
+from rbc_lightning.masks.sampler.kernels import choose_color, clear_halo, draw_shape, place_cells, write_bits, write_runs
 
 PLACING = sampler(
     DISC, n_init=1, rotate=False, flip=False, scale_std=0.0, tries_per_shape=200, shapes_per_cell=2, uniform_tries=200
@@ -27,6 +32,7 @@ def place(count, height=60, width=80, n_colors=8, **values):
         count,
         DISC.vertices,
         DISC.starts,
+        np.ones(1),
         np.ones(1),
         offset_table(lattice_kernel(19.0)),
         PLACING._replace(**values),
@@ -59,6 +65,29 @@ def test_a_full_field_gives_cells_up_after_the_last_resort():
     # Every cell that is given up has tried two shapes, and places anywhere.
     given_up = 40 - canvas.report[CELLS]
     assert canvas.report[PLACES_TRIED] >= given_up * (2 * 200 + 200)
+
+
+@given(st.integers(0, 2**32), st.lists(st.floats(0.05, 20), min_size=1, max_size=30))
+def test_shapes_are_drawn_by_weight(seed, weights):
+    drawn = draw_shape(np.random.default_rng(seed), np.cumsum(weights))
+    assert drawn == draw_by_weight(np.random.default_rng(seed).random(), np.array(weights))
+
+
+def test_draws_follow_the_weights_of_a_bank():
+    rng = np.random.default_rng(0)
+    cumulative = BANK.cumulative_weights()
+    drawn = np.bincount([draw_shape(rng, cumulative) for _ in range(20_000)], minlength=len(BANK))
+    assert stats.chisquare(drawn, 20_000 * BANK.weights / BANK.weights.sum()).pvalue > 0.01
+    assert len(np.unique(BANK.weights)) > 5
+
+
+@pytest.mark.parametrize("weight", [1.0, 1.1, 1 / 3])
+def test_equal_weights_draw_as_without_weights(weight):
+    equal = replace(BANK, weights=np.full(len(BANK), weight))
+    assert equal.cumulative_weights().tolist() == list(range(1, len(BANK) + 1))
+    first, second = np.random.default_rng(3), np.random.default_rng(3)
+    drawn = [draw_shape(first, equal.cumulative_weights()) for _ in range(2000)]
+    assert drawn == [int(second.random() * len(BANK)) for _ in range(2000)]
 
 
 @pytest.mark.parametrize("taken", [[], [1, 3], [1, 2, 3, 4]])

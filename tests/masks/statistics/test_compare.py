@@ -12,7 +12,9 @@ def test_distances_are_those_of_scipy_and_zero_to_itself():
     second = LayoutStatistics.from_label_maps([blob_map(seed, n=12) for seed in range(5, 9)])
     measured = distances(first, second)
     assert list(measured) == list(STATISTICS)
-    assert measured["area (px)"] == pytest.approx(stats.wasserstein_distance(first.area, second.area))
+    assert measured["area (px)"] == pytest.approx(
+        stats.wasserstein_distance(first.area, second.area, first.weight, second.weight)
+    )
     assert measured["touching share"] == pytest.approx(abs(first.touching_share - second.touching_share))
     assert all(value == 0 for value in distances(first, first).values() if not np.isnan(value))
     assert measured == pytest.approx(distances(second, first), nan_ok=True)

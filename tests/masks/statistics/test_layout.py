@@ -19,7 +19,10 @@ def test_hand_computed_layout():
     statistics = LayoutStatistics.from_label_maps([label_map], contact_gap=2)
     image = statistics.images[0]
     assert image.centers.tolist() == [[11, 11], [11, 16], [31, 42], [0.5, 51.5]]
-    diameter = np.mean([np.sqrt(36 / np.pi), np.sqrt(36 / np.pi), np.sqrt(60 / np.pi)])
+    # 36 x 56 places keep a 3 x 3 square off the border, 36 x 54 a 3 x 5 bar.
+    assert image.weight == pytest.approx([2400 / (36 * 56), 2400 / (36 * 56), 2400 / (36 * 54)])
+    square, bar = np.sqrt(36 / np.pi), np.sqrt(60 / np.pi)
+    diameter = (2 * square / 56 + bar / 54) / (2 / 56 + 1 / 54)
     assert image.diameter == pytest.approx(diameter)
     assert statistics.area.tolist() == [9, 9, 15]
     assert statistics.axis_ratio == pytest.approx([1, 1, 3 / 5])
