@@ -201,7 +201,19 @@ class Experiment:
     def run(self) -> Any:  # noqa: ANN401 (a recipe)
         """The run that `stage=train` makes."""
         from rbc_lightning.runs.recipe import RunLabels, TrainedSegmenter
+        from rbc_lightning.runs.untrained import UntrainedSegmenter
 
+        model = settings(group(self.cfg, "model"), Model, "model")
+        shared: dict[str, Any] = {
+            "data": self.manifest.fingerprint(),
+            "model": model,
+            "seed": self.seed,
+            "trainer": self.trainer,
+            "manifest": self.manifest,
+            "tracking": self.tracking,
+        }
+        if not model.learns:
+            return UntrainedSegmenter(**shared, labels=RunLabels(self.reader.name, plain(self.cfg), self.command))
         mix = Mix.resolve(len(self.train), **plain(self.cfg.mix))
         if mix.synthetic == 0:
             synthetic = None
@@ -209,17 +221,12 @@ class Experiment:
             synthetic = self.pairs() if self.synthetic.mode == "online" else self.synthetic_set(mix.synthetic)
         ratio = self.cfg.mix.ratio
         return TrainedSegmenter(
-            data=self.manifest.fingerprint(),
+            **shared,
             mix=mix,
-            model=settings(group(self.cfg, "model"), Model, "model"),
             training=self.training,
             augmentation=self.augmentation,
             synthetic=synthetic,
             protocol=self.protocol,  # type: ignore[arg-type]  # one of the two words, see the constructor
-            seed=self.seed,
-            trainer=self.trainer,
-            manifest=self.manifest,
-            tracking=self.tracking,
             labels=RunLabels(self.reader.name, plain(self.cfg), self.command, None if ratio is None else tuple(ratio)),
         )
 

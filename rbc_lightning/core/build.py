@@ -50,8 +50,14 @@ def check_names(spec: Spec, group: str, **given: Any) -> None:  # noqa: ANN401 (
 
 def parameters_of(spec: Spec) -> dict[str, inspect.Parameter]:
     """The parameters of what a spec builds, by name."""
+    return dict(_parameters(target_of(spec)))
+
+
+def target_of(spec: Spec) -> Callable[..., Any]:
+    """The class or function that a spec names; it is not called."""
     made: Any = instantiate({"_target_": spec["_target_"], "_partial_": True})
-    return dict(_parameters(made.func))
+    target: Callable[..., Any] = made.func
+    return target
 
 
 def _parameters(target: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:

@@ -81,9 +81,11 @@ def print_plan(plan: Plan) -> None:
 
 
 def write_plan(plan: Plan, directory: Path) -> None:
-    """Write `plan.csv`, one row for each thing, and `plan.json` with the sums, each atomically."""
+    """Write `plan.csv`, one row for each thing, if there is one, and `plan.json` with the sums, each atomically."""
     rows = [_row(cost) for cost in plan.costs.values()]
-    write_rows(directory / "plan.csv", rows)
+    # Runs without training plan nothing.
+    if rows:
+        write_rows(directory / "plan.csv", rows)
     totals = {
         "name": plan.name,
         "jobs": len(plan.jobs),
@@ -105,7 +107,7 @@ def summary_lines(plan: Plan) -> list[str]:
     costs = list(plan.costs.values())
     left = [cost for cost in costs if cost.left]
     sheets = []
-    if any(RUN not in {work.kind for work in works} for works in plan.jobs.values()):
+    if any(works and RUN not in {work.kind for work in works} for works in plan.jobs.values()):
         chooses = any(getattr(cost.recipe, "chooser", None) is not None for cost in left)
         sheets = [f"Not counted: {_SHEETS}{'; the choice among checkpoints' if chooses else ''}."]
     if not left:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
+import pytorch_lightning as pl
 import torch
 import yaml
+from pytorch_lightning.loggers import Logger
 
 from rbc_lightning import __version__
 from rbc_lightning.core.files import content_hash, to_plain, write_json, write_rows, write_text
@@ -106,7 +108,7 @@ class TrainedSegmenter(Recipe[Path]):
     def name(self) -> str:
         """Of the run directory."""
         optimistic = "_paper" if self.protocol == "paper" else ""
-        return f"{self.labels.data}_{self.mix.column}_{self.model.name}_seed{self.seed}{optimistic}_{self.key[:8]}"
+        return f"{self.labels.data}_{self._column}_{self.model.name}_seed{self.seed}{optimistic}_{self.key[:8]}"
 
     def parts(self) -> dict[str, Any]:
         """The settings that decide the run, apart from seed and data: of every run, of augmented and of synthetic samples."""
@@ -154,18 +156,13 @@ class TrainedSegmenter(Recipe[Path]):
         data = self._data(store, seed)
         config = {**self.labels.config, "model": {**self.labels.config["model"], "net": model.net, "task": model.task}}
         known = {**self._facts(), "model": config["model"]}
-        with opened(self.tracking, directory, job="train", tags=[self.mix.column, model.name], facts=known) as loggers:
+        with opened(self.tracking, directory, job="train", tags=[self._column, model.name], facts=known) as loggers:
             write_text(directory / "config.yaml", yaml.safe_dump(to_plain(config), sort_keys=False))
-            tell(
-                f"{'Resuming' if is_begun(directory) else 'Training'} {model.name} on {COLUMNS.get(self.mix.column, 'a mix')}: "
-                f"{self.mix.real} real, {self.mix.synthetic} synthetic, {self.mix.augmented} augmented samples; "
-                f"{self.training.steps} steps with batches of {self.training.batch_size}"
-            )
-            trainer, best = fit(self.trainer, self.training, directory, task, data, seed=seed, loggers=loggers)
+            trainer, best = self._train(directory, model.name, task, data, loggers, seed)
             task = load_best(directory, model)
             find = partial(self._find, task)
             scores = trainer.test(task, datamodule=data, verbose=False)[0]
-            write_counts(directory, data, self.training.steps)
+            write_counts(directory, data, self._steps)
             write_rows(directory / "per_image.csv", task.per_image)
             draw(directory, data, find, optimistic=self.protocol == "paper")
             about = {
@@ -178,6 +175,27 @@ class TrainedSegmenter(Recipe[Path]):
             write_json(directory / METRICS, record)
             # Behind it: a run is whole without an online service.
             show(self.tracking, loggers, data, task, find, record)
+
+    @property
+    def _column(self) -> str:
+        """What it is trained on, as a column of the table."""
+        return self.mix.column
+
+    @property
+    def _steps(self) -> int:
+        """Optimiser steps."""
+        return self.training.steps
+
+    def _train(
+        self, directory: Path, name: str, task: BaseTask, data: PairDataModule, loggers: Sequence[Logger], seed: int
+    ) -> tuple[pl.Trainer, float | None]:
+        """Train on the mix; gives what `fit` does."""
+        tell(
+            f"{'Resuming' if is_begun(directory) else 'Training'} {name} on {COLUMNS.get(self.mix.column, 'a mix')}: "
+            f"{self.mix.real} real, {self.mix.synthetic} synthetic, {self.mix.augmented} augmented samples; "
+            f"{self.training.steps} steps with batches of {self.training.batch_size}"
+        )
+        return fit(self.trainer, self.training, directory, task, data, seed=seed, loggers=loggers)
 
     def _data(self, store: Store, seed: int) -> PairDataModule:
         """The datamodule of the mix, its synthetic pairs made or found."""
@@ -207,8 +225,8 @@ class TrainedSegmenter(Recipe[Path]):
 
     def _facts(self) -> dict[str, str]:
         """What a dashboard groups and filters runs by: data set, column, and entry of the table, which is model and column."""
-        entry = f"{self.model.name} {COLUMNS.get(self.mix.column, self.mix.column)}"
-        return {"dataset": self.labels.data, "column": self.mix.column, "entry": entry}
+        entry = f"{self.model.name} {COLUMNS.get(self._column, self._column)}"
+        return {"dataset": self.labels.data, "column": self._column, "entry": entry}
 
     def _record(self, task: BaseTask, facts: Mapping[str, Any], best: float | None) -> dict[str, Any]:
         """What was trained, on what, and by which code; how the weights were chosen, and the best value that chose them."""
@@ -218,7 +236,7 @@ class TrainedSegmenter(Recipe[Path]):
             "selected_on": "test" if on_test else "val",
             "optimistic": on_test,
             "headline": task.monitor.replace("val/", "test/"),
-            "column": self.mix.column,
+            "column": self._column,
             "mix": {name: getattr(self.mix, name) for name in ("real", "synthetic", "augmented", "total")},
             "ratio": None if self.labels.ratio is None else list(self.labels.ratio),
             "model": self.model.name,
@@ -226,7 +244,7 @@ class TrainedSegmenter(Recipe[Path]):
             "data_hash": self.data,
             "protocol": self.protocol,
             "seed": self.seed,
-            "steps": self.training.steps,
+            "steps": self._steps,
             "n_test": len(task.per_image),
             "precision": resolve_precision(self.trainer.precision),
             "recipe": parts,

@@ -38,6 +38,7 @@ class BaseTask(pl.LightningModule):
         mode: whether it is to be small or large.
         validated: metrics of the validation.
         has_label_maps: whether objects are found with their pixels; else by boxes alone.
+        learns: whether there is anything to train; else the task is tested as it is built.
 
     Args:
         optimizer: Makes the optimiser of the network's trainable parameters.
@@ -51,6 +52,7 @@ class BaseTask(pl.LightningModule):
     mode: ClassVar[Literal["min", "max"]] = "max"
     validated: ClassVar[tuple[str, ...]] = ("ap50",)
     has_label_maps: ClassVar[bool] = True
+    learns: ClassVar[bool] = True
     least_tile: int = 256
     """Smallest side of tiles that `set_tile` takes, pixels."""
     score_threshold: float = 0.5

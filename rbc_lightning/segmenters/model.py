@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rbc_lightning.core.build import Spec, build
+from rbc_lightning.core.build import Spec, build, target_of
 from rbc_lightning.core.files import file_sha256
 from rbc_lightning.core.trainer import check_count
 from rbc_lightning.errors import InputError, blaming
@@ -88,6 +88,11 @@ class Model:
         if not isinstance(task, BaseTask):
             raise InputError(f"model.task builds a {type(task).__name__}; expected a rbc_lightning.segmenters.base.BaseTask")
         return task
+
+    @property
+    def learns(self) -> bool:
+        """Whether there is anything to train, as the class of the task says."""
+        return bool(getattr(target_of(self.task), "learns", True))
 
     def decisive(self) -> dict[str, Any]:
         """What enters the keys of recipes: both specs, a file of weights by its content."""

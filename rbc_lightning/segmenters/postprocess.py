@@ -57,7 +57,7 @@ def split_cells(
     foreground = objectness > object_threshold
     core = foreground if contour is None else foreground & (contour < contour_threshold)
     smooth = _smooth(core.astype(np.uint8), smooth_radius)
-    label_map = _label(_fill_holes(smooth, max_hole_area), min_area)
+    label_map = label_patches(fill_holes(smooth, max_hole_area), min_area)
     inside = label_map > 0
     ids = label_map[inside]
     scores = (np.bincount(ids, weights=objectness[inside])[1:] / np.bincount(ids)[1:]).astype(np.float32)
@@ -76,7 +76,7 @@ def _smooth(mask: Mask, radius: int) -> Mask:
     return np.asarray(cv2.morphologyEx(mask, cv2.MORPH_OPEN, disc), dtype=np.uint8)
 
 
-def _fill_holes(mask: Mask, max_area: int | None) -> Mask:
+def fill_holes(mask: Mask, max_area: int | None) -> Mask:
     """Fill the patches of background of at most `max_area` pixels that do not reach the image border."""
     # Where foreground has four neighbours, background has eight: else two curves could cross without meeting.
     _, patches, stats, _ = cv2.connectedComponentsWithStats(1 - mask, connectivity=8)
@@ -89,7 +89,7 @@ def _fill_holes(mask: Mask, max_area: int | None) -> Mask:
     return np.asarray(hole.astype(np.uint8).take(np.asarray(patches)), dtype=np.uint8)
 
 
-def _label(mask: Mask, min_area: int) -> NDArray[np.int32]:
+def label_patches(mask: Mask, min_area: int) -> NDArray[np.int32]:
     """Ids 1..n of the 4-connected patches of at least `min_area` pixels."""
     _, patches, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=4)
     keep = stats[:, cv2.CC_STAT_AREA] >= min_area

@@ -65,8 +65,8 @@ def fit(
 
 
 def load_best(directory: Path, model: Model) -> BaseTask:
-    """The task of a finished training with its chosen weights."""
-    return load_checkpoint(directory / BEST, model)
+    """The task of a finished training with its chosen weights; of a model that learns nothing as it is built."""
+    return load_checkpoint(directory / BEST, model) if model.learns else model.build()
 
 
 def load_checkpoint(path: Path, model: Model) -> BaseTask:

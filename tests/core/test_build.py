@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from rbc_lightning.core.build import build, parameters_of
+from rbc_lightning.core.build import build, parameters_of, target_of
 from rbc_lightning.errors import InputError
 
 TRAINER = "rbc_lightning.core.trainer.TrainerSettings"
@@ -45,3 +45,7 @@ def test_a_refusal_is_one_line_that_names_the_group(spec, message):
 
 def test_parameters_are_those_of_what_is_built():
     assert list(parameters_of({"_target_": "torch.nn.Linear"}))[:2] == ["in_features", "out_features"]
+
+
+def test_a_target_is_found_without_being_called():
+    assert target_of({"_target_": "torch.nn.Linear", "in_features": "nonsense"}) is torch.nn.Linear

@@ -19,7 +19,7 @@ from rbc_lightning.segmenters.model import Model
 from rbc_lightning.segmenters.optimizers import AdamW, OneCycle
 from rbc_lightning.usage import CONF_DIR
 
-MODELS = sorted(path.stem for path in CONF_DIR.glob("model/*.yaml"))
+MODELS = sorted(path.stem for path in CONF_DIR.glob("model/*.yaml") if path.stem != "threshold")
 NET = {"_target_": "plugins.segmenter.ThreeConvolutions", "in_channels": None}
 TASK = {"_target_": "rbc_lightning.segmenters.segmentation.SegmentationTask", "cell_size": None, "objects": None}
 
@@ -85,6 +85,20 @@ def test_the_contour_of_the_configured_models_is_learnt_by_cross_entropy():
         task = configured(name).with_facts({"cell_size": 20.0, "in_channels": 3, "objects": "dark"}).build()
         assert type(task) is ContourTask
         assert isinstance(task.contour_loss, nn.BCEWithLogitsLoss)
+
+
+def test_a_model_says_whether_it_learns():
+    assert {name for name in (*MODELS, "threshold") if not configured(name).learns} == {"threshold"}
+    assert Model("m", NET, {"_target_": "torch.nn.Identity"}).learns
+
+
+def test_the_threshold_takes_sizes_and_objects_from_the_data():
+    data = Smears(ImageSpec(channels=("nuclei", "membranes"), value_range=(0, 65535), objects="bright"))
+    model = configured("threshold")
+    facts = model.facts(data)
+    task = model.with_facts(facts).build()
+    assert (set(facts), task.objects, task.background_sigma) == ({"cell_size", "objects"}, "bright", facts["cell_size"])
+    assert not list(task.parameters())
 
 
 def test_label_maps_are_read_once_and_only_where_a_size_is_asked_for():

@@ -145,3 +145,9 @@ def test_a_checkpoint_needs_no_pretrained_weights(tmp_path):
     torch.save({"state_dict": weights}, tmp_path / "best.ckpt")
     loaded = load_checkpoint(tmp_path / "best.ckpt", model).state_dict()
     assert_same(loaded, weights)
+
+
+def test_a_model_that_learns_nothing_needs_no_checkpoint(tmp_path):
+    task = {"_target_": "rbc_lightning.segmenters.threshold.task.ThresholdTask", "cell_size": 22.0}
+    found = load_best(tmp_path, Model("threshold", {"_target_": "torch.nn.Identity"}, task))
+    assert found.split_distance == 5.5
