@@ -5,15 +5,21 @@ from pathlib import Path
 import numpy as np
 from tiny_data import disc_smear
 
+from rbc_lightning.data.lineage import Ancestor, Lineage
 from rbc_lightning.data.manifest import Manifest
-from rbc_lightning.data.sample import ArrayPair, FilePair, ImageSpec, Lineage, Sample
+from rbc_lightning.data.sample import ArrayPair, FilePair, ImageSpec, Sample
 
 TWO_CHANNELS = ImageSpec(channels=("nuclei", "actin"), value_range=(0, 65535), objects="bright")
 
 
+def plain_ancestor(name):
+    """The `plain_sample` of a name, as ancestor."""
+    return Ancestor(name, f"image {name}", f"labels {name}")
+
+
 def plain_sample(name, split="train", group=None, origin="real", trained_on=None):
     """A row whose files do not exist."""
-    lineage = Lineage("0/0", "c0ffee", "beef", tuple(trained_on)) if trained_on is not None else None
+    lineage = Lineage("0/0", "c0ffee", "beef", tuple(map(plain_ancestor, trained_on))) if trained_on is not None else None
     files = FilePair(Path(f"{name}.png"), Path(f"{name}.png"))
     return Sample(name, split, group or name, f"image {name}", f"labels {name}", files, origin, lineage)
 

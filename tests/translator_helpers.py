@@ -11,11 +11,13 @@ from pix2pixhd_helpers import TRAINER, make_samples
 
 from rbc_lightning.core.recipe import Node, Recipe, aside
 from rbc_lightning.core.store import Store
+from rbc_lightning.data.lineage import Ancestor
 from rbc_lightning.data.sample import ImageSpec
 from rbc_lightning.translators.base import Translator, TranslatorRecipe
 from rbc_lightning.translators.phases import AdversarialPhase
 
 GREY = ImageSpec(channels=("grey",), value_range=(0, 1000))
+VAL = tuple(Ancestor(f"val_{index}", f"image {index}", f"label map {index}") for index in range(2))
 
 
 class Flat(Translator):
@@ -77,7 +79,7 @@ class Highest(Node):
 
     kind: ClassVar[str] = "chooser"
     name: str
-    chosen_on: tuple[str, ...] = aside(("val_0", "val_1"))
+    chosen_on: tuple[Ancestor, ...] = aside(VAL)
 
     def open(self, store):
         return self

@@ -9,26 +9,30 @@ from omegaconf import DictConfig
 from rich.table import Table
 
 from rbc_lightning.commands.experiment import Experiment
-from rbc_lightning.core.progress import console, tell
+from rbc_lightning.core.progress import console, count_progress, tell
+from rbc_lightning.data.manifest import Manifest
+from rbc_lightning.data.near_duplicates import MOST_PAIRS, THRESHOLD, NearDuplicate, find_near_duplicates, n_pairs
 from rbc_lightning.data.sample import SPLITS, Sample
 from rbc_lightning.data.stream import empty_label_maps
 from rbc_lightning.report.figures.runs import save_pair_sheet
 
-_SHOWN = 6
+_SHOWN, _WARNED = 6, 10
 
 
 @dataclass(frozen=True)
 class CheckResult:
-    """Number of samples that passed, the preview, and what the translator shows of the images, if anything."""
+    """Number of samples that passed, the preview, what the translator shows of the images, and pairs that look alike."""
 
     n_samples: int
     preview: Path
     translator_preview: Path | None = None
+    near_duplicates: tuple[NearDuplicate, ...] = ()
 
     def summary(self) -> str:
         """One line for the end of the run."""
         beside = "" if self.translator_preview is None else f", and at {self.translator_preview}"
-        return f"{self.n_samples} samples are in order; look at {self.preview}{beside}"
+        alike = f", but {len(self.near_duplicates)} pairs in two splits look alike" if self.near_duplicates else ""
+        return f"{self.n_samples} samples are in order{alike}; look at {self.preview}{beside}"
 
 
 def run(cfg: DictConfig) -> CheckResult:
@@ -60,13 +64,32 @@ def run(cfg: DictConfig) -> CheckResult:
     empty = empty_label_maps(manifest.split("train"))
     if empty:
         tell(f"note: training label maps without a cell, {len(empty)}: {', '.join(empty)}")
+    near = _near_duplicates(manifest)
     shown = manifest.split("train")[:_SHOWN]
     preview = experiment.runs_dir.resolve() / f"check_{name}.png"
     images = [sample.rgb() for sample in shown]
     save_pair_sheet(preview, [sample.sample_id for sample in shown], [sample.load_label_map() for sample in shown], images)
     # Held-out images too: a translator is measured on them.
     beside = experiment.translator().preview(manifest, preview.with_name(f"check_{name}_structures.png"))
-    return CheckResult(len(manifest.samples), preview, beside)
+    return CheckResult(len(manifest.samples), preview, beside, near)
+
+
+def _near_duplicates(manifest: Manifest) -> tuple[NearDuplicate, ...]:
+    """Warn of samples in two splits that look like one field."""
+    samples = manifest.samples
+    with count_progress("Comparing the splits", len(samples)) as advance:
+        near = find_near_duplicates(samples, progress=advance)
+    for pair in near[:_WARNED]:
+        names = " and ".join(f"{sample.sample_id!r} ({sample.split})" for sample in (pair.first, pair.second))
+        tell(
+            f"warning: {names} look like one field, distance {pair.distance:.2f} where different ones have more than "
+            f"{THRESHOLD}: look at both, and if they are, drop one from splits.csv or give both one group"
+        )
+    if len(near) > _WARNED:
+        tell(f"warning: {len(near) - _WARNED} more such pairs")
+    if n_pairs(samples) > MOST_PAIRS:
+        tell(f"note: {n_pairs(samples)} pairs in two splits, more than {MOST_PAIRS}: crops were not looked for among them")
+    return tuple(near)
 
 
 def _levels(mean: NDArray[np.float64], spread: NDArray[np.float64]) -> str:

@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,12 +10,13 @@ from typing import Any, ClassVar
 
 from rbc_lightning.core.files import content_hash, file_sha256, to_plain, write_json, write_rows
 from rbc_lightning.core.recipe import Node
-from rbc_lightning.data.sample import RGB, SPLITS, FilePair, ImageSpec, LabelMap, Lineage, Sample, Split, common_spec
+from rbc_lightning.data.lineage import Ancestor, Lineage, from_rows, reference, to_rows
+from rbc_lightning.data.sample import RGB, SPLITS, FilePair, ImageSpec, LabelMap, Sample, Split, common_spec
 from rbc_lightning.errors import InputError
 
 _COLUMNS = ("sample_id", "image_path", "label_path", "origin", "split", "group", "image_sha256", "label_sha256")
 _LINEAGE = ("sampler_seed", "config_hash", "translator_hash", "trained_on")
-_ID_SEPARATOR = ";"
+_DESCENT = ".descent.json"
 # A sample_id names files and stands in lists.
 _FORBIDDEN = frozenset(";/\\")
 
@@ -41,6 +42,11 @@ class Samples(Node):
     def ids(self) -> tuple[str, ...]:
         """Their sample_ids."""
         return tuple(sample.sample_id for sample in self.samples)
+
+    @property
+    def ancestors(self) -> tuple[Ancestor, ...]:
+        """Names and hashes, for the lineage of what is made from them."""
+        return tuple(map(Ancestor.of, self.samples))
 
     @property
     def spec(self) -> ImageSpec:
@@ -121,12 +127,20 @@ class Manifest:
     def save(self, path: Path) -> None:
         """Write the table as CSV, atomically; file paths relative to the CSV's directory where they lie below it.
 
-        Beside it stands `<name>.spec.json` where the images are no 8-bit colour images. Volumes are not kept.
-        An `InputError` refuses samples that do not lie in files.
+        Beside it stand `<name>.spec.json` where the images are no 8-bit colour images, and `<name>.descent.json` with what
+        synthetic rows descend from: lists of [sample_id, image_sha256, label_sha256] by the hash in the column `trained_on`.
+        Volumes are not kept. An `InputError` refuses samples that do not lie in files.
         """
+        # All rows of a set share one list as a rule; it is long.
+        lists = {id(sample.lineage.trained_on): sample.lineage.trained_on for sample in self.samples if sample.lineage}
+        names = {number: reference(ancestors) if ancestors else "" for number, ancestors in lists.items()}
+        rows = [_to_row(sample, path.parent.resolve(), names) for sample in self.samples]
         if self.spec != RGB:
             write_json(path.with_suffix(".spec.json"), asdict(self.spec))
-        write_rows(path, [_to_row(sample, path.parent.resolve()) for sample in self.samples])
+        if lists:
+            content = {names[number]: to_rows(ancestors) for number, ancestors in lists.items() if ancestors}
+            write_json(path.with_suffix(_DESCENT), content)
+        write_rows(path, rows)
 
     @classmethod
     def load(cls, path: Path, *, verify: bool = True) -> "Manifest":
@@ -140,7 +154,8 @@ class Manifest:
             missing = set(_COLUMNS + _LINEAGE) - set(reader.fieldnames or ())
             if missing:
                 raise InputError(f"{path}: manifest lacks the columns {', '.join(sorted(missing))}; write it again")
-            samples = tuple(_from_row(row, path.parent, spec) for row in reader)
+            descent = _Descent(path)
+            samples = tuple(_from_row(row, path.parent, spec, descent) for row in reader)
         for sample in samples:
             _check_files(sample, verify)
         return cls(samples)
@@ -183,7 +198,34 @@ def _files(sample: Sample) -> FilePair:
     return sample.loader
 
 
-def _to_row(sample: Sample, base: Path) -> dict[str, str]:
+class _Descent:
+    """The lists of ancestors beside a manifest, each read once."""
+
+    def __init__(self, table: Path) -> None:
+        self.table, self.path = table, table.with_suffix(_DESCENT)
+        self._read: dict[str, tuple[Ancestor, ...]] = {"": ()}
+
+    @cached_property
+    def _content(self) -> Any:  # noqa: ANN401 (as JSON has it)
+        return json.loads(self.path.read_text())
+
+    def __getitem__(self, name: str) -> tuple[Ancestor, ...]:
+        if name not in self._read:
+            try:
+                found = from_rows(self._content[name])
+                if reference(found) != name:
+                    raise ValueError(f"the list {name} has another hash")
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                raise InputError(
+                    f"{self.table}: samples were made from what it calls {name[:40]!r}; expected a list of that name in "
+                    f"{self.path.name} ({error!r}): restore that file, or make a set of an older version again "
+                    "(stage=synthesize)"
+                ) from error
+            self._read[name] = found
+        return self._read[name]
+
+
+def _to_row(sample: Sample, base: Path, names: Mapping[int, str]) -> dict[str, str]:
     files = _files(sample)
     row = {name: str(getattr(files if name.endswith("_path") else sample, name)) for name in _COLUMNS}
     for name in ("image_path", "label_path"):
@@ -192,15 +234,14 @@ def _to_row(sample: Sample, base: Path) -> dict[str, str]:
     row |= dict.fromkeys(_LINEAGE, "")
     if sample.lineage:
         row |= {name: getattr(sample.lineage, name) for name in _LINEAGE[:-1]}
-        row["trained_on"] = _ID_SEPARATOR.join(sample.lineage.trained_on)
+        row["trained_on"] = names[id(sample.lineage.trained_on)]
     return row
 
 
-def _from_row(row: dict[str, Any], base: Path, spec: ImageSpec) -> Sample:
+def _from_row(row: dict[str, Any], base: Path, spec: ImageSpec, descent: _Descent) -> Sample:
     lineage = None
     if row["origin"] == "synthetic" and row["config_hash"]:
-        trained_on = tuple(filter(None, row["trained_on"].split(_ID_SEPARATOR)))
-        lineage = Lineage(row["sampler_seed"], row["config_hash"], row["translator_hash"], trained_on)
+        lineage = Lineage(row["sampler_seed"], row["config_hash"], row["translator_hash"], descent[row["trained_on"]])
     files = FilePair(base / row["image_path"], base / row["label_path"], spec)
     plain = {name: row[name] for name in _COLUMNS if not name.endswith("_path")}
     return Sample(loader=files, lineage=lineage, spec=spec, **plain)

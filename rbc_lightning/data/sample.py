@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from rbc_lightning.core.label_files import read_label_map
 from rbc_lightning.data.formats import image_size, read_image, read_pixels
+from rbc_lightning.data.lineage import Lineage
 from rbc_lightning.errors import InputError
 
 Origin = Literal["real", "synthetic"]
@@ -127,16 +128,6 @@ class ArrayPair:
     def size(self) -> tuple[int, int]:
         """Height and width of the label map."""
         return self._label_map.shape
-
-
-@dataclass(frozen=True)
-class Lineage:
-    """What a synthetic sample was made from."""
-
-    sampler_seed: str  # entropy of the sample's mask and style draws
-    config_hash: str  # of the resolved configuration of the synthetic set
-    translator_hash: str  # of the translator's checkpoint
-    trained_on: tuple[str, ...]  # sample_ids that the shape bank and the translator saw
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,12 @@
 """Splits: validation cut from train or given back to it, fewer real images, and no descent from held-out ones."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
 
+from rbc_lightning.data.lineage import Ancestor, refuse_held_out
 from rbc_lightning.data.manifest import Manifest
 from rbc_lightning.data.sample import Sample
 from rbc_lightning.errors import InputError
@@ -75,18 +76,18 @@ def _shuffled(groups: list[str], seed: int) -> list[str]:
 
 
 def refuse_leakage(real: Manifest, synthetic: Iterable[Sample]) -> None:
-    """Refuse synthetic samples whose shape bank or translator saw a validation or test sample; the `InputError` names both."""
+    """Refuse synthetic samples that are, or descend from, a validation or test sample; the `InputError` names both."""
+    synthetic = tuple(synthetic)
+    refuse_held_out_sources(real, "the set of synthetic samples", tuple(map(Ancestor.of, synthetic)))
+    # All samples of a set share one lineage as a rule.
+    first_with: dict[int, tuple[Sample, Sequence[Ancestor]]] = {}
     for sample in synthetic:
         if sample.lineage:
-            refuse_held_out_sources(real, f"synthetic sample {sample.sample_id!r} ({sample.where})", sample.lineage.trained_on)
+            first_with.setdefault(id(sample.lineage.trained_on), (sample, sample.lineage.trained_on))
+    for sample, trained_on in first_with.values():
+        refuse_held_out_sources(real, f"synthetic sample {sample.sample_id!r} ({sample.where})", trained_on)
 
 
-def refuse_held_out_sources(real: Manifest, what: str, trained_on: Iterable[str]) -> None:
-    """Refuse a thing, named `what` in the error, that was trained on held-out samples; the `InputError` names one."""
-    held_out = {sample.sample_id: sample.split for sample in real.samples if sample.split != "train"}
-    for source in trained_on:
-        if source in held_out:
-            raise InputError(
-                f"{what} descends from sample {source!r}, which is in the {held_out[source]} split; a mix may only use "
-                "what was made from the train split: make it again with this split (stage=translator, stage=synthesize)"
-            )
+def refuse_held_out_sources(real: Manifest, what: str, trained_on: Sequence[Ancestor]) -> None:
+    """Refuse a thing, named `what` in the error, that descends from held-out samples; see `lineage.refuse_held_out`."""
+    refuse_held_out([sample for sample in real.samples if sample.split != "train"], what, trained_on)

@@ -14,6 +14,7 @@ from rbc_lightning.core.labels import label_map_to_boxes
 from rbc_lightning.core.progress import count_progress
 from rbc_lightning.core.recipe import Node
 from rbc_lightning.core.seeds import derive_seed
+from rbc_lightning.data.lineage import Ancestor
 from rbc_lightning.evaluation.distances import channel_wasserstein, kernel_distance_over_splits, nearest_distances
 from rbc_lightning.evaluation.fcn_score import FcnScoreNetwork
 from rbc_lightning.evaluation.held_out import HeldOut, ImageMeasures, gather_held_out
@@ -80,9 +81,9 @@ class QualityChooser(Node):
     seed: int
 
     @property
-    def chosen_on(self) -> tuple[str, ...]:
-        """The sample_ids that have a say: all of validation, on which the network was chosen."""
-        return self.network.val.ids
+    def chosen_on(self) -> tuple[Ancestor, ...]:
+        """The samples that have a say: all of validation, on which the network was chosen."""
+        return self.network.val.ancestors
 
     def open(self, store: Store) -> QualityScorer:
         """Measure the real images, the network made first."""

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rbc_lightning.core.recipe import Node
+from rbc_lightning.data.lineage import Ancestor
 from rbc_lightning.data.manifest import Manifest, Samples
 from rbc_lightning.data.splits import refuse_held_out_sources
 from rbc_lightning.errors import InputError
@@ -55,9 +56,9 @@ class PairSource(Node):
         """
         raise InputError(f"synthetic.mode=online cannot make the pairs of {type(self).__name__}; take synthetic.mode=offline")
 
-    def trained_on(self, store: Store) -> tuple[str, ...]:  # noqa: ARG002 (for overriding)
-        """The sample_ids of all real samples that a pair may descend from."""
-        return self.train.ids
+    def trained_on(self, store: Store) -> tuple[Ancestor, ...]:  # noqa: ARG002 (for overriding)
+        """All real samples and label maps that a pair may descend from."""
+        return self.train.ancestors
 
     def refuse_held_out(self, store: Store, manifest: Manifest) -> None:
         """Refuse pairs that descend from validation or test samples, before any is made; the `InputError` names one."""

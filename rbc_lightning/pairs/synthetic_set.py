@@ -14,8 +14,9 @@ from rbc_lightning.core.progress import count_progress, tell
 from rbc_lightning.core.recipe import Recipe, Work, aside, outline
 from rbc_lightning.core.seeds import mask_seed
 from rbc_lightning.data.formats import write_image
+from rbc_lightning.data.lineage import Lineage
 from rbc_lightning.data.manifest import Manifest
-from rbc_lightning.data.sample import FilePair, Lineage, Sample
+from rbc_lightning.data.sample import FilePair, Sample
 from rbc_lightning.errors import InputError
 from rbc_lightning.masks.sources import CROWDED, LabelMapSource
 from rbc_lightning.pairs.base import PairSource
@@ -34,7 +35,7 @@ class SyntheticSet(Recipe[tuple[Sample, ...]]):
     """
 
     kind: ClassVar[str] = "synthetic"
-    format: ClassVar[int] = 3
+    format: ClassVar[int] = 4
     title: ClassVar[str] = "synthetic pairs"
     grows: ClassVar[bool] = True
 

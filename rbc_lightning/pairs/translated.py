@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rbc_lightning.core.seeds import Seed, pair_seeds
+from rbc_lightning.data.lineage import Ancestor
 from rbc_lightning.data.manifest import Manifest
 from rbc_lightning.data.splits import refuse_held_out_sources
 from rbc_lightning.errors import InputError
@@ -85,12 +86,17 @@ class TranslatedPairs(PairSource):
 
         return partial(_draw_label_map, self.masks.open(store)), paint
 
-    def trained_on(self, store: Store) -> tuple[str, ...]:
-        """The training samples, of which the masks are made, and those of the translator, which may have had others."""
-        return tuple(sorted({*self.train.ids, *self.translator.trained_on(store)}))
+    def trained_on(self, store: Store) -> tuple[Ancestor, ...]:
+        """The training samples, those of the translator, which may have had others, and label maps from elsewhere."""
+        return tuple(sorted({*self.train.ancestors, *self.translator.trained_on(store), *self._label_maps}))
+
+    @property
+    def _label_maps(self) -> tuple[Ancestor, ...]:
+        return tuple(Ancestor(name, "", sha256) for name, sha256 in self.masks.foreign_label_maps().items())
 
     def refuse_held_out(self, store: Store, manifest: Manifest) -> None:
         """See `PairSource`; also a translator whose checkpoint was chosen on test samples."""
+        refuse_held_out_sources(manifest, "the source of label maps", self._label_maps)
         self.translator.refuse_held_out(manifest)
         where = getattr(self.translator, "path", store.path(self.translator))
         refuse_held_out_sources(manifest, f"the translator in {where}", self.translator.trained_on(store))

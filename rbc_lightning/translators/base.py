@@ -16,6 +16,7 @@ from rbc_lightning.core.progress import tell
 from rbc_lightning.core.recipe import Node, Recipe, aside
 from rbc_lightning.core.seeds import Seed
 from rbc_lightning.core.trainer import TrainerSettings, check_count
+from rbc_lightning.data.lineage import Ancestor, find_twin, to_rows
 from rbc_lightning.errors import InputError
 from rbc_lightning.translators.files import CHECKPOINTS, CHOSEN_ON, TRAINED_ON, load_translator, save_translator
 
@@ -158,7 +159,7 @@ class TranslatorRecipe(Recipe[Translator]):
 
     kind: ClassVar[str] = "translator"
     title: ClassVar[str] = "translator"
-    format: ClassVar[int] = 2
+    format: ClassVar[int] = 3
     has_styles: ClassVar[bool] = True
 
     train: Samples
@@ -213,7 +214,7 @@ class TranslatorRecipe(Recipe[Translator]):
             if self._chooser:
                 chosen = best_checkpoint(checkpoints, assemble, self._chooser, directory, store)
         save_translator(assemble(chosen), directory, self.settings())
-        write_text(directory / TRAINED_ON, json.dumps(list(self.train.ids), indent=1))
+        write_text(directory / TRAINED_ON, json.dumps(to_rows(self.train.ancestors), indent=1))
 
     def load(self, directory: Path, store: Store) -> Translator:
         """The translator, ready to use on the trainer's device."""
@@ -227,9 +228,9 @@ class TranslatorRecipe(Recipe[Translator]):
         """Where it lies; made first if need be."""
         return store.ensure(self)
 
-    def trained_on(self, store: Store) -> tuple[str, ...]:  # noqa: ARG002 (a given translator has to look)
-        """The sample_ids that it was trained on."""
-        return tuple(self.train.ids)
+    def trained_on(self, store: Store) -> tuple[Ancestor, ...]:  # noqa: ARG002 (a given translator has to look)
+        """The samples that it was trained on."""
+        return self.train.ancestors
 
     def refuse_held_out(self, manifest: Manifest) -> None:
         """Refuse a translator whose checkpoint was chosen on test samples, with an `InputError` that names one."""
@@ -262,14 +263,15 @@ def best_checkpoint(
     best = max(checkpoints, key=lambda path: scores[path.stem])
     tell(f"Taking checkpoint {best.stem}")
     # A later split must not test on them.
-    write_json(directory / CHOSEN_ON, {"val": list(chooser.chosen_on)})
+    write_json(directory / CHOSEN_ON, {"val": to_rows(chooser.chosen_on)})
     return best
 
 
-def refuse_chosen_on_test(what: str, chosen_on: Sequence[str], manifest: Manifest) -> None:
+def refuse_chosen_on_test(what: str, chosen_on: Sequence[Ancestor], manifest: Manifest) -> None:
     """Refuse what was chosen on samples that are test samples of a manifest, with an `InputError` that names one."""
-    for sample_id in sorted(set(chosen_on) & set(manifest.ids("test"))):
+    found = find_twin(manifest.split("test"), chosen_on)
+    if found is not None:
         raise InputError(
-            f"{what} was chosen on sample {sample_id!r}, which is in the test split here: train one with this split "
+            f"{what} was chosen on {found[1]}, which is in the test split here: train one with this split "
             "(stage=translator without translator.path)"
         )

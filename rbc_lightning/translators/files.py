@@ -56,9 +56,9 @@ def read_description(directory: Path) -> dict[str, Any]:
         raise no_translator(directory, error) from error
 
 
-def no_translator(directory: Path, error: Exception) -> InputError:
+def no_translator(directory: Path, error: Exception | str) -> InputError:
     """The error for a directory that is not whole."""
     return InputError(
         f"{directory}: not a translator ({error}); expected a directory written by stage=translator with {DESCRIPTION}, "
-        f"{TRAINED_ON} and weights: check translator.path, or delete the directory to have it made again"
+        f"{TRAINED_ON} and weights: check translator.path, or make it again with this version"
     )

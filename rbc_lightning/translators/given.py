@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rbc_lightning.core.files import content_hash, file_sha256
 from rbc_lightning.core.recipe import Node
+from rbc_lightning.data.lineage import Ancestor, from_rows
 from rbc_lightning.translators.base import Translator, TranslatorRecipe, refuse_chosen_on_test
 from rbc_lightning.translators.files import CHOSEN_ON, TRAINED_ON, no_translator, read_description
 
@@ -61,15 +62,20 @@ class GivenTranslator(TranslatorRecipe):
         """See `TranslatorRecipe`."""
         return self.path
 
-    def trained_on(self, store: Store) -> tuple[str, ...]:  # noqa: ARG002 (it lies elsewhere)
+    def trained_on(self, store: Store) -> tuple[Ancestor, ...]:  # noqa: ARG002 (it lies elsewhere)
         """See `TranslatorRecipe`; as the directory has it."""
-        try:
-            return tuple(json.loads((self.path / TRAINED_ON).read_text()))
-        except (OSError, ValueError) as error:
-            raise no_translator(self.path, error) from error
+        return self._ancestors(TRAINED_ON)
 
     def refuse_held_out(self, manifest: Manifest) -> None:
         """See `TranslatorRecipe`."""
-        path = self.path / CHOSEN_ON
-        chosen_on = json.loads(path.read_text())["val"] if path.is_file() else []
+        chosen_on = self._ancestors(CHOSEN_ON, "val") if (self.path / CHOSEN_ON).is_file() else ()
         refuse_chosen_on_test(f"the translator in {self.path}", chosen_on, manifest)
+
+    def _ancestors(self, name: str, *keys: str) -> tuple[Ancestor, ...]:
+        try:
+            content = json.loads((self.path / name).read_text())
+            for key in keys:
+                content = content[key]
+            return from_rows(content)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise no_translator(self.path, f"{name}: {error}") from error

@@ -3,6 +3,8 @@ import pytest
 from PIL import Image
 
 from rbc_lightning.app import run
+from rbc_lightning.commands import check
+from rbc_lightning.data.near_duplicates import NearDuplicate
 
 
 @pytest.mark.parametrize(("protocol", "n_splits"), [("held_out", 3), ("paper", 2)])
@@ -22,6 +24,34 @@ def test_notes_name_unlisted_images_and_empty_label_maps(own_folder, tmp_path, c
     said = " ".join(capsys.readouterr().out.split())
     assert "stray.png is not in splits.csv and takes no part" in said
     assert "note: training label maps without a cell, 1: smear_00" in said
+
+
+def test_a_copy_of_a_test_image_in_train_is_warned_of_with_both_names(own_folder, tmp_path, compose_tiny, capsys):
+    image = Image.open(own_folder / "images" / "smear_05.png").transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    image.crop((6, 4, image.width, image.height - 3)).save(own_folder / "images" / "renamed.jpg", quality=60)
+    Image.fromarray(np.zeros((image.height - 7, image.width - 6), np.uint16)).save(own_folder / "labels" / "renamed.png")
+    with (own_folder / "splits.csv").open("a") as table:
+        columns = (own_folder / "splits.csv").read_text().splitlines()[0].split(",")
+        table.write(",".join({"sample_id": "renamed", "split": "train", "group": "new"}[name] for name in columns) + "\n")
+    result = run(compose_tiny(tmp_path, "stage=check", "protocol=paper", root=own_folder))
+    said = " ".join(capsys.readouterr().out.split())
+    assert [{p.first.sample_id, p.second.sample_id} for p in result.near_duplicates] == [{"smear_05", "renamed"}]
+    assert "'smear_05' (test) and 'renamed' (train) look like one field" in said
+    assert "8 samples are in order, but 1 pairs in two splits look alike" in result.summary()
+
+
+def test_of_very_many_pairs_the_first_are_named_and_crops_are_not_looked_for(tmp_path, compose_tiny, capsys, monkeypatch):
+    def all_pairs(samples, progress):
+        train, test = ([sample for sample in samples if sample.split == split] for split in ("train", "test"))
+        return [NearDuplicate(first, second, 0.1) for first in train for second in test] * 2
+
+    monkeypatch.setattr(check, "find_near_duplicates", all_pairs)
+    monkeypatch.setattr(check, "MOST_PAIRS", 5)
+    run(compose_tiny(tmp_path, "stage=check", "protocol=paper"))
+    said = " ".join(capsys.readouterr().out.split())
+    assert said.count("look like one field") == 10
+    assert "warning: 10 more such pairs" in said
+    assert "note: 10 pairs in two splits, more than 5: crops were not looked for among them" in said
 
 
 def test_the_translator_shows_its_structure_maps(tmp_path, compose_tiny):

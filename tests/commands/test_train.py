@@ -10,6 +10,7 @@ from tiny_data import write_tiny_folder
 
 from rbc_lightning.app import run
 from rbc_lightning.commands.experiment import Experiment
+from rbc_lightning.data.lineage import Ancestor
 from rbc_lightning.data.manifest import Manifest
 from rbc_lightning.errors import InputError
 
@@ -55,7 +56,8 @@ def test_synthetic_pairs_carry_their_lineage(first, place):
     assert all(sample.origin == "synthetic" and sample.split == "train" for sample in samples)
     for sample in samples:
         assert len(sample.lineage.trained_on) == 4
-        assert not set(sample.lineage.trained_on) & {"smear_05", "smear_06"}
+        names = {ancestor.sample_id for ancestor in sample.lineage.trained_on}
+        assert not names & {"smear_05", "smear_06"}
 
 
 def test_a_second_call_reuses_the_run_and_every_artifact_and_says_so(first, place, compose_tiny, capsys):
@@ -105,14 +107,35 @@ def test_a_finished_run_ignores_where_it_is_stored_but_not_what_it_is(first, pla
     assert fewer_steps.directory != first.directory
 
 
-def test_a_translator_that_saw_a_test_image_is_refused(first, tmp_path, place, compose_tiny):
+def test_a_translator_that_saw_a_test_image_is_refused_whatever_its_name_there(first, tmp_path, place, compose_tiny):
     (trained,) = [path for path in (place / "artifacts" / "translator").iterdir() if path.is_dir()]
     shutil.copytree(trained, tmp_path / "translator")
-    (tmp_path / "translator" / "trained_on.json").write_text(json.dumps(["smear_00", "smear_05"]))
     config = compose_tiny(tmp_path, "+experiment=rd_sd", f"translator.path={tmp_path}/translator")
-    with pytest.raises(InputError, match="translator descends from sample 'smear_05', which is in the test split"):
-        run(config)
+    (test, *_) = Experiment(config).manifest.split("test")
+    for name, phrase in (("smear_05", "sample 'smear_05'"), ("mine", "'mine', which has the same image as sample 'smear_05'")):
+        rows = [["smear_00", "other", "bytes"], [name, test.image_sha256, "other"]]
+        (tmp_path / "translator" / "trained_on.json").write_text(json.dumps(rows))
+        with pytest.raises(InputError, match=f"translator.* descends from {phrase}, which is in the test split"):
+            run(config)
     assert not [path for path in (tmp_path / "runs").iterdir() if path.is_dir()]
+
+
+def test_a_translator_of_another_data_set_may_have_seen_an_image_of_the_same_name(first, tmp_path, place, compose_tiny, capsys):
+    (trained,) = [path for path in (place / "artifacts" / "translator").iterdir() if path.is_dir()]
+    shutil.copytree(trained, tmp_path / "translator")
+    (tmp_path / "translator" / "trained_on.json").write_text(json.dumps([["smear_05", "other", "bytes"]]))
+    given = ("stage=synthesize", "synthetic.count=1", f"translator.path={tmp_path}/translator")
+    (sample,) = Manifest.load(run(compose_tiny(tmp_path, *given)).manifest).samples
+    assert Ancestor("smear_05", "other", "bytes") in sample.lineage.trained_on
+    assert "was made from another 'smear_05' than the one in the test split here" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_folder_of_masks_with_that_of_a_test_image_is_refused(tmp_path, tiny_folder, compose_tiny):
+    (tmp_path / "masks").mkdir()
+    shutil.copy(tiny_folder / "labels" / "smear_05.png", tmp_path / "masks" / "mine.png")
+    phrase = r"the source of label maps descends from 'mine\.png', which has the same label map as sample 'smear_05'"
+    with pytest.raises(InputError, match=phrase):
+        run(compose_tiny(tmp_path, "+experiment=rd_sd", "masks=folder", f"masks.path={tmp_path}/masks"))
 
 
 def test_given_synthetic_pairs_are_used_and_counted(first, tmp_path, place, compose_tiny):

@@ -11,16 +11,19 @@ from training_helpers import no_runs, read_rows
 from rbc_lightning.app import run
 from rbc_lightning.commands.experiment import Experiment
 from rbc_lightning.core.files import file_sha256
+from rbc_lightning.data.lineage import Ancestor, Lineage
 from rbc_lightning.data.manifest import Manifest
-from rbc_lightning.data.sample import FilePair, Lineage, Sample
+from rbc_lightning.data.readers.folder import read_folder
+from rbc_lightning.data.sample import FilePair, Sample
 from rbc_lightning.errors import InputError
 
 MODELS = ("fcn8s", "unet", "dcan", "unet_contour", "faster_rcnn")
 TRAIN = {f"smear_{index:02d}" for index in range(5)}
 
 
-def write_pairs(directory, count, trained_on):
-    """A set of synthetic pairs as `synthetic.path` takes it."""
+def write_pairs(directory, count, root, names):
+    """A set of synthetic pairs as `synthetic.path` takes it, made from samples of the data set in `root`."""
+    trained_on = [Ancestor.of(sample) for sample in read_folder(root).samples if sample.sample_id in names]
     samples = []
     for index in range(count):
         image, label_map = disc_smear(seed=500 + index)
@@ -82,22 +85,22 @@ def test_the_table_marks_an_optimistic_figure_and_sets_no_other_beside_it(both, 
 
 
 @pytest.mark.parametrize("protocol", ["held_out", "paper"])
-def test_pairs_that_descend_from_a_test_image_are_refused(tmp_path, compose_tiny, protocol):
-    given = write_pairs(tmp_path / "pairs", 4, ["smear_00", "smear_05"])
+def test_pairs_that_descend_from_a_test_image_are_refused(tmp_path, compose_tiny, protocol, tiny_folder):
+    given = write_pairs(tmp_path / "pairs", 4, tiny_folder, ["smear_00", "smear_05"])
     with pytest.raises(InputError, match=r"'synthetic_0' \(.*\) descends from sample 'smear_05', which is in the test split"):
         run(compose_tiny(tmp_path, "+experiment=rd_sd", f"protocol={protocol}", given))
     assert no_runs(tmp_path)
 
 
-def test_pairs_made_from_all_of_train_are_for_the_paper_protocol_alone(tmp_path, compose_tiny):
-    given = write_pairs(tmp_path / "pairs", 4, sorted(TRAIN))
+def test_pairs_made_from_all_of_train_are_for_the_paper_protocol_alone(tmp_path, compose_tiny, tiny_folder):
+    given = write_pairs(tmp_path / "pairs", 4, tiny_folder, sorted(TRAIN))
     with pytest.raises(InputError, match="which is in the val split"):
         run(compose_tiny(tmp_path, "+experiment=rd_sd", given))
     assert run(compose_tiny(tmp_path, "+experiment=rd_sd", "protocol=paper", given)).metrics["mix"]["synthetic"] == 3
 
 
-def test_a_ratio_is_followed_over_whole_passes(tmp_path, compose_tiny):
-    given = write_pairs(tmp_path / "pairs", 8, ["smear_00"])
+def test_a_ratio_is_followed_over_whole_passes(tmp_path, compose_tiny, tiny_folder):
+    given = write_pairs(tmp_path / "pairs", 8, tiny_folder, ["smear_00"])
     overrides = ("+experiment=rd_sd_aug", "mix.ratio=[1,2,1]", "mix.total=16", "training.steps=16", "augment=copy_paste")
     result = run(compose_tiny(tmp_path, *overrides, given))
     assert result.metrics["mix"] == {"real": 4, "synthetic": 8, "augmented": 4, "total": 16}
@@ -111,8 +114,10 @@ def test_a_ratio_is_followed_over_whole_passes(tmp_path, compose_tiny):
 
 
 @pytest.mark.parametrize(("experiment", "kind"), [("rd_large", "real"), ("sd_large", "synthetic")])
-def test_size_controls_draw_one_kind_as_often_as_the_large_columns_draw_all(tmp_path, compose_tiny, capsys, experiment, kind):
-    given = write_pairs(tmp_path / "pairs", 8, ["smear_00"])
+def test_size_controls_draw_one_kind_as_often_as_the_large_columns_draw_all(
+    tmp_path, compose_tiny, capsys, experiment, kind, tiny_folder
+):
+    given = write_pairs(tmp_path / "pairs", 8, tiny_folder, ["smear_00"])
     result = run(compose_tiny(tmp_path, f"+experiment={experiment}", given))
     assert (result.metrics["column"], result.metrics["mix"]["total"], result.metrics["steps"]) == (experiment, 8, 4)
     assert result.directory.name.startswith(f"folder_{experiment}_fcn8s_seed0")

@@ -9,6 +9,7 @@ from tiny_data import write_tiny_folder
 
 from rbc_lightning.app import main, run
 from rbc_lightning.commands.experiment import Experiment
+from rbc_lightning.data.lineage import Ancestor, to_rows
 from rbc_lightning.errors import InputError
 from rbc_lightning.translators.pix2pixhd.phases import fitting_crop
 
@@ -91,7 +92,7 @@ def test_a_chosen_checkpoint_is_the_one_with_the_best_score(tmp_path, compose_ti
     run(compose_tiny(tmp_path, *QUICK, *choice, "synthetic.style=per_cell"))
     assert len(set(made(tmp_path)) - set(before)) == 1
     # Held-out pairs had a say: a split that tests on one of them refuses the translator.
-    test = Experiment(cfg).manifest.ids("test")
-    (result.directory / "chosen_on.json").write_text(json.dumps({"val": list(test)}))
+    test = Experiment(cfg).manifest.split("test")
+    (result.directory / "chosen_on.json").write_text(json.dumps({"val": to_rows(map(Ancestor.of, test))}))
     with pytest.raises(InputError, match="was chosen on sample 'smear_05', which is in the test split here"):
         run(compose_tiny(tmp_path, *QUICK, f"translator.path={result.directory}"))

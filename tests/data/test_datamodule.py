@@ -9,10 +9,10 @@ from plain_samples import TWO_CHANNELS, fluorescent_sample
 from rbc_lightning.core.label_files import write_label_map
 from rbc_lightning.data.augment.transforms import FLIPS, build_augmentation
 from rbc_lightning.data.datamodule import PairDataModule
+from rbc_lightning.data.lineage import Ancestor, Lineage
 from rbc_lightning.data.manifest import Manifest, Samples
 from rbc_lightning.data.mix import Mix
 from rbc_lightning.data.readers.folder import read_folder
-from rbc_lightning.data.sample import Lineage
 from rbc_lightning.data.splits import cut_validation, merge_validation
 from rbc_lightning.errors import InputError
 
@@ -32,7 +32,7 @@ def datamodule(manifest, synthetic=(), mix=HALF_AUGMENTED, **options):
 def synthetic_samples(manifest, n=3):
     """Samples that stand for synthetic samples, made from train."""
     train = manifest.split("train")
-    lineage = Lineage("0/0", "aa", "bb", manifest.ids("train"))
+    lineage = Lineage("0/0", "aa", "bb", tuple(map(Ancestor.of, train)))
     names = [f"s{index}" for index in range(n)]
     return tuple(
         replace(train[index % len(train)], sample_id=name, group=name, origin="synthetic", lineage=lineage)
@@ -51,7 +51,7 @@ def test_the_datamodule_draws_train_only_and_counts_what_it_drew(manifest):
 
 
 def test_a_synthetic_sample_that_descends_from_test_is_refused(manifest):
-    lineage = Lineage("0/0", "aa", "bb", (manifest.ids("test")[0],))
+    lineage = Lineage("0/0", "aa", "bb", (Ancestor.of(manifest.split("test")[0]),))
     leaky = replace(manifest.split("train")[0], sample_id="s0", group="s0", origin="synthetic", lineage=lineage)
     with pytest.raises(InputError, match=r"'s0'.*'smear_05', which is in the test split"):
         datamodule(manifest, (leaky,), Mix(real=1, synthetic=1, augmented=0))

@@ -1,16 +1,19 @@
+import csv
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from plain_samples import TWO_CHANNELS, fluorescent_sample, plain_manifest, plain_sample
+from plain_samples import TWO_CHANNELS, fluorescent_sample, plain_ancestor, plain_manifest, plain_sample
 
 from rbc_lightning.core.files import content_hash, file_sha256
 from rbc_lightning.core.label_files import write_label_map
 from rbc_lightning.data.formats import write_image
+from rbc_lightning.data.lineage import Ancestor, Lineage
 from rbc_lightning.data.manifest import Manifest, Samples
 from rbc_lightning.data.readers.folder import read_folder
-from rbc_lightning.data.sample import RGB, FilePair, Lineage
+from rbc_lightning.data.sample import RGB, FilePair
 from rbc_lightning.errors import InputError
 
 
@@ -47,12 +50,53 @@ def test_one_image_under_two_names_is_not_in_two_splits():
 
 def test_a_manifest_survives_the_round_trip(own_folder):
     manifest = read_folder(own_folder)
-    synthetic = replace(
-        manifest.samples[0], sample_id="s0", group="s0", origin="synthetic", lineage=Lineage("0/3", "aa", "bb", ("x", "y"))
-    )
-    both = Manifest((*manifest.samples, synthetic))
-    both.save(own_folder / "manifest.csv")
-    assert Manifest.load(own_folder / "manifest.csv") == both
+    lineage = Lineage("0/3", "aa", "bb", (Ancestor("x", "c0", "ffee"), Ancestor("mask.png", "", "beef")))
+    synthetic = replace(manifest.samples[0], sample_id="s0", group="s0", origin="synthetic", lineage=lineage)
+    other = replace(synthetic, sample_id="s1", group="s1", lineage=replace(lineage, trained_on=lineage.trained_on[:1]))
+    every = Manifest((*manifest.samples, synthetic, other, replace(synthetic, sample_id="s2", group="s2")))
+    every.save(own_folder / "manifest.csv")
+    read = Manifest.load(own_folder / "manifest.csv")
+    assert read == every
+    # A list that rows share is read once.
+    assert read.samples[-1].lineage.trained_on is read.samples[-3].lineage.trained_on
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda content: None, "FileNotFoundError"),
+        (lambda content: {}, "KeyError"),
+        (lambda content: {name: [*rows, ["t", "1", "2"]] for name, rows in content.items()}, "has another hash"),
+        (lambda content: {name: ["a", "b"] for name in content}, "names an ancestor as 'a', not as"),
+    ],
+)
+def test_a_list_of_ancestors_that_is_lost_or_changed_is_refused(own_folder, change, message):
+    lineage = Lineage("0/3", "aa", "bb", (Ancestor("x", "c0", "ffee"),))
+    (first, *_) = read_folder(own_folder).samples
+    table, beside = own_folder / "manifest.csv", own_folder / "manifest.descent.json"
+    Manifest((replace(first, origin="synthetic", lineage=lineage),)).save(table)
+    changed = change(json.loads(beside.read_text()))
+    beside.unlink()
+    if changed is not None:
+        beside.write_text(json.dumps(changed))
+    with pytest.raises(
+        InputError, match=rf"expected a list of that name in manifest.descent.json .*{message}.*stage=synthesize"
+    ):
+        Manifest.load(table)
+
+
+def test_a_set_of_an_older_version_names_samples_alone_and_is_refused(own_folder):
+    (first, *_) = read_folder(own_folder).samples
+    lineage = Lineage("0/3", "aa", "bb", (Ancestor("x", "c0", "ffee"),))
+    table = own_folder / "manifest.csv"
+    Manifest((replace(first, origin="synthetic", lineage=lineage),)).save(table)
+    with table.open(newline="") as handle:
+        header, row = csv.reader(handle)
+    row[header.index("trained_on")] = "x;y"
+    with table.open("w", newline="") as handle:
+        csv.writer(handle).writerows([header, row])
+    with pytest.raises(InputError, match=r"samples were made from what it calls 'x;y'; .*make a set of an older version again"):
+        Manifest.load(table)
 
 
 def test_paths_below_the_table_are_relative(own_folder, tmp_path):
@@ -87,6 +131,7 @@ def test_the_key_of_samples_follows_from_names_and_bytes():
     elsewhere = [replace(s, loader=FilePair(Path("/there"), Path("/there")), group="g", split="val") for s in train]
     assert Samples(tuple(elsewhere)).key == samples.key
     assert samples.ids == ("r0", "r1", "r2")
+    assert samples.ancestors == tuple(plain_ancestor(name) for name in samples.ids)
     assert (len(samples), tuple(samples), samples.spec) == (3, train, RGB)
     others = (train[:2], train[::-1], (*train[:2], replace(train[2], label_sha256="other")))
     assert len({samples.key, *(Samples(other).key for other in others)}) == 4

@@ -2,7 +2,7 @@ import contextlib
 from dataclasses import replace
 
 import pytest
-from plain_samples import plain_manifest, plain_sample
+from plain_samples import plain_ancestor, plain_manifest, plain_sample
 
 from rbc_lightning.data.manifest import Manifest
 from rbc_lightning.data.splits import (
@@ -92,8 +92,11 @@ def test_leakage_is_refused_with_the_sample_named():
     refuse_leakage(cut, [clean])
     for split in ("val", "test"):
         source = cut.ids(split)[0]
-        leaky = replace(clean, sample_id="s1", lineage=replace(clean.lineage, trained_on=("r0", source)))
+        leaky = plain_sample("s1", origin="synthetic", trained_on=("r0", source))
         with pytest.raises(InputError, match=f"'s1'.* descends from sample '{source}', which is in the {split} split"):
             refuse_leakage(cut, [clean, leaky])
+        copy = replace(clean, image_sha256=f"image {source}")
+        with pytest.raises(InputError, match=f"synthetic samples descends from 's0', which has the same image as .*'{source}'"):
+            refuse_leakage(cut, [copy])
         with pytest.raises(InputError, match=f"the translator descends from sample '{source}'"):
-            refuse_held_out_sources(cut, "the translator", [source])
+            refuse_held_out_sources(cut, "the translator", [plain_ancestor(source)])

@@ -97,7 +97,7 @@ def test_a_single_held_out_image_leaves_gaps_and_a_score(place, network):
 
 def test_the_chooser_scores_translators_by_their_quality(place, held_out):
     chooser = QualityChooser(network=place.recipe, images=2, style="per_image", seed=0)
-    assert chooser.chosen_on == place.val.ids
+    assert chooser.chosen_on == place.val.ancestors
     scorer = chooser.open(place.store)
     assert scorer.held_out.samples == held_out.samples[:2]
     expected = measure_quality(Painter(place, darker), scorer.held_out, "per_image", SEED).score

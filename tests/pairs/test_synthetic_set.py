@@ -1,6 +1,7 @@
 """Sets of pairs on disk: their files, lineage, growth and key."""
 
 import csv
+import json
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,7 @@ from pix2pix_helpers import GREY_16, TWO_16, make_manifest, make_samples, make_t
 
 from rbc_lightning.core.files import file_sha256
 from rbc_lightning.core.store import Store, read_lineage
+from rbc_lightning.data.lineage import to_rows
 from rbc_lightning.data.manifest import Manifest
 from rbc_lightning.data.sample import RGB
 from rbc_lightning.errors import InputError
@@ -43,7 +45,7 @@ def test_pairs_are_files_with_their_lineage(tmp_path):
     directory = store.path(recipe)
     names = {str(path.relative_to(directory)) for path in directory.rglob("*") if path.is_file()}
     pngs = {f"{folder}/synthetic_0000{index}.png" for folder in ("images", "labels") for index in range(2)}
-    assert names == pngs | {"manifest.csv", "lineage.json"}
+    assert names == pngs | {"manifest.csv", "manifest.descent.json", "lineage.json"}
     for index, sample in enumerate(samples):
         image, label_map = pair_of(20 + index)
         assert np.array_equal(sample.load_image(), image)
@@ -52,12 +54,12 @@ def test_pairs_are_files_with_their_lineage(tmp_path):
         lineage = sample.lineage
         assert (lineage.sampler_seed, lineage.config_hash) == (f"7/{index}", recipe.key)
         assert lineage.translator_hash == recipe.pairs.translator_key
-        assert lineage.trained_on == ("s0", "s1", "s2", "s3")
+        assert lineage.trained_on == make_train().ancestors
     with (directory / "manifest.csv").open(newline="") as handle:
         row = next(csv.DictReader(handle))
     assert row["image_path"] == "images/synthetic_00000.png"
     assert row["image_sha256"] == file_sha256(directory / row["image_path"])
-    assert row["trained_on"] == "s0;s1;s2;s3"
+    assert json.loads((directory / "manifest.descent.json").read_text()) == {row["trained_on"]: to_rows(make_train().ancestors)}
     assert read_lineage(directory)["inputs"] == {"pairs": recipe.pairs.key}
 
 

@@ -109,7 +109,7 @@ def test_what_descends_from_held_out_samples_is_refused(tmp_path):
     elsewhere = StyledRecipe(train=make_train(n=5), seed=0, trainer=TRAINER)
     path = store.ensure(elsewhere)
     source = translated(translator=GivenTranslator(path=path, train=make_train(), seed=0, trainer=TRAINER))
-    assert source.trained_on(store) == ("s0", "s1", "s2", "s3", "s4")
+    assert source.trained_on(store) == tuple(sorted(make_train(n=5).ancestors))
     for refused in (source.refuse_held_out, source.online):
         with pytest.raises(InputError, match=rf"the translator in {path} descends from sample 's4', which is in the val split"):
             refused(store, manifest)

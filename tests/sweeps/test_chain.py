@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 from sweep_helpers import eventually, finished, is_gone, one_thread, sweep
-from training_helpers import read_rows
 
 from rbc_lightning.app import main, run
+from rbc_lightning.data.manifest import Manifest
 from rbc_lightning.errors import InputError
 
 pytestmark = pytest.mark.filterwarnings(r"ignore:\s*'hydra/launcher/")
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.filterwarnings(r"ignore:\s*'hydra/launcher/")
 def test_everything_upstream_sees_the_chosen_real_images_alone(tmp_path, compose_made):
     everything = run(compose_made(tmp_path, "stage=synthesize", "synthetic.count=1"))
     fewer = run(compose_made(tmp_path, "stage=synthesize", "synthetic.count=1", "data.n_real_images=2"))
-    sources = [read_rows(result.manifest)[0]["trained_on"].split(";") for result in (everything, fewer)]
+    sources = [Manifest.load(result.manifest).samples[0].lineage.trained_on for result in (everything, fewer)]
     assert [len(names) for names in sources] == [4, 2]
     assert set(sources[1]) < set(sources[0])
     for kind in ("shape_bank", "gan_stage1", "translator", "synthetic"):

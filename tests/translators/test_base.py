@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 from pix2pixhd_helpers import make_samples
-from translator_helpers import GREY, Flat, FlatRecipe, Highest, TrainedRecipe, make_recipe
+from translator_helpers import GREY, VAL, Flat, FlatRecipe, Highest, TrainedRecipe, make_recipe
 
 from rbc_lightning.core.store import Store
+from rbc_lightning.data.lineage import Ancestor, to_rows
 from rbc_lightning.data.manifest import Manifest
 from rbc_lightning.data.sample import ImageSpec
 from rbc_lightning.errors import InputError
@@ -34,8 +35,8 @@ def test_a_made_translator_knows_its_class_its_files_and_its_samples(store):
         "trained_on.json",
         "translator.json",
     ]
-    assert json.loads((directory / "trained_on.json").read_text()) == ["train_0", "train_1", "train_2"]
-    assert recipe.trained_on(store) == ("train_0", "train_1", "train_2")
+    assert recipe.trained_on(store) == recipe.train.ancestors
+    assert json.loads((directory / "trained_on.json").read_text()) == to_rows(recipe.train.ancestors)
 
 
 def test_a_single_method_is_enough_to_generate_pairs_and_batches(store):
@@ -76,7 +77,7 @@ def test_the_last_checkpoint_is_taken_or_the_one_of_the_highest_score(store):
     assert store.make(chosen).level == 9
     directory = chosen.directory(store)
     assert json.loads((directory / "checkpoints.json").read_text()) == {"3": 3.0, "9": 9.0, "last": 5.0}
-    assert json.loads((directory / "chosen_on.json").read_text()) == {"val": ["val_0", "val_1"]}
+    assert json.loads((directory / "chosen_on.json").read_text()) == {"val": to_rows(VAL)}
     # Neither decides what it generates.
     assert json.loads((directory / "translator.json").read_text())["files"] == ["level.txt"]
 
@@ -84,7 +85,7 @@ def test_the_last_checkpoint_is_taken_or_the_one_of_the_highest_score(store):
 def test_a_translator_chosen_on_test_samples_is_refused():
     train, test = make_samples(2), make_samples(2, split="test")
     manifest = Manifest((*train, *test))
-    chooser = Highest("a", chosen_on=("val_0", "test_1"))
+    chooser = Highest("a", chosen_on=(*VAL, Ancestor.of(test.samples[1])))
     make_recipe().refuse_held_out(manifest)
     with pytest.raises(InputError, match=r"was chosen on sample 'test_1', which is in the test split here: train one"):
         make_recipe(choose="quality", chooser=chooser).refuse_held_out(manifest)

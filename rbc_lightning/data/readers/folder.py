@@ -8,13 +8,17 @@ from typing import cast
 
 from scipy.ndimage import label as components
 
-from rbc_lightning.core.files import file_sha256
+from rbc_lightning.core.files import content_hash
 from rbc_lightning.core.store import Store
+from rbc_lightning.data.checked import CheckedPairs
 from rbc_lightning.data.formats import IMAGE_SUFFIXES
 from rbc_lightning.data.manifest import Manifest
 from rbc_lightning.data.readers.base import Reader
 from rbc_lightning.data.sample import SPLITS, FilePair, Sample, Split
 from rbc_lightning.errors import InputError
+
+CHECKED = ".checked_{}.json"
+"""Where in the store it is remembered which files passed all checks."""
 
 _LABEL_SUFFIXES = (".png", ".tif", ".tiff")
 # A true single cell may be torn by overlap, but not into this many.
@@ -31,9 +35,9 @@ class FolderReader(Reader):
         super().__post_init__()
         object.__setattr__(self, "root", Path(self.root))
 
-    def read(self, store: Store) -> Manifest:  # noqa: ARG002 (for readers that make something)
-        """The listed samples, every file decoded once."""
-        return read_folder(self.root)
+    def read(self, store: Store) -> Manifest:
+        """The listed samples, every file decoded unless it passed before."""
+        return read_folder(self.root, store)
 
     def notes(self, manifest: Manifest) -> list[str]:
         """Images that `splits.csv` does not list."""
@@ -46,9 +50,11 @@ class FolderReader(Reader):
         return ["data=folder", f"data.name={self.name}", f"data.root={self.root}"]
 
 
-def read_folder(root: Path) -> Manifest:
+def read_folder(root: Path, store: Store | None = None) -> Manifest:
     """Read and check a data set folder; every file is decoded once, so that no bad one turns up in mid-training.
 
+    What passed is remembered until a file changes (`data.checked`) in the store, if one is given and holds anything yet:
+    reading alone, for a plan or a configuration that is refused, leaves nothing behind.
     `splits.csv` has the columns sample_id, split (train, val or test) and, where known, group (patient or slide). What does
     not fit is refused by an `InputError` that names the file and the remedy.
     """
@@ -71,8 +77,13 @@ def read_folder(root: Path) -> Manifest:
             raise InputError(
                 f"{root / 'splits.csv'}: split {name!r} is empty; expected at least one sample in train and in test"
             )
+    begun = store is not None and store.root.is_dir()
+    # Beside the directories of kinds, not in one: nothing here is made by a recipe.
+    checked = CheckedPairs(store.root / CHECKED.format(content_hash(root.resolve())) if store and begun else None)
     with ThreadPoolExecutor() as pool:
-        return Manifest(tuple(pool.map(lambda i: _sample(i, *splits[i], FilePair(images[i], labels[i])), splits)))
+        samples = tuple(pool.map(lambda i: _sample(i, *splits[i], FilePair(images[i], labels[i]), checked), splits))
+    checked.save()
+    return Manifest(samples)
 
 
 def _read_splits(path: Path) -> dict[str, tuple[Split, str]]:
@@ -113,7 +124,13 @@ def _index(directory: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
     return found
 
 
-def _sample(sample_id: str, split: Split, group: str, files: FilePair) -> Sample:
+def _sample(sample_id: str, split: Split, group: str, files: FilePair, checked: CheckedPairs) -> Sample:
+    hashes = checked.hashes(files, lambda: _check(files))
+    return Sample(sample_id, split, group, *hashes, FilePair(files.image_path.resolve(), files.label_path.resolve()))
+
+
+def _check(files: FilePair) -> None:
+    """Decode both files; an `InputError` names what is wrong."""
     image, label_map = files.image(), files.label_map()
     if image.shape[:2] != label_map.shape:
         raise InputError(
@@ -126,5 +143,3 @@ def _sample(sample_id: str, split: Split, group: str, files: FilePair) -> Sample
             f"{files.label_path}: one cell in more than {_MOST_PIECES} pieces, a mask of foreground rather than of cells; "
             "expected an id for each cell: number them, for instance with scipy.ndimage.label"
         )
-    resolved = FilePair(files.image_path.resolve(), files.label_path.resolve())
-    return Sample(sample_id, split, group, file_sha256(files.image_path), file_sha256(files.label_path), resolved)

@@ -39,6 +39,10 @@ class LabelMapSource(Node):
         """What the masks are made from, for the end of `stage=masks`."""
         return f"{len(self.train)} training label maps"
 
+    def foreign_label_maps(self) -> dict[str, str]:
+        """SHA-256 of the bytes of label maps that come from elsewhere than the train split, by name."""
+        return {}
+
     def settings(self) -> dict[str, Any]:
         """With the class: two sources with the same settings are not the same."""
         return {"source": type(self).__name__, **super().settings()}
@@ -68,6 +72,10 @@ class FolderOfMasks(LabelMapSource):
     def settings(self) -> dict[str, Any]:
         """The seed, and the bytes of the files wherever they lie."""
         return {"source": type(self).__name__, "seed": self.seed, "files": [file_sha256(path) for path in self.files()]}
+
+    def foreign_label_maps(self) -> dict[str, str]:
+        """All of them."""
+        return {path.name: file_sha256(path) for path in self.files()}
 
     def inputs(self) -> dict[str, Node]:
         """None: the train split takes no part."""

@@ -3,6 +3,9 @@ import pytest
 from PIL import Image
 
 from rbc_lightning.core.build import build
+from rbc_lightning.core.store import Store
+from rbc_lightning.data import checked
+from rbc_lightning.data.readers import folder
 from rbc_lightning.data.readers.folder import FolderReader, read_folder
 from rbc_lightning.errors import InputError
 
@@ -16,11 +19,11 @@ def test_a_folder_becomes_a_manifest_with_splits_groups_and_hashes(own_folder):
     assert (first.size, first.where) == ((96, 128), str(own_folder / "images" / "smear_00.png"))
 
 
-def test_the_reader_reads_the_folder_and_names_what_is_not_listed(own_folder):
+def test_the_reader_reads_the_folder_and_names_what_is_not_listed(own_folder, tmp_path):
     reader = build(
         {"_target_": "rbc_lightning.data.readers.folder.FolderReader", "name": "mine", "root": str(own_folder)}, "data"
     )
-    manifest = reader.read(None)
+    manifest = reader.read(Store(tmp_path / "artifacts", str))
     assert manifest == read_folder(own_folder)
     assert reader.notes(manifest) == []
     Image.fromarray(np.zeros((4, 4), dtype=np.uint8)).save(own_folder / "images" / "extra.png")
@@ -92,3 +95,33 @@ def test_a_missing_folder(tmp_path):
 def test_the_real_smears(shared_smears):
     manifest = read_folder(shared_smears)
     assert (len(manifest.split("train")), len(manifest.split("test"))) == (60, 20)
+
+
+def test_files_are_decoded_once_until_one_changes(own_folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(checked, "_RESTED_NS", 0)
+    decoded = []
+    check = folder._check
+    monkeypatch.setattr(folder, "_check", lambda files: (decoded.append(files.image_path.stem), check(files)))
+    store = Store(tmp_path / "artifacts", str)
+    # A store that holds nothing stays like that.
+    first = read_folder(own_folder, store)
+    assert not store.root.exists()
+    store.root.mkdir()
+    decoded.clear()
+    assert read_folder(own_folder, store) == first
+    assert len(decoded) == 7
+    assert read_folder(own_folder, store) == first == read_folder(own_folder.parent / "data" / ".", store)
+    assert len(decoded) == 7
+    # Another split reads nothing anew; another label map is read, and refused where it is bad.
+    table = own_folder / "splits.csv"
+    table.write_text(table.read_text().replace("smear_06", "smear_06").replace("test", "val", 1))
+    assert len(read_folder(own_folder, store).split("val")) == 1
+    assert len(decoded) == 7
+    Image.fromarray(np.full((96, 128), 3, dtype=np.uint16)).save(own_folder / "labels" / "smear_02.png")
+    changed = read_folder(own_folder, store)
+    assert decoded[7:] == ["smear_02"]
+    assert changed.samples[2].label_sha256 != first.samples[2].label_sha256
+    (own_folder / "images" / "smear_03.png").write_bytes(b"no image")
+    for _ in range(2):
+        with pytest.raises(InputError, match=r"smear_03\.png: cannot be read as an image"):
+            read_folder(own_folder, store)

@@ -16,6 +16,7 @@ from rbc_lightning.core.build import build
 from rbc_lightning.core.recipe import Node, aside
 from rbc_lightning.core.store import Store
 from rbc_lightning.core.trainer import TrainerSettings
+from rbc_lightning.data.lineage import Ancestor, to_rows
 from rbc_lightning.errors import InputError
 from rbc_lightning.translators.pix2pix.task import ModeSeekingPix2PixTask
 from rbc_lightning.usage import CONF_DIR
@@ -30,7 +31,7 @@ class Sharpest(Node):
 
     kind: ClassVar[str] = "chooser"
     name: str
-    chosen_on: tuple[str, ...] = aside(("s4",))
+    chosen_on: tuple[Ancestor, ...] = aside((Ancestor("s4", "4", "4"),))
 
     def open(self, store):
         return self
@@ -91,7 +92,7 @@ def test_one_training_serves_translators_that_differ_beside_it():
 def test_everything_upstream_is_known_before_it_is_made():
     recipe = recipe_of({"task": {"n_epochs_decay": 2}, "batch_size": 2})
     assert [node.kind for node in recipe.walk()] == ["samples", "pix2pix", "shape_bank", "structure_bank", "translator"]
-    assert recipe_of({"task": {"structure": False}}).formats() == {"samples": 1, "pix2pix": 2, "translator": 2}
+    assert recipe_of({"task": {"structure": False}}).formats() == {"samples": 1, "pix2pix": 2, "translator": 3}
     (phase,) = recipe.phases()
     work = phase.work()
     # Three epochs of two steps.
@@ -143,8 +144,8 @@ def made(tmp_path_factory):
 def test_a_training_leaves_a_translator(made):
     store, recipe = made
     assert sorted(path.name for path in store.path(recipe).iterdir()) == sorted((*FILES, "lineage.json"))
-    assert json.loads((store.path(recipe) / "trained_on.json").read_text()) == ["s0", "s1", "s2", "s3"]
-    assert recipe.trained_on(store) == ("s0", "s1", "s2", "s3")
+    assert json.loads((store.path(recipe) / "trained_on.json").read_text()) == to_rows(make_train().ancestors)
+    assert recipe.trained_on(store) == make_train().ancestors
     last = store.path(recipe.phases()[0]) / "checkpoints" / "last.ckpt"
     stored = weights(last)
     translator = store.make(recipe)
@@ -197,7 +198,7 @@ def test_a_chosen_checkpoint_is_the_one_with_the_best_score(tmp_path):
     stored = weights(checkpoints / "last.ckpt" if best == "last" else checkpoints / "candidates" / f"{best}.ckpt")
     generator = torch.load(directory / FILES[0], weights_only=True)["generator"]
     assert all(torch.equal(value, stored[f"generator.{name}"]) for name, value in generator.items())
-    assert json.loads((directory / "chosen_on.json").read_text()) == {"val": ["s4"]}
+    assert json.loads((directory / "chosen_on.json").read_text()) == {"val": [["s4", "4", "4"]]}
 
 
 def test_other_kinds_of_images_are_learned_too(tmp_path):

@@ -59,9 +59,9 @@ class PhantomReader(Reader, Recipe[Manifest]):
         with count_progress("Drawing the phantom", self.n_train + self.n_test) as advance:
             write_phantom(directory / "data", spec, self.n_train, self.n_test, self.phantom_seed, advance)
 
-    def load(self, directory: Path, store: Store) -> Manifest:  # noqa: ARG002 (it has no input)
+    def load(self, directory: Path, store: Store) -> Manifest:
         """The samples."""
-        return read_folder(directory / "data")
+        return read_folder(directory / "data", store)
 
 
 def write_phantom(

@@ -1,0 +1,69 @@
+"""Which files of a data set passed all checks before, so that no stage decodes and hashes them anew."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from rbc_lightning.core.files import file_sha256, write_json
+from rbc_lightning.data.sample import FilePair
+
+CHECKS = 1
+"""Raised when more or other things are checked: everything is then read once more."""
+# A file that changes twice within the clock's resolution may keep its time; so only what has rested is remembered.
+_RESTED_NS = 2 * 10**9
+
+
+class CheckedPairs:
+    """Hashes of pairs that passed all checks, remembered by path, size, and times of change of both files.
+
+    Args:
+        path: a JSON file; what is no such file of this version counts as empty. None remembers nothing.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self.path, self._opened = path, time.time_ns()
+        self._known: dict[str, Any] = _read(path) if path else {}
+        self._now: dict[str, Any] = {}
+
+    def hashes(self, files: FilePair, check: Callable[[], None]) -> tuple[str, str]:
+        """SHA-256 of image and label map; `check` is called first, unless the files passed it and are the same since."""
+        states = [_state(path) for path in (files.image_path, files.label_path)]
+        name = states[0][0]
+        entry = self._known.get(name)
+        if entry is None or entry["files"] != states:
+            check()
+            entry = {"files": states, "sha256": [file_sha256(path) for path in (files.image_path, files.label_path)]}
+        self._now[name] = entry
+        image, label = entry["sha256"]
+        return image, label
+
+    def save(self) -> None:
+        """Write what was asked for, atomically; without a word where that is not possible, since nothing depends on it."""
+        rested = {name: entry for name, entry in self._now.items() if self._has_rested(entry)}
+        if self.path and rested and rested != self._known:
+            with suppress(OSError):
+                write_json(self.path, {"checks": CHECKS, "pairs": rested})
+
+    def _has_rested(self, entry: dict[str, Any]) -> bool:
+        return all(max(times) < self._opened - _RESTED_NS for _, _, *times in entry["files"])
+
+
+def _state(path: Path) -> list[Any]:
+    """Path, size, and times of the last change of its bytes and of anything about it, in ns."""
+    stat = path.stat()
+    return [str(path.resolve()), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text())
+        if content["checks"] != CHECKS:
+            return {}
+        return {name: {"files": entry["files"], "sha256": entry["sha256"]} for name, entry in content["pairs"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
