@@ -21,6 +21,9 @@ from .runs.recipe import TrainedSegmenter as TrainedSegmenter
 from .segmenters.dcan.task import ContourTask as ContourTask
 from .segmenters.faster_rcnn.task import DetectionTask as DetectionTask
 from .segmenters.segmentation import SegmentationTask as SegmentationTask
+from .study.statistics import Difference as Difference
+from .study.statistics import paired_difference as paired_difference
+from .study.statistics import verdict as verdict
 from .translators.pix2pix.task import ModeSeekingPix2PixTask as ModeSeekingPix2PixTask
 from .translators.pix2pixhd.adversary import MultiscaleDiscriminator as MultiscaleDiscriminator
 from .translators.pix2pixhd.nets import GlobalGenerator as GlobalGenerator

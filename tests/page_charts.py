@@ -3,13 +3,14 @@
 import re
 from xml.etree import ElementTree
 
-from rbc_lightning.study.statistics import Difference
+from rbc_lightning.study.statistics import Difference, MeanSquares
 
 SVG = "{http://www.w3.org/2000/svg}"
 
 
 def difference(value, half, seeds=3):
-    return Difference(value, value - half, value + half, 20, (seeds, seeds), 0.01, 1e-6, 4.0 if seeds > 1 else 0.0)
+    squares = MeanSquares(1e-4, 1e-4, 1e-4, seeds, 20)
+    return Difference(value, value - half, value + half, 0.04 if abs(value) > half else 0.4, 20, seeds, "image", squares)
 
 
 def parse(chart):

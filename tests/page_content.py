@@ -31,7 +31,7 @@ def make_table(models=tuple(GAINS), columns=tuple(COLUMNS), seeds=(0, 1, 2), opt
         model: {column: {seed: _run(model, column, seed, optimistic, n_images) for seed in seeds} for column in columns}
         for model in models
     }
-    return build_table2(RunGroups("phantom", runs, tuple(left_out)), n_resamples=999)
+    return build_table2(RunGroups("phantom", runs, tuple(left_out)))
 
 
 def _run(model, column, seed, optimistic, n_images):

@@ -33,9 +33,7 @@ def run(cfg: DictConfig) -> ReportResult:
     """
     chosen = settings(plain(cfg.report), ReportSettings, "report")
     runs_dir, name = Path(cfg.runs_dir), str(cfg.data.name)
-    result = make_report(
-        chosen, _access(cfg), data=name, runs_dir=runs_dir, artifacts_dir=Path(cfg.artifacts_dir), seed=int(cfg.seed)
-    )
+    result = make_report(chosen, _access(cfg), data=name, runs_dir=runs_dir, artifacts_dir=Path(cfg.artifacts_dir))
     if cfg.wandb:
         project, entity = (OmegaConf.select(cfg, f"logger.{key}") for key in ("project", "entity"))
         save_dashboard(project or "rbc_lightning", entity, name, result.runs, result.directory)

@@ -68,9 +68,7 @@ class ReportResult:
         return "\n".join([*self.verdicts, page, f"Beside it: {', '.join(self.tables)}"])
 
 
-def make_report(
-    settings: ReportSettings, access: RunAccess, *, data: str, runs_dir: Path, artifacts_dir: Path, seed: int
-) -> ReportResult:
+def make_report(settings: ReportSettings, access: RunAccess, *, data: str, runs_dir: Path, artifacts_dir: Path) -> ReportResult:
     """Write Table 2 of the finished runs on a data set (Markdown, CSV, LaTeX), curves as CSV, and the page.
 
     Args:
@@ -79,7 +77,6 @@ def make_report(
         data: name of the data set.
         runs_dir: of the run directories; the report is written to `report/` in it.
         artifacts_dir: where cards and sheets are looked for first.
-        seed: of bootstrap and permutation tests.
 
     Raises:
         InputError: there is no finished run on this data set, or a setting of `report` names what is not there.
@@ -90,13 +87,13 @@ def make_report(
         known = ", ".join(groups.runs)
         raise InputError(f"report.models names {unknown[0]}, of which there is no run; expected some of {known}")
     try:
-        table = build_table2(groups, seed=seed, score=settings.score)
+        table = build_table2(groups, settings.score)
     except ValueError as error:
         setting = "" if settings.score is None else f"report.score={settings.score}: "
         raise InputError(f"{setting}{error}; rerun=true trains a run again") from error
     # Models without the score have no place in the rest of the report either.
     groups = replace(groups, runs={row.model: groups.runs[row.model] for row in table.rows})
-    sweeps = {sweep: gain_curves(sweep, found, data, seed=seed, score=settings.score) for sweep in ALONG}
+    sweeps = {sweep: gain_curves(sweep, found, data, settings.score) for sweep in ALONG}
     directory = runs_dir / "report" / "_".join(filter(None, (data, settings.translator, settings.score)))
     texts = {"table2.md": to_markdown(table), "table2.csv": to_csv(table), "table2.tex": to_latex(table)}
     texts |= {f"{name}.csv": curves_to_csv(curves) for name, curves in sweeps.items() if curves}

@@ -163,7 +163,9 @@ class TrainedSegmenter(Recipe[Path]):
             find = partial(self._find, task)
             scores = trainer.test(task, datamodule=data, verbose=False)[0]
             write_counts(directory, data, self._steps)
-            write_rows(directory / "per_image.csv", task.per_image)
+            groups = {sample.sample_id: sample.group for sample in self.manifest.split("test")}
+            rows = [{"sample_id": row["sample_id"], "group": groups[str(row["sample_id"])], **row} for row in task.per_image]
+            write_rows(directory / "per_image.csv", rows)
             draw(directory, data, find, optimistic=self.protocol == "paper")
             about = {
                 "seconds": round(time.monotonic() - started, 1),

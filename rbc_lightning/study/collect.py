@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 import yaml
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from rbc_lightning.errors import InputError, in_one_line
 from rbc_lightning.study.run_record import METRICS, Run, is_older, read_run
+from rbc_lightning.study.statistics import Difference, paired_difference, unit_means
 
 _N_NAMED = 3
 _Key = TypeVar("_Key", bound=Hashable)
@@ -79,16 +81,54 @@ def version_notes(runs: Sequence[Run]) -> Iterator[str]:
             yield f"made with different formats of {kind}: {found}" if kind else f"made by different versions: {found}"
 
 
-def paired_scores(filed: Mapping[_Key, Mapping[int, Run]], score: str) -> tuple[dict[_Key, NDArray[np.float64]], int]:
-    """Scores (n_seeds, n_images) by column (or whatever else the runs of several seeds are filed under), paired by image.
+@dataclass(frozen=True)
+class PairedScores(Generic[_Key]):
+    """Scores of runs by column, or whatever else the runs of several seeds are filed under, paired by test image.
 
-    Returns:
-        The scores, and how many images are left out because some run has no finite score of them.
+    Attributes:
+        scores: (n_seeds, n_images).
+        seeds: (n_seeds,), of the rows.
+        groups: (n_images,), patient or slide of each image; None where they are not known, or no two images share one.
+        n_dropped: images left out because some run has no finite score of them.
+    """
+
+    scores: Mapping[_Key, NDArray[np.float64]]
+    seeds: Mapping[_Key, tuple[int, ...]]
+    groups: tuple[str, ...] | None
+    n_dropped: int
+
+    @property
+    def n_images(self) -> int:
+        """Test images that every run has a score of."""
+        return int(next(iter(self.scores.values())).shape[1])
+
+    @property
+    def units(self) -> str:
+        """What is counted once, in words."""
+        images = f"{self.n_images} test images"
+        return images if self.groups is None else f"{images} of {len(set(self.groups))} groups, which count once each"
+
+    def means(self, column: _Key) -> NDArray[np.float64]:
+        """Scores (n_seeds, n_units): of images, or the mean over those of each group."""
+        return unit_means(self.scores[column], self.groups)
+
+    def difference(self, column: _Key, against: _Key) -> Difference | None:
+        """Of two columns, over the seeds that both have; None without one."""
+        common = [seed for seed in self.seeds[column] if seed in self.seeds[against]]
+        if not common:
+            return None
+        first, second = (self.scores[key][[self.seeds[key].index(seed) for seed in common]] for key in (column, against))
+        return paired_difference(first, second, self.groups)
+
+
+def paired_scores(filed: Mapping[_Key, Mapping[int, Run]], score: str) -> PairedScores[_Key]:
+    """Scores of runs that are filed by column (or whatever else) and seed, paired by test image.
 
     Raises:
-        ValueError: no image has one in every run.
+        ValueError: no image has a finite one in every run.
     """
-    tables = [run.per_image for run in all_runs(filed)]
+    runs = all_runs(filed)
+    tables = [run.per_image for run in runs]
     known = set.union(*(set(table) for table in tables))
     images = sorted(name for name in known if all(np.isfinite(table.get(name, {}).get(score, np.nan)) for table in tables))
     if not images:
@@ -97,4 +137,8 @@ def paired_scores(filed: Mapping[_Key, Mapping[int, Run]], score: str) -> tuple[
         key: np.array([[run.per_image[name][score] for name in images] for run in by_seed.values()])
         for key, by_seed in filed.items()
     }
-    return scores, len(known) - len(images)
+    found = {name: group for run in runs for name, group in run.groups.items()}
+    # An image without a group stands for itself.
+    groups = tuple(found.get(name) or f"image {name}" for name in images)
+    seeds = {key: tuple(by_seed) for key, by_seed in filed.items()}
+    return PairedScores(scores, seeds, groups if len(set(groups)) < len(groups) else None, len(known) - len(images))

@@ -7,7 +7,7 @@ from typing import Literal
 from rbc_lightning.study.choose import SweepRuns, ratio_runs, real_images_runs
 from rbc_lightning.study.collect import all_runs, paired_scores, version_notes
 from rbc_lightning.study.run_record import Run
-from rbc_lightning.study.statistics import Difference, paired_bootstrap
+from rbc_lightning.study.statistics import Difference
 from rbc_lightning.study.table2 import TableEntry, make_entry
 from rbc_lightning.study.tables import REFERENCES, TITLES, csv_text
 
@@ -60,20 +60,16 @@ class GainCurve:
     higher_is_better: bool = True
 
 
-def gain_curves(
-    sweep: Sweep, runs: Sequence[Run], data: str, n_resamples: int = 9_999, seed: int = 0, score: str | None = None
-) -> tuple[GainCurve, ...]:
+def gain_curves(sweep: Sweep, runs: Sequence[Run], data: str, score: str | None = None) -> tuple[GainCurve, ...]:
     """For each model the gain along a sweep: against the share of synthetic samples, or the number of real images.
 
     Args:
         sweep: of `+sweep`.
         runs: finished runs, of whatever sweep; those of Table 2 stand for all real images where their settings agree.
         data: name of the data set.
-        n_resamples: of the bootstrap, drawn from `seed`.
-        seed: the same gives the same curves.
         score: name of a metric that the runs have by image; None for the headline of each model.
     """
-    return tuple(_curve(sweep, chosen, data, n_resamples, seed, score) for chosen in _CHOOSE[sweep](runs, data))
+    return tuple(_curve(sweep, chosen, data, score) for chosen in _CHOOSE[sweep](runs, data))
 
 
 def to_csv(curves: Sequence[GainCurve]) -> str:
@@ -88,36 +84,37 @@ def to_csv(curves: Sequence[GainCurve]) -> str:
                 line += [entry.mean, entry.spread, len(entry.seeds), curve.optimistic]
                 for against in REFERENCES:
                     gain = point.gains.get((column, against))
-                    line += [gain.value, gain.low, gain.high, gain.seed_degrees > 0] if gain else [None] * len(figures)
+                    line += [gain.value, gain.low, gain.high, gain.n_seeds > 1] if gain else [None] * len(figures)
                 lines.append(line)
     return csv_text([*header, *[f"{name}_against_{against}" for against in REFERENCES for name in figures]], lines)
 
 
-def _curve(sweep: Sweep, chosen: SweepRuns, data: str, n_resamples: int, seed: int, score: str | None) -> GainCurve:
+def _curve(sweep: Sweep, chosen: SweepRuns, data: str, score: str | None) -> GainCurve:
     filed = {(x, column): runs for x, columns in chosen.points.items() for column, runs in columns.items()}
     every = all_runs(filed)
     metric = score or every[0].score
     name, higher = every[0].title(metric), every[0].higher_is_better(metric)
     optimistic = any(run.optimistic for run in every)
     try:
-        scores, n_dropped = paired_scores(filed, metric)
+        paired = paired_scores(filed, metric)
     except ValueError as error:
         notes = (str(error), *chosen.left_out)
         return GainCurve(sweep, data, chosen.model, name, 0, (), None, optimistic, notes, higher)
     points = []
     for x, columns in chosen.points.items():
-        entries = {column: make_entry(column, runs, scores[x, column]) for column, runs in columns.items()}
+        entries = {column: make_entry(column, runs, paired.means((x, column))) for column, runs in columns.items()}
         gains = {
-            (column, against): paired_bootstrap(scores[x, column], scores[place, against], n_resamples, seed)
+            (column, against): difference
             for column in columns
             for against, place in _references(sweep, x, column)
-            if (place, against) in scores
+            if (place, against) in paired.scores and (difference := paired.difference((x, column), (place, against)))
         }
         points.append(GainPoint(x, entries, gains))
-    n_images = next(iter(scores.values())).shape[1]
-    dropped = [f"{n_dropped} test images are left out: without a finite {name} in some run"] if n_dropped else []
+    dropped = [f"{paired.n_dropped} test images are left out: without a finite {name} in some run"] if paired.n_dropped else []
     notes = (*_missing(sweep, chosen), *dropped, *version_notes(every), *chosen.left_out)
-    return GainCurve(sweep, data, chosen.model, name, n_images, tuple(points), chosen.everything, optimistic, notes, higher)
+    return GainCurve(
+        sweep, data, chosen.model, name, paired.n_images, tuple(points), chosen.everything, optimistic, notes, higher
+    )
 
 
 def _references(sweep: Sweep, x: float, column: str) -> Iterator[tuple[str, float]]:

@@ -4,7 +4,7 @@ import csv
 import json
 import platform
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,7 @@ class Run:
         per_image: scores of each test image by sample_id, from per_image.csv.
         settings: the resolved configuration of config.yaml, flat: "training.steps" -> 600.
         written: when it finished, seconds since the epoch.
+        groups: patient or slide of each test image, where that is known.
     """
 
     directory: Path
@@ -43,6 +44,7 @@ class Run:
     per_image: Mapping[str, Mapping[str, float]]
     settings: Mapping[str, Any]
     written: float
+    groups: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def model(self) -> str:
@@ -125,9 +127,10 @@ def read_run(directory: Path, metrics: Mapping[str, Any]) -> Run:
     float(metrics[metrics["headline"]])
     with (directory / PER_IMAGE).open(newline="") as handle:
         rows = list(csv.DictReader(handle))
-    per_image = {row.pop("sample_id"): {name: float(value) for name, value in row.items()} for row in rows}
+    groups = {row["sample_id"]: row.pop("group") for row in rows if row.get("group")}
+    per_image = {row.pop("sample_id"): {name: float(value) for name, value in row.items() if name != "group"} for row in rows}
     settings = dict(flat(yaml.load((directory / CONFIG).read_text(), _LOADER)))
-    run = Run(directory, metrics, per_image, settings, (directory / METRICS).stat().st_mtime)
+    run = Run(directory, metrics, per_image, settings, (directory / METRICS).stat().st_mtime, groups)
     if not per_image or len(per_image) < len(rows) or not run.has(run.score):
         raise ValueError(f"{PER_IMAGE} has no {run.score} for each test image, or an image twice")
     return run

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
 
 import numpy as np
 
 from rbc_lightning.study import statistics
 from rbc_lightning.study.choose import RunGroups
-from rbc_lightning.study.collect import all_runs, paired_scores, version_notes
+from rbc_lightning.study.collect import PairedScores, all_runs, paired_scores, version_notes
 from rbc_lightning.study.run_record import Run
+from rbc_lightning.study.settle import what_would_settle
 from rbc_lightning.study.statistics import Difference, Floats, Verdict
 from rbc_lightning.study.tables import COLUMNS, OPTIMISTIC, QUESTIONS, REFERENCES, TITLES, published
 
@@ -41,14 +41,25 @@ class TableEntry:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Score of a column less that of another one. `p_holm` is corrected over the comparisons of the model."""
+    """Score of a column less that of another one, over the seeds that both have.
+
+    Attributes:
+        column, against: the two.
+        difference: with its own p-value.
+        p_holm: corrected over `QUESTIONS`; None for every other comparison, which is exploratory.
+        verdict: by `p_holm`, or by the difference's own p-value where it is exploratory.
+    """
 
     column: str
     against: str
     difference: Difference
-    p_value: float
-    p_holm: float
+    p_holm: float | None
     verdict: Verdict
+
+    @property
+    def p(self) -> float:
+        """The p-value that the verdict goes by."""
+        return self.difference.p_value if self.p_holm is None else self.p_holm
 
 
 @dataclass(frozen=True)
@@ -59,7 +70,7 @@ class Answer:
         question: column with synthetic data, and column without.
         comparison: of the two; None where one is missing.
         verdict: the answer.
-        remedy: where it is "cannot tell", what would settle it with a power of 80 %, or what is missing; else empty.
+        remedy: where it is "cannot tell", what would settle it (`what_would_settle`), or what is missing; else empty.
         optimistic: weights of one of the two were chosen on the test split.
         text: the answer as one line.
     """
@@ -80,6 +91,7 @@ class ModelRow:
         model: its name.
         metric, score, higher_is_better: name of the metric that is compared, such as "dice", its title and its direction.
         n_images: test images that every run has a score of.
+        units: these in words, and how many groups of patient or slide they make.
         entries: by column.
         comparisons: by column and reference, one of `REFERENCES`.
         answers: to `QUESTIONS`.
@@ -92,6 +104,7 @@ class ModelRow:
     score: str
     higher_is_better: bool
     n_images: int
+    units: str
     entries: Mapping[str, TableEntry]
     comparisons: Mapping[tuple[str, str], Comparison]
     answers: tuple[Answer, ...]
@@ -114,13 +127,11 @@ class Table2:
     notes: tuple[str, ...]
 
 
-def build_table2(groups: RunGroups, n_resamples: int = 9_999, seed: int = 0, score: str | None = None) -> Table2:
-    """Compare the columns of every model, pairing by test image.
+def build_table2(groups: RunGroups, score: str | None = None) -> Table2:
+    """Compare the columns of every model, pairing by seed and test image.
 
     Args:
         groups: comparable runs, as `group_runs` chose them.
-        n_resamples: of the bootstrap and of the permutation test, both drawn from `seed`.
-        seed: the same gives the same table.
         score: name of a metric that the runs have by image, such as "aji"; None for the headline of each model.
 
     Raises:
@@ -141,7 +152,7 @@ def build_table2(groups: RunGroups, n_resamples: int = 9_999, seed: int = 0, sco
         raise ValueError(
             f"no model of which all runs on {groups.data} have {score} by image; expected one of {', '.join(names)}"
         )
-    rows = tuple(_row(model, columns, score, n_resamples, seed) for model, columns in known.items())
+    rows = tuple(_row(model, columns, score) for model, columns in known.items())
     found = {column for row in rows for column in row.entries}
     columns = tuple(column for column in TITLES if column in COLUMNS or column in found)
     lacking = [f"{model}: left out, not all of its runs have {score} by image" for model in groups.runs if model not in known]
@@ -179,18 +190,18 @@ def _about(runs: Sequence[Run]) -> Iterator[str]:
     yield from version_notes(runs)
 
 
-def _row(model: str, runs: Mapping[str, Mapping[int, Run]], score: str | None, n_resamples: int, seed: int) -> ModelRow:
+def _row(model: str, runs: Mapping[str, Mapping[int, Run]], score: str | None) -> ModelRow:
     every = all_runs(runs)
     metric = score or every[0].score
     title, higher = every[0].title(metric), every[0].higher_is_better(metric)
-    scores, n_dropped = paired_scores(runs, metric)
+    paired = paired_scores(runs, metric)
     pooled = None if all(_is_mean(run, metric) for run in every) else metric
-    entries = {column: make_entry(column, runs[column], scores[column], pooled) for column in runs}
-    comparisons = _comparisons(scores, n_resamples, seed, higher_is_better=higher)
+    entries = {column: make_entry(column, runs[column], paired.means(column), pooled) for column in runs}
+    comparisons = _comparisons(paired, higher_is_better=higher)
     answers = tuple(_answer(question, entries, comparisons.get(question), title) for question in QUESTIONS)
-    n_images = next(iter(scores.values())).shape[1]
-    notes = tuple(_notes(entries, n_dropped, title))
-    return ModelRow(model, metric, title, higher, n_images, entries, comparisons, answers, published(model, metric), notes)
+    notes = tuple(_notes(entries, paired.n_dropped, title))
+    paper = published(model, metric)
+    return ModelRow(model, metric, title, higher, paired.n_images, paired.units, entries, comparisons, answers, paper, notes)
 
 
 def _is_mean(run: Run, metric: str) -> bool:
@@ -200,31 +211,29 @@ def _is_mean(run: Run, metric: str) -> bool:
     return whole is None or not by_image or bool(np.isclose(whole, np.mean(by_image), rtol=_ROUNDING, atol=_ROUNDING))
 
 
-def _comparisons(
-    scores: Mapping[str, Floats], n_resamples: int, seed: int, *, higher_is_better: bool
-) -> dict[tuple[str, str], Comparison]:
-    """Every column against each reference; one hypothesis looked at from both sides is corrected for once."""
-    pairs = [(a, b) for b in REFERENCES for a in TITLES if a != b and a in scores and b in scores]
-    tests = [pair for pair in combinations(TITLES, 2) if pair in pairs or pair[::-1] in pairs]
-    p_values = [statistics.permutation_p_value(scores[a], scores[b], n_resamples, seed) for a, b in tests]
-    p_by_test = {frozenset(test): p for test, *p in zip(tests, p_values, statistics.holm(p_values), strict=True)}
+def _comparisons(paired: PairedScores[str], *, higher_is_better: bool) -> dict[tuple[str, str], Comparison]:
+    """Every column against each reference. Holm's correction is over the questions alone: a column more changes no answer."""
+    pairs = [(a, b) for b in REFERENCES for a in TITLES if a != b and a in paired.scores and b in paired.scores]
+    found = {pair: difference for pair in pairs if (difference := paired.difference(*pair))}
+    asked = [pair for pair in QUESTIONS if pair in found]
+    corrected = dict(zip(asked, map(float, statistics.holm([found[pair].p_value for pair in asked])), strict=True))
     made = {}
-    for column, against in pairs:
-        difference = statistics.paired_bootstrap(scores[column], scores[against], n_resamples, seed)
-        p_value, p_holm = map(float, p_by_test[frozenset((column, against))])
+    for pair, difference in found.items():
+        p_holm = corrected.get(pair)
         outcome = statistics.verdict(difference, p_holm, higher_is_better=higher_is_better)
-        made[column, against] = Comparison(column, against, difference, p_value, p_holm, outcome)
+        made[pair] = Comparison(*pair, difference, p_holm, outcome)
     return made
 
 
 def _answer(question: tuple[str, str], entries: Mapping[str, TableEntry], comparison: Comparison | None, score: str) -> Answer:
     text = f"{TITLES[question[0]]} against {TITLES[question[1]]}: "
     if comparison is None:
-        remedy = f"{' and '.join(TITLES[name] for name in question if name not in entries)} not run"
+        missing = " and ".join(TITLES[name] for name in question if name not in entries)
+        remedy = f"{missing} not run" if missing else "no seed that both were trained with: run one with the other's seeds"
         return Answer(question, None, "cannot tell", remedy, False, f"{text}cannot tell, {remedy}")
     outcome, difference = comparison.verdict, comparison.difference
-    remedy = statistics.what_would_settle(difference) if outcome == "cannot tell" else ""
-    text += f"{outcome}, {score} {interval_text(difference)}, {p_text(comparison.p_holm)}"
+    remedy = what_would_settle(difference) if outcome == "cannot tell" else ""
+    text += f"{outcome}, {score} {interval_text(difference)}, {p_text(comparison.p)}"
     optimistic = any(entries[name].optimistic for name in question)
     if optimistic:
         text += f" ({OPTIMISTIC})"
@@ -243,7 +252,7 @@ def _notes(entries: Mapping[str, TableEntry], n_dropped: int, score: str) -> Ite
         by_seeds.setdefault(entry.seeds, []).append(TITLES[column])
     if len(by_seeds) > 1:
         found = "; ".join(f"{', '.join(names)}: {', '.join(map(str, seeds))}" for seeds, names in by_seeds.items())
-        yield f"columns differ in their seeds, run the missing ones before you trust a difference ({found})"
+        yield f"columns differ in their seeds and are compared on those that both have, run the missing ones ({found})"
     if n_dropped:
         yield f"{n_dropped} test images are left out: without a finite {score} in some run"
     if any(entry.pooled is not None for entry in entries.values()):

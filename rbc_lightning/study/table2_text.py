@@ -2,17 +2,21 @@
 
 from collections.abc import Iterator
 
-from rbc_lightning.study.table2 import ModelRow, Table2, TableEntry, interval_text, p_text
+from rbc_lightning.study.table2 import Comparison, ModelRow, Table2, TableEntry, interval_text, p_text
 from rbc_lightning.study.tables import CONTROLS, OPTIMISTIC, PAPER_TITLE, REFERENCES, TITLES, csv_text
 
 MARK = "†"  # behind optimistic figures
+EXPLORATORY = "‡"  # behind p-values that no question was asked for
 _METHOD = (
-    "Intervals (95 %) tell of other images and other seeds, p of other images for these trainings (signs flipped by image, "
-    "Holm's correction over the comparisons of a model). Helps or hurts: the interval leaves out 0, p is at most 0.05, and "
-    "both columns have two seeds or more."
+    "Intervals (95 %) and p come from one model of crossed random effects, of seeds and of test images or groups: columns are "
+    "compared seed by seed. Helps or hurts: p is at most 0.05, of two seeds and six images or groups at least."
+)
+_ASKED = (
+    f"Holm's correction is over the two questions, what synthetic data add to {TITLES['rd_aug']} and to {TITLES['rd']}; "
+    f"{EXPLORATORY} every other comparison is exploratory and not corrected"
 )
 _LATEX = {letter: f"\\{letter}" for letter in "&%$#_{}"} | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}"}
-_LATEX |= {"^": r"\textasciicircum{}", "±": r"$\pm$", "−": "$-$", "†": r"$\dagger$", "<": "$<$", ">": "$>$"}
+_LATEX |= {"^": r"\textasciicircum{}", "±": r"$\pm$", "−": "$-$", "†": r"$\dagger$", "‡": r"$\ddagger$", "<": "$<$", ">": "$>$"}
 
 
 def to_markdown(table: Table2) -> str:
@@ -41,7 +45,7 @@ def to_latex(table: Table2) -> str:
 def to_csv(table: Table2) -> str:
     """One line for each model and column; numbers unrounded, empty where there is none."""
     header = ["data", "model", "score", "n_images", "column", "mean", "spread", "pooled", "n_seeds", "optimistic", "paper"]
-    compared = ("difference", "low", "high", "p", "p_holm", "verdict")
+    compared = ("difference", "low", "high", "p", "p_holm", "n_seeds", "n_units", "verdict")
     lines = []
     for row in table.rows:
         for column in table.columns:
@@ -51,8 +55,7 @@ def to_csv(table: Table2) -> str:
             line.append(row.paper.get(column))
             for against in REFERENCES:
                 c = row.comparisons.get((column, against))
-                figures = (c.difference.value, c.difference.low, c.difference.high, c.p_value, c.p_holm, c.verdict) if c else ()
-                line += figures or [None] * len(compared)
+                line += _figures(c) if c else [None] * len(compared)
             lines.append(line)
     return csv_text([*header, *[f"{name}_against_{against}" for against in REFERENCES for name in compared]], lines)
 
@@ -69,7 +72,7 @@ def grids(table: Table2) -> Iterator[tuple[str, list[str], list[list[str]]]]:
     yield "Mean over test images and seeds ± standard deviation over seeds", header, list(_mean_lines(table))
     for against in REFERENCES:
         lines = [[f"{row.model}, {row.label}", *[_against(row, c, against) for c in table.columns]] for row in table.rows]
-        yield f"Difference with {TITLES[against]}, 95 % interval, p after Holm", header, lines
+        yield f"Difference with {TITLES[against]}, 95 % interval, p", header, lines
 
 
 def _mean_lines(table: Table2) -> Iterator[list[str]]:
@@ -91,14 +94,25 @@ def footnotes(table: Table2) -> Iterator[str]:
     if any(entry.optimistic for row in table.rows for entry in row.entries.values()):
         yield f"{MARK} {OPTIMISTIC}"
     yield from (f"{TITLES[column]}: {CONTROLS[column]}" for column in table.columns if column in CONTROLS)
-    yield from (f"{row.model}: {note}" for row in table.rows for note in (f"{row.n_images} test images", *row.notes))
+    yield from (f"{row.model}: {note}" for row in table.rows for note in (row.units, *row.notes))
     yield _METHOD
+    yield _ASKED
     yield from table.notes
 
 
 def _against(row: ModelRow, column: str, against: str) -> str:
     found = row.comparisons.get((column, against))
-    return f"{interval_text(found.difference)}, {p_text(found.p_holm)}" if found else "-"
+    return f"{interval_text(found.difference)}, {p_of(found)}" if found else "-"
+
+
+def p_of(comparison: Comparison) -> str:
+    """A p-value, with the mark of exploratory ones."""
+    return f"{p_text(comparison.p)}{f' {EXPLORATORY}' if comparison.p_holm is None else ''}"
+
+
+def _figures(c: Comparison) -> tuple[object, ...]:
+    found = c.difference
+    return found.value, found.low, found.high, found.p_value, c.p_holm, found.n_seeds, found.n_units, c.verdict
 
 
 def figure_text(value: float | None, entry: TableEntry | None = None, spread: float | None = None) -> str:

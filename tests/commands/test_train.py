@@ -33,7 +33,7 @@ def test_a_run_directory_holds_all_that_a_table_needs(first):
     assert 0 <= metrics["test/dice"] <= 1
     with (first.directory / "per_image.csv").open() as handle:
         rows = list(csv.DictReader(handle))
-    assert [row["sample_id"] for row in rows] == ["smear_05", "smear_06"]
+    assert [(row["sample_id"], row["group"]) for row in rows] == [("smear_05", "slide_5"), ("smear_06", "slide_6")]
     assert metrics["test/dice"] == pytest.approx(sum(float(row["dice"]) for row in rows) / 2, abs=1e-6)
     for name in ("config.yaml", "drawn.csv", "figures/run.png", "checkpoints/best.ckpt", "curves/metrics.csv"):
         assert (first.directory / name).stat().st_size > 0

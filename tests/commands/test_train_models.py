@@ -107,6 +107,7 @@ def test_reloaded_weights_score_as_they_did(trained):
     assert set(again) == {name for name in result.metrics if name.startswith("test/")}
     with (result.directory / "per_image.csv").open() as handle:
         header = handle.readline().strip().split(",")
+    assert header.pop(1) == "group"
     assert [list(row) for row in task.per_image] == [header, header]
     for row, told in zip(task.per_image, read_rows(result.directory / "per_image.csv"), strict=True):
         assert all(float(told[name]) == pytest.approx(value, abs=1e-6) for name, value in row.items() if name != "sample_id")

@@ -41,7 +41,7 @@ def root(tmp_path):
 def report(root):
     def call(access=None, **settings):
         access = access or Access(make_samples(*NAMES))
-        place = {"data": "smears", "runs_dir": root, "artifacts_dir": root.parent / "artifacts", "seed": 0}
+        place = {"data": "smears", "runs_dir": root, "artifacts_dir": root.parent / "artifacts"}
         return make_report(ReportSettings(**settings), access.as_run_access(), **place)
 
     return call

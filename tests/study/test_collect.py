@@ -1,8 +1,10 @@
+import csv
 import json
 
 import pytest
 from run_records import write_run
 
+from rbc_lightning.core.files import write_rows
 from rbc_lightning.errors import InputError
 from rbc_lightning.study.collect import collect_runs, paired_scores, version_notes
 
@@ -92,9 +94,24 @@ def test_scores_are_paired_by_name_and_images_without_a_score_dropped(tmp_path):
     write_run(tmp_path, "a", "rd", 0, images={"y": 0.2, "x": 0.1, "z": 0.3})
     write_run(tmp_path, "b", "rd", 1, images={"z": 0.6, "x": 0.4, "y": 0.5})
     write_run(tmp_path, "c", "rd_sd", 0, images={"x": 0.7, "y": float("nan"), "z": 0.9})
-    scores, n_dropped = paired_scores(by_column(tmp_path), "dice")
-    assert scores["rd"].tolist() == [[0.1, 0.3], [0.4, 0.6]]
-    assert scores["rd_sd"].tolist() == [[0.7, 0.9]]
-    assert n_dropped == 1
+    paired = paired_scores(by_column(tmp_path), "dice")
+    assert paired.scores["rd"].tolist() == [[0.1, 0.3], [0.4, 0.6]]
+    assert paired.scores["rd_sd"].tolist() == [[0.7, 0.9]]
+    assert paired.seeds == {"rd": (0, 1), "rd_sd": (0,)}
+    assert (paired.n_images, paired.n_dropped, paired.units) == (2, 1, "2 test images")
+    # Of the seed that both have: 0.7 - 0.1 and 0.9 - 0.3.
+    assert paired.difference("rd_sd", "rd").value == pytest.approx(0.6)
     with pytest.raises(ValueError, match="no test image with a finite iou in all of 3 runs"):
         paired_scores(by_column(tmp_path), "iou")
+
+
+def test_groups_of_test_images_are_read_and_paired(tmp_path):
+    write_run(tmp_path, "a", "rd", 0, images={"x": 0.1, "y": 0.2, "z": 0.6})
+    (path,) = tmp_path.rglob("per_image.csv")
+    with path.open(newline="") as handle:
+        rows = [{**row, "group": {"x": "p", "y": "q", "z": "p"}[row["sample_id"]]} for row in csv.DictReader(handle)]
+    write_rows(path, rows)
+    paired = paired_scores(by_column(tmp_path), "dice")
+    assert paired.groups == ("p", "q", "p")
+    assert paired.units == "3 test images of 2 groups, which count once each"
+    assert paired.means("rd").tolist() == [[pytest.approx(0.35), 0.2]]

@@ -1,144 +1,231 @@
 import itertools
+import warnings
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from rbc_lightning.study.statistics import (
-    Difference,
-    holm,
-    images_needed,
-    paired_bootstrap,
-    permutation_p_value,
-    verdict,
-    what_would_settle,
-)
+from rbc_lightning.study.statistics import LEVEL, MeanSquares, holm, paired_difference, pseudo_values, unit_means, verdict
 
-GAIN = 0.01
+LUCK = 0.006
 
 
-def difference(value=0.01, half=0.02, n_images=20, n_seeds=(3, 3), image_sd=0.02, seed_variance=0.0, seed_degrees=4.0):
-    return Difference(value, value - half, value + half, n_images, n_seeds, image_sd, seed_variance, seed_degrees)
+def crossed(rng, n_seeds, n_units, seed_sd=0.0, unit_sd=0.0, rest_sd=1.0):
+    """Differences (n_seeds, n_units) of mean 0."""
+    seeds, units = rng.normal(0, seed_sd, (n_seeds, 1)), rng.normal(0, unit_sd, (1, n_units))
+    return seeds + units + rng.normal(0, rest_sd, (n_seeds, n_units))
 
 
-def draw_scores(rng, n_images, n_seeds, seed_sd, gain):
-    """Scores of two columns: skewed images, some of which react more to the column, luck of each training, and noise."""
-    images = 0.95 - 0.02 * rng.gamma(2, 1, n_images)
-    reaction = 0.007 * rng.standard_normal(n_images)
-    first, second = (
-        images + sd * rng.standard_normal((n, 1)) + 0.008 * rng.standard_normal((n, n_images))
-        for n, sd in zip(n_seeds, seed_sd, strict=True)
-    )
-    return first + gain + reaction, second
+def compare(differences, groups=None):
+    return paired_difference(differences, np.zeros_like(differences), groups)
 
 
-def simulate(n_draws, n_images, n_seeds, seed_sd, n_resamples=199):
-    """Per cent of draws whose interval covers the gain, and per cent that claim something where there is none."""
-    rng = np.random.default_rng([n_images, *n_seeds])
-    covered = claimed = 0
-    for draw in range(n_draws):
-        first, second = draw_scores(rng, n_images, n_seeds, seed_sd, GAIN)
-        found = paired_bootstrap(first, second, n_resamples, seed=draw)
-        covered += found.low <= GAIN <= found.high
-        none = paired_bootstrap(first - GAIN, second, n_resamples, seed=draw)
-        claimed += verdict(none, permutation_p_value(first - GAIN, second, n_resamples, seed=draw)) != "cannot tell"
-    return 100 * covered / n_draws, 100 * claimed / n_draws
+def half(found):
+    return (found.high - found.low) / 2
 
 
-@pytest.mark.parametrize("n_images", [20, 40])
-def test_the_interval_covers_a_known_gain_and_no_gain_is_seldom_called_one(n_images):
-    covered, claimed = simulate(1_000, n_images, (3, 3), (0.003, 0.003))
-    assert 93 <= covered <= 97
-    assert claimed <= 6
+# --- the model
 
 
-def test_with_one_seed_the_interval_covers_the_gain_of_these_trainings_and_no_verdict_is_given():
-    covered, claimed = simulate(1_000, 20, (1, 1), (0, 0))
-    assert 93 <= covered <= 97
-    assert claimed == 0
+def test_mean_squares_by_hand():
+    found = compare(np.array([[1.0, 2.0, 6.0], [3.0, 6.0, 6.0]]))
+    # Seeds have means 3 and 5, units 2, 4 and 6; what remains is -+1, -+1... of each: 0, -1, 1 and 0, 1, -1.
+    assert found.value == 4
+    assert (found.squares.seeds, found.squares.units, found.squares.rest) == pytest.approx((6, 8, 2))
+    assert (found.n_seeds, found.n_units, found.unit) == (2, 3, "image")
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("n_images", [20, 40])
-@pytest.mark.parametrize("n_seeds", [(2, 2), (3, 3), (5, 5), (3, 5)])
-@pytest.mark.parametrize("seed_sd", [(0, 0), (0.003, 0.003), (0.006, 0.006), (0.002, 0.006)])
-def test_the_coverage_holds_for_other_seeds_and_spreads(n_images, n_seeds, seed_sd):
-    covered, claimed = simulate(2_000, n_images, n_seeds, seed_sd, 499)
-    # Two seeds tell little of a spread that differs between the columns.
-    least = 92 if min(n_seeds) == 2 else 93
-    assert least <= covered <= 97.5
-    assert claimed <= 100 - least
+def test_one_seed_gives_students_interval_and_p_value():
+    values = np.random.default_rng(0).normal(0.3, 1, (1, 15))
+    found, test = compare(values), stats.ttest_1samp(values[0], 0)
+    assert (found.low, found.high) == pytest.approx(tuple(test.confidence_interval()))
+    assert found.p_value == pytest.approx(test.pvalue, rel=1e-6)
 
 
-def test_skewed_differences_are_covered_where_student_alone_is_too_narrow():
-    rng = np.random.default_rng(3)
-    covered = {"bootstrap": 0, "student": 0}
-    for draw in range(1_000):
-        values = 1.5 - rng.gamma(1.5, 1, 20)
-        found = paired_bootstrap(values[None], np.zeros((1, 20)), 299, seed=draw)
-        covered["bootstrap"] += found.low <= 0 <= found.high
-        low, high = stats.ttest_1samp(values, 0).confidence_interval()
-        covered["student"] += low <= 0 <= high
-    assert 930 <= covered["bootstrap"] <= 970
-    assert covered["student"] < covered["bootstrap"]
+def test_without_luck_of_seeds_the_units_alone_remain():
+    images = np.random.default_rng(1).normal(0.3, 1, 15)
+    # The rest cancels over seeds: the mean square of seeds is 0, and so is their share.
+    found = compare(images + np.array([[1.0], [-1.0], [0.0]]) * np.tile([1.0, -1.0, 0.0], 5))
+    low, high = stats.ttest_1samp(images, 0).confidence_interval()
+    assert (found.low, found.high) == pytest.approx((low, high))
 
 
-def test_the_difference_is_that_of_the_means_and_turns_with_the_columns():
+def test_luck_of_seeds_alone_gives_students_interval_over_seeds():
+    luck = np.array([0.01, 0.05, 0.03, -0.02])
+    found, test = compare(np.repeat(luck[:, None], 12, axis=1)), stats.ttest_1samp(luck, 0)
+    assert (found.low, found.high) == pytest.approx(tuple(test.confidence_interval()))
+    assert found.p_value == pytest.approx(test.pvalue, rel=1e-6)
+
+
+def test_two_seeds_add_their_share_without_subtracting():
+    found = compare(crossed(np.random.default_rng(2), 2, 10, 0.5, 1))
+    squares = found.squares
+    by_hand = stats.t.ppf(0.975, 1) ** 2 * squares.seeds + stats.t.ppf(0.975, 9) ** 2 * squares.units
+    assert half(found) == pytest.approx(np.sqrt(by_hand / 20))
+
+
+def test_three_seeds_lie_half_way_between_one_sum_and_two_shares():
+    squares = MeanSquares(9.0, 4.0, 1.0, 3, 11)
+    # 12^2 / (81/2 + 16/10 + 1/20) = 3.417 degrees for the sum of 12.
+    one = stats.t.ppf(0.975, 144 / 42.15) * np.sqrt(12 / 33)
+    two = np.sqrt((stats.t.ppf(0.975, 2) ** 2 * 8 + stats.t.ppf(0.975, 10) ** 2 * 4) / 33)
+    assert one < squares.half(LEVEL) < two
+    assert squares.half(LEVEL) == pytest.approx(np.sqrt(one * two))
+
+
+@pytest.mark.parametrize(("n_seeds", "n_units"), [(1, 6), (2, 6), (2, 40), (3, 10), (5, 20)])
+def test_interval_and_p_value_never_disagree(n_seeds, n_units):
+    rng = np.random.default_rng([n_seeds, n_units])
+    for _ in range(100):
+        shift = rng.choice([0.0, 0.3, 0.6, 1.0])
+        found = compare(shift + crossed(rng, n_seeds, n_units, rng.choice([0.0, 0.3]), 0.7, 0.5))
+        assert (found.p_value <= LEVEL) == (found.low > 0 or found.high < 0)
+        assert found.squares.half(found.p_value) == pytest.approx(abs(found.value), rel=1e-6)
+
+
+def test_the_difference_turns_with_the_columns():
     rng = np.random.default_rng(0)
-    first, second = rng.random((3, 25)), rng.random((2, 25))
-    found, turned = paired_bootstrap(first, second, 500), paired_bootstrap(second, first, 500)
+    first, second = rng.random((3, 25)), rng.random((3, 25))
+    found, turned = paired_difference(first, second), paired_difference(second, first)
     assert found.value == pytest.approx(first.mean() - second.mean())
     assert (turned.value, turned.low, turned.high) == pytest.approx((-found.value, -found.high, -found.low))
-    assert (found.n_images, found.n_seeds, turned.n_seeds) == (25, (3, 2), (2, 3))
+    assert turned.p_value == pytest.approx(found.p_value)
 
 
-def test_the_same_seed_gives_the_same_interval_and_seed_0_is_a_seed():
-    values = np.random.default_rng(0).gamma(1, 1, (1, 20))
-    zero = np.zeros((1, 20))
-    assert paired_bootstrap(values, zero, 200, seed=0) == paired_bootstrap(values, zero, 200)
-    assert paired_bootstrap(values, zero, 200, seed=0) != paired_bootstrap(values, zero, 200, seed=1)
+def test_luck_that_columns_share_cancels():
+    rng = np.random.default_rng(4)
+    images, rest = rng.normal(0, 0.03, 20), rng.normal(0, 0.003, (2, 3, 20))
+    lucky = np.array([[0.05], [-0.04], [0.01]])
+    without = paired_difference(images + rest[0] + 0.005, images + rest[1])
+    assert paired_difference(images + rest[0] + lucky + 0.005, images + rest[1] + lucky).high == pytest.approx(without.high)
 
 
-def test_symmetric_values_give_students_interval():
-    values = stats.norm.ppf((np.arange(400) + 0.5) / 400)
-    found = paired_bootstrap(values[None] + 2, np.zeros((1, 400)), 9_999)
-    low, high = stats.ttest_1samp(values + 2, 0).confidence_interval()
-    assert (found.low, found.high) == pytest.approx((low, high), rel=0.01)
+# --- groups
 
 
-def test_luck_of_the_seeds_alone_gives_welchs_interval():
-    first, second = np.array([0.90, 0.93, 0.96]), np.array([0.80, 0.81, 0.85, 0.86])
-    images = np.linspace(-0.1, 0.1, 30)
-    found = paired_bootstrap(first[:, None] + images, second[:, None] + images, 200)
-    low, high = stats.ttest_ind(first, second, equal_var=False).confidence_interval()
-    assert (found.low, found.high) == pytest.approx((low, high))
-    assert found.image_sd == pytest.approx(0, abs=1e-12)
+def test_images_of_a_group_count_once():
+    groups = np.repeat(["a", "b", "c", "d", "e", "f"], [1, 2, 3, 4, 5, 1])
+    scores = np.random.default_rng(3).random((2, 16))
+    found = compare(scores, groups)
+    by_group = np.stack([scores[:, groups == name].mean(axis=1) for name in "abcdef"], axis=1)
+    assert (found.n_units, found.unit) == (6, "group")
+    assert found.squares == compare(by_group).squares
+    assert np.array_equal(unit_means(scores, groups), by_group)
 
 
-def test_noise_of_single_images_is_not_counted_as_luck_of_the_seeds():
-    rng = np.random.default_rng(1)
-    variances = [paired_bootstrap(*rng.normal(size=(2, 3, 40)), 100).seed_variance for _ in range(300)]
-    # Counted in full it would be 1 / 40 * (1 / 3 + 1 / 3) = 0.0167.
-    assert np.mean(variances) < 0.006
-    with_luck = [paired_bootstrap(*(rng.normal(size=(2, 3, 40)) + rng.normal(size=(2, 3, 1))), 100) for _ in range(300)]
-    assert np.mean([found.seed_variance for found in with_luck]) == pytest.approx(2 / 3, rel=0.1)
+def test_groups_of_one_image_are_images():
+    scores = np.random.default_rng(3).random((2, 5))
+    found = compare(scores, list("edcba"))
+    assert (found.n_units, found.unit) == (5, "image")
+    assert found.value == pytest.approx(compare(scores).value)
 
 
-def test_a_single_seed_borrows_the_spread_of_the_other_column():
-    images = np.linspace(0, 1, 10)
-    found = paired_bootstrap(np.array([[0.0], [0.2]]) + images, images[None], 100)
-    # Variance 0.02 of the seeds, of which one column has two and the other one.
-    assert found.seed_variance == pytest.approx(0.02 * (1 / 2 + 1))
-    assert found.seed_degrees == pytest.approx(1)
+def test_patients_that_differ_are_no_longer_told_as_an_effect():
+    """Four patients of five images: images taken as independent gave 31 % false verdicts; six patients are the least now."""
+    rng = np.random.default_rng(5)
+    false, alone = 0, 0
+    names = np.repeat(np.arange(6), 5)
+    for _ in range(400):
+        differences = crossed(rng, 3, 30, 0, 0.003, 0.001) + rng.normal(0, 0.01, 6)[names]
+        false += verdict(compare(differences, names)) != "cannot tell"
+        alone += verdict(compare(differences)) != "cannot tell"
+    assert false / 400 <= 0.07
+    assert alone / 400 > 0.25
+    assert verdict(compare(np.full((3, 20), 0.1), np.repeat(np.arange(4), 5))) == "cannot tell"
+
+
+# --- oracles
+
+
+@pytest.mark.parametrize(("n_seeds", "n_units"), [(8, 20), (6, 40), (12, 15)])
+def test_a_mixed_model_by_restricted_likelihood_agrees(n_seeds, n_units):
+    pandas = pytest.importorskip("pandas", reason="the mixed model of statsmodels is not installed")
+    from statsmodels.regression.mixed_linear_model import MixedLM
+
+    for draw in range(5):
+        # Shares of seeds that are well above 0, where the estimate does not touch its bound.
+        differences = crossed(np.random.default_rng([n_seeds, n_units, draw]), n_seeds, n_units, 0.3, 1.5, 1)
+        found, squares = compare(differences), compare(differences).squares
+        if squares.seeds <= squares.rest:
+            continue
+        seeds, units = np.indices(differences.shape)
+        table = pandas.DataFrame({"d": differences.ravel(), "seed": seeds.ravel(), "unit": units.ravel(), "all": 1})
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            parts = {"seed": "0 + C(seed)", "unit": "0 + C(unit)"}
+            model = MixedLM.from_formula("d ~ 1", groups="all", vc_formula=parts, re_formula="0", data=table).fit(reml=True)
+        error = model.bse["Intercept"]
+        variance = (squares.seeds + squares.units - squares.rest) / (n_seeds * n_units)
+        assert np.sqrt(variance) == pytest.approx(error, rel=1e-3)
+        parts = ((squares.seeds, n_seeds - 1), (squares.units, n_units - 1), (squares.rest, (n_seeds - 1) * (n_units - 1)))
+        degrees = (variance * n_seeds * n_units) ** 2 / sum(square**2 / count for square, count in parts)
+        assert half(found) == pytest.approx(stats.t.ppf(0.975, degrees) * error, rel=0.05)
+
+
+def test_one_seed_agrees_with_the_exact_permutation_of_signs():
+    rng = np.random.default_rng(6)
+    flips = np.array(list(itertools.product([-1, 1], repeat=12)))
+    for shift in (0.0, 0.4, 0.8):
+        values = rng.normal(shift, 1, 12)
+        exact = np.mean(np.abs(flips @ values) >= abs(values.sum()) - 1e-12)
+        assert compare(values[None]).p_value == pytest.approx(exact, abs=0.02)
+
+
+def simulate(n_draws, n_seeds, n_units, seed_sd, unit_sd):
+    rng = np.random.default_rng([n_seeds, n_units])
+    return 100 * np.mean(
+        [abs((d := compare(crossed(rng, n_seeds, n_units, seed_sd, unit_sd))).value) <= half(d) for _ in range(n_draws)]
+    )
+
+
+@pytest.mark.parametrize(("n_seeds", "n_units", "seed_sd", "unit_sd"), [(3, 20, 0, 1), (3, 6, 0.4, 1), (5, 10, 1, 1)])
+def test_the_interval_covers_the_truth(n_seeds, n_units, seed_sd, unit_sd):
+    assert 93 <= simulate(800, n_seeds, n_units, seed_sd, unit_sd) <= 97.5
+
+
+def test_two_seeds_are_covered_at_least():
+    assert simulate(800, 2, 20, 1, 1) >= 93
+
+
+def test_luck_that_columns_share_hides_no_gain():
+    """Three seeds of sd 0.006, a gain of 0.005 that each shows, 20 images: as luck of each column, 13 % of draws helped."""
+    rng = np.random.default_rng(7)
+    found = 0
+    for _ in range(400):
+        luck, images = rng.normal(0, LUCK, (3, 1)), rng.normal(0, 0.01, 20)
+        one, other = (luck + rng.normal(0, LUCK, (3, 20)) for _ in range(2))
+        found += verdict(paired_difference(one + images + 0.005, other)) == "helps"
+    assert found / 400 >= 0.3
+
+
+# --- pooled measures
+
+
+def test_pseudo_values_of_a_mean_are_the_scores_themselves():
+    scores = np.random.default_rng(8).random((3, 10))
+    without = (scores.sum(axis=1, keepdims=True) - scores) / 9
+    assert pseudo_values(scores.mean(axis=1), without) == pytest.approx(scores)
+
+
+def test_pseudo_values_of_a_ratio_by_hand():
+    # 3 of 4 and 1 of 2 found, 4 of 6 in all; without the first 1/2, without the second 3/4.
+    assert pseudo_values([4 / 6], [[1 / 2, 3 / 4]]) == pytest.approx(np.array([[8 / 6 - 1 / 2, 8 / 6 - 3 / 4]]))
+    for whole, without in (([0.5], [[0.5]]), ([0.5, 0.5], [[0.1, 0.2]]), (0.5, [[0.1, 0.2]])):
+        with pytest.raises(ValueError, match="of two units or more"):
+            pseudo_values(whole, without)
+
+
+# --- edges, verdicts
 
 
 def test_one_image_or_equal_scores_say_nothing():
-    one = paired_bootstrap([[0.9], [0.8]], [[0.1], [0.2]], 100)
-    assert (one.low, one.high) == (-np.inf, np.inf)
-    assert permutation_p_value([[0.9]], [[0.1]]) == 1
-    same = paired_bootstrap(np.full((2, 5), 0.9), np.full((2, 5), 0.9), 100)
-    assert (same.value, same.low, same.high, same.seed_variance) == (0, 0, 0, 0)
-    assert verdict(same, 1.0) == verdict(one, 0.001) == "cannot tell"
+    one = paired_difference([[0.9], [0.8]], [[0.1], [0.2]])
+    assert (one.low, one.high, one.p_value) == (-np.inf, np.inf, 1)
+    same = compare(np.zeros((2, 8)))
+    assert (same.value, same.low, same.high, same.p_value) == (0, 0, 0, 1)
+    assert verdict(same) == verdict(one) == "cannot tell"
+    sure = compare(np.full((3, 8), 0.25))
+    assert (sure.low, sure.high, sure.p_value, verdict(sure)) == (0.25, 0.25, 0, "helps")
 
 
 @pytest.mark.parametrize(
@@ -146,35 +233,19 @@ def test_one_image_or_equal_scores_say_nothing():
     [
         (np.zeros(5), np.zeros(5)),
         (np.zeros((2, 5)), np.zeros((2, 4))),
+        (np.zeros((2, 5)), np.zeros((3, 5))),
         (np.full((1, 5), np.nan), np.zeros((1, 5))),
-        (np.zeros((0, 5)), np.zeros((1, 5))),
+        (np.zeros((0, 5)), np.zeros((0, 5))),
     ],
 )
 def test_scores_that_do_not_pair_are_refused(first, second):
-    with pytest.raises(ValueError, match="expected finite scores"):
-        paired_bootstrap(first, second)
-    with pytest.raises(ValueError, match="pair the images by sample_id"):
-        permutation_p_value(first, second)
+    with pytest.raises(ValueError, match=r"expected finite scores .* pair runs by seed and images by sample_id"):
+        paired_difference(first, second)
 
 
-def test_too_few_resamples_are_refused():
-    with pytest.raises(ValueError, match=r"n_resamples >= 100, got 10"):
-        paired_bootstrap(np.zeros((1, 3)), np.zeros((1, 3)), 10)
-
-
-def test_few_images_give_the_exact_p_value():
-    values = np.array([0.3, 0.1, -0.2, 0.4, 0.05, 0.25])
-    flips = np.array(list(itertools.product([-1, 1], repeat=len(values))))
-    exact = np.mean(np.abs(flips @ values) >= abs(values.sum()) - 1e-12)
-    assert permutation_p_value(np.stack([values, values]), np.zeros((1, 6))) == pytest.approx(exact)
-    assert permutation_p_value(np.abs(values)[None], np.zeros((1, 6))) == pytest.approx(2 / 2**6)
-
-
-def test_many_images_give_a_p_value_near_students():
-    values = np.random.default_rng(5).normal(0.35, 1, 40)
-    p = permutation_p_value(values[None], np.zeros((1, 40)))
-    assert p == pytest.approx(stats.ttest_1samp(values, 0).pvalue, abs=0.01)
-    assert p == permutation_p_value(values[None], np.zeros((1, 40)), seed=0)
+def test_groups_of_other_images_are_refused():
+    with pytest.raises(ValueError, match=r"expected the group of each of 5 images, got shape \(4,\)"):
+        paired_difference(np.zeros((2, 5)), np.ones((2, 5)), list("aabb"))
 
 
 def test_holm_by_hand():
@@ -187,37 +258,20 @@ def test_holm_by_hand():
 
 
 @pytest.mark.parametrize(
-    ("found", "p_value", "expected"),
+    ("shift", "n_seeds", "n_units", "p_value", "expected"),
     [
-        (difference(0.03), 0.01, "helps"),
-        (difference(-0.03), 0.01, "hurts"),
-        (difference(0.01), 0.01, "cannot tell"),
-        (difference(0.03), 0.06, "cannot tell"),
-        (difference(0.03, n_seeds=(3, 1)), 0.01, "cannot tell"),
-        (difference(0.03, n_seeds=(1, 1), seed_degrees=0.0), 0.01, "cannot tell"),
+        (0.03, 3, 20, None, "helps"),
+        (-0.03, 3, 20, None, "hurts"),
+        (0.001, 3, 20, None, "cannot tell"),
+        (0.03, 3, 20, 0.06, "cannot tell"),
+        (0.03, 3, 20, 0.04, "helps"),
+        (0.03, 3, 5, None, "cannot tell"),
+        (0.03, 1, 20, None, "cannot tell"),
     ],
 )
-def test_a_verdict_needs_interval_p_value_and_repeated_seeds(found, p_value, expected):
+def test_a_verdict_needs_a_p_value_and_enough_seeds_and_units(shift, n_seeds, n_units, p_value, expected):
+    found = compare(shift + crossed(np.random.default_rng(9), n_seeds, n_units, 0.0, 0.005, 0.005))
     assert verdict(found, p_value) == expected
     # Where lower is better, the same difference says the opposite.
     turned = {"helps": "hurts", "hurts": "helps"}.get(expected, expected)
     assert verdict(found, p_value, higher_is_better=False) == turned
-
-
-def test_the_images_needed_settle_it_in_four_of_five_draws():
-    n = images_needed(difference(0.01, image_sd=0.02))
-    # The power of Student's test, from another library's noncentral distribution.
-    power = [stats.nct.sf(stats.t.ppf(0.975, k - 1), k - 1, 0.5 * np.sqrt(k)) for k in (n - 1, n, n + 1)]
-    assert power[0] < 0.81
-    assert power[2] > 0.79
-
-
-def test_what_would_settle_it_in_words():
-    assert what_would_settle(difference(0.01, image_sd=0.02)) == "about 34 test images would settle it (now 20)"
-    assert images_needed(difference(0.01, image_sd=0.02)) == 34
-    assert what_would_settle(difference(0.0)) == "more than 10000 test images would be needed (now 20)"
-    assert what_would_settle(difference(n_seeds=(1, 3))).startswith("one seed does not show")
-    lucky = difference(0.01, seed_variance=0.01**2)
-    assert what_would_settle(lucky) == "no number of test images would settle it with 3 seeds: train more seeds"
-    # Enough images by the interval, held back by the correction of p: at least one more.
-    assert what_would_settle(difference(0.1, image_sd=0.02)) == "about 21 test images would settle it (now 20)"

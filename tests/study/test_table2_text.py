@@ -11,7 +11,7 @@ from rbc_lightning.study.tables import COLUMNS, OPTIMISTIC
 
 
 def build(groups):
-    return build_table2(groups, n_resamples=499)
+    return build_table2(groups)
 
 
 def lines_of(text, start):

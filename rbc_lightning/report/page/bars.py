@@ -80,7 +80,7 @@ def _scale(row: ModelRow, shown: Sequence[Difference | TableEntry | float]) -> S
 def _row_caption(row: ModelRow, against: str | None) -> Iterator[str]:
     spreads = any(entry.spread is not None for entry in row.entries.values())
     whiskers = "; whiskers: standard deviation over seeds" if spreads else ""
-    yield f"Means over {row.n_images} test images and seeds{whiskers}."
+    yield f"Means over {row.units}, and seeds{whiskers}."
     if against is None:
         yield "Nothing to compare yet: neither RD+aug nor RD stands beside another column."
     else:

@@ -125,9 +125,8 @@ def _curve_caption(curve: GainCurve) -> Iterator[str]:
 
 
 def _seeds_text(difference: Difference) -> str:
-    first, second = difference.n_seeds
-    label = _count(first) if first == second else f"{first} and {second} seeds"
-    return label if difference.seed_degrees else f"{label}: the interval does not tell of other seeds"
+    label = _count(difference.n_seeds)
+    return label if difference.n_seeds > 1 else f"{label}: the interval does not tell of other seeds"
 
 
 def _count(n_seeds: int) -> str:

@@ -15,8 +15,8 @@ from PIL import Image
 from rbc_lightning.report.page.content import Chart, Page, Picture
 from rbc_lightning.report.page.overlays import LEGEND
 from rbc_lightning.report.page.series import STYLE
-from rbc_lightning.study.table2 import Answer, ModelRow, Table2, p_text, signed_text
-from rbc_lightning.study.table2_text import figure_text, footnotes
+from rbc_lightning.study.table2 import Answer, ModelRow, Table2, signed_text
+from rbc_lightning.study.table2_text import figure_text, footnotes, p_of
 from rbc_lightning.study.tables import OPTIMISTIC, PAPER_TITLE, REFERENCES, TITLES
 
 _REFUSED_IN_SVG = ("script", "foreignObject", "image")
@@ -58,7 +58,7 @@ def render(page: Page) -> str:
         autoescape=True, loader=FunctionLoader(_resource), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {"data_uri": _data_uri, "drawing": _drawing, "dimensions": _dimensions, "sentence": _sentence}
-    environment.globals |= {"figure": figure_text, "signed": signed_text, "p": p_text, "finite": isfinite}
+    environment.globals |= {"figure": figure_text, "signed": signed_text, "p": p_of, "finite": isfinite}
     return environment.get_template("report.html.j2").render(
         page=page,
         table=page.table,

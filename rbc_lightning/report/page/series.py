@@ -60,7 +60,7 @@ def interval_keys(differences: Sequence[Difference]) -> list[Key]:
     apart = {_leaves_out_zero(difference) for difference in differences}
     keys = [Key("interval leaves out 0", PLAIN, "circle")] if True in apart else []
     keys += [Key("interval holds 0", PLAIN, "circle", filled=False)] if False in apart else []
-    if any(difference.seed_degrees == 0 for difference in differences):
+    if any(difference.n_seeds < 2 for difference in differences):
         keys.append(Key("dashed: one seed, tells of other images only", PLAIN, line=DASHES))
     return keys
 
@@ -70,7 +70,7 @@ def interval(
 ) -> str:
     """The mark of a column with its whisker, along a scale; hollow where a difference may be 0, dashed with one seed."""
     start, middle, end = ((at, scale(value)) if upright else (scale(value), at) for value in _ends(found))
-    dashed = isinstance(found, Difference) and found.seed_degrees == 0
+    dashed = isinstance(found, Difference) and found.n_seeds < 2
     filled = not isinstance(found, Difference) or _leaves_out_zero(found)
     line = whisker(start, end, middle, COLORS[column], dashed=dashed) if start != end else ""
     return line + mark(MARKS[column], *middle, COLORS[column], filled=filled, title=title, size=size)

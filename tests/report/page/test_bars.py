@@ -10,11 +10,11 @@ from rbc_lightning.study.table2 import Comparison, ModelRow, TableEntry
 from rbc_lightning.study.tables import OPTIMISTIC
 
 INF = float("inf")
-EMPTY = ModelRow("fcn8s", "dice", "Dice", True, 20, {}, (), (), {}, ())
+EMPTY = ModelRow("fcn8s", "dice", "Dice", True, 20, "20 test images", {}, {}, (), {}, ())
 
 
 def comparison(column, value, half, verdict="cannot tell", against="rd_aug", seeds=3):
-    return Comparison(column, against, difference(value, half, seeds), 0.04, 0.08, verdict)
+    return Comparison(column, against, difference(value, half, seeds), 0.08, verdict)
 
 
 def entry(column, mean, spread=None, **changes):
@@ -93,7 +93,7 @@ def test_optimistic_figures_are_marked():
 
 
 def test_an_infinite_interval_reaches_both_ends():
-    endless = Comparison("rd", "rd_aug", difference(0.1, INF), 1.0, 1.0, "cannot tell")
+    endless = Comparison("rd", "rd_aug", difference(0.1, INF), 1.0, "cannot tell")
     root = parse(bars_with_intervals(row([entry("rd", 0.9), entry("rd_aug", 0.8)], [endless])))
     # A line from the mark to either end of the panel, all at one height.
     ends = re.compile(r"M\S+ (\S+)L94 \1M\S+ \1L268 \1")

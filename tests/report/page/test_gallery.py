@@ -41,7 +41,7 @@ def gather(access, runs_dir, tmp_path):
 
     def call(most=None, score=None, models=None):
         groups = group_runs(collect_runs(runs_dir).runs, "smears")
-        table = build_table2(groups, n_resamples=199, score=score)
+        table = build_table2(groups, score)
         runs = {model: columns for model, columns in groups.runs.items() if models is None or model in models}
         access.predicted.clear()
         page = Page("title", table)

@@ -154,7 +154,7 @@ def test_the_table_has_means_differences_and_the_papers_figures(full, full_page)
     assert lines["Dice"] == [f"{entry.mean:.3f} ± {entry.spread:.3f} 3 seeds" for entry in entries]
     found = row.comparisons["rd_sd", "rd_aug"]
     d = found.difference
-    told = f"{d.value:+.4f} cannot tell [{d.low:+.4f}, {d.high:+.4f}] p = {found.p_holm:.3f}".replace("-", "−")
+    told = f"▼ {d.value:+.4f} worse [{d.low:+.4f}, {d.high:+.4f}] p = {found.p:.3f} ‡".replace("-", "−")
     assert lines["against RD+aug"][3] == told
     assert lines["against RD+aug"][2] == lines["against RD"][0] == "–"
     assert lines["against RD"][1].startswith("▼ −")

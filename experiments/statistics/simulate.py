@@ -1,0 +1,170 @@
+"""Does the interval cover the truth, and how often is a verdict false? Simulated studies of two columns, table as CSV.
+
+    python experiments/statistics/simulate.py [--studies N] [--out DIR]
+
+A score is the mean of its column, plus what an image (and its group) makes of it, the same for both columns and the seeds, plus
+what the column makes of an image and of a group, plus the luck of the seed, plus a rest. Only what differs between columns
+counts; image and group effects given below are those of the difference. All draws come from `--seed`.
+"""
+
+import argparse
+import csv
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rbc_lightning.study.statistics import Difference, paired_difference, pseudo_values, verdict
+
+Floats = NDArray[np.float64]
+Luck = Literal["none", "shared", "independent", "opposed"]
+IMAGE, REST, LUCK, GAIN = 0.010, 0.006, 0.006, 0.005
+
+
+@dataclass(frozen=True)
+class Study:
+    """One kind of study.
+
+    Attributes:
+        name: of the case.
+        seeds, groups, per_group: seeds of both columns, groups of test images, images of each.
+        group: effect of the column on a group, in units of the one on an image.
+        luck: whether a seed's luck (sd 0.006) is the same for both columns, drawn apart, or opposed.
+        draw: effects of the column on images or groups, (n,), of mean 0 and standard deviation 1.
+        extra: seeds that one of the columns has alone.
+    """
+
+    name: str
+    seeds: int = 3
+    groups: int = 20
+    per_group: int = 1
+    group: float = 0.0
+    luck: Luck = "shared"
+    draw: Callable[[np.random.Generator, int], Floats] = lambda rng, n: rng.normal(size=n)
+    extra: int = 0
+
+    def scores(self, rng: np.random.Generator, gain: float) -> tuple[Floats, Floats, Floats]:
+        """Scores of two columns (n_seeds, n_images) for their common seeds, and the group of each image."""
+        names = np.repeat(np.arange(self.groups), self.per_group)
+        shape = (self.seeds + self.extra, len(names))
+        base = 0.95 + rng.normal(0, 0.03, len(names))
+        effect = IMAGE * (self.draw(rng, len(names)) + self.group * self.draw(rng, self.groups)[names])
+        one, other = (base + rng.normal(0, REST, shape) for _ in range(2))
+        luck, second = (rng.normal(0, LUCK, (shape[0], 1)) for _ in range(2))
+        one += gain + effect
+        if self.luck != "none":
+            one += luck
+            other += {"shared": luck, "independent": second, "opposed": -luck}[self.luck]
+        return one[: self.seeds], other[: self.seeds], names.astype(np.float64)
+
+
+def skewed(rng: np.random.Generator, n: int) -> Floats:
+    """Most images lose a little, a few much: an exponential distribution's tail on one side."""
+    return np.asarray(1.0 - rng.exponential(size=n))
+
+
+def outlier(rng: np.random.Generator, n: int) -> Floats:
+    """One in ten lies four deviations of the others away, on either side."""
+    drawn = rng.normal(size=n) + 4 * rng.choice([-1, 0, 1], size=n, p=[0.05, 0.9, 0.05])
+    return np.asarray(drawn / np.sqrt(1 + 16 * 0.1))
+
+
+def tied(rng: np.random.Generator, n: int) -> Floats:
+    """Half of the images are perfect either way: their difference is 0."""
+    return np.asarray(np.sqrt(2) * rng.normal(size=n) * (rng.random(n) < 0.5))
+
+
+def studies() -> Iterator[Study]:
+    """All kinds."""
+    for seeds in (2, 3, 5):
+        for luck in ("shared", "independent", "opposed"):
+            yield Study(f"20 independent images, {luck} luck", seeds, luck=luck)
+        for groups in (4, 6, 10):
+            for effect in (0.0, 1.0, 3.0):
+                yield Study(f"{groups} groups of 5, group effect {effect:g}", seeds, groups, 5, effect, "independent")
+        for groups in (20, 40):
+            yield Study(f"{groups} images, skewed", seeds, groups, luck="independent", draw=skewed)
+        yield Study("20 images, half tied at 1", seeds, luck="independent", draw=tied)
+        yield Study("10 groups of 5, outlying groups", seeds, 10, 5, 1.0, "independent", outlier)
+        yield Study("20 images, one column with a seed more", seeds, luck="independent", extra=1)
+
+
+def measure(study: Study, n: int, seed: int) -> dict[str, object]:
+    """Coverage, false verdicts and power of `n` studies."""
+    rng = np.random.default_rng([seed, zlib.crc32(study.name.encode()), study.seeds])
+    covered = false = found = 0
+    widths = []
+    for _ in range(n):
+        one, other, names = study.scores(rng, GAIN)
+        groups = names if study.per_group > 1 else None
+        difference = paired_difference(one, other, groups)
+        covered += difference.low <= GAIN <= difference.high
+        found += verdict(difference) == "helps"
+        widths.append(difference.high - difference.low)
+        false += verdict(paired_difference(one - GAIN, other, groups)) != "cannot tell"
+    return row(study.name, study.seeds, n, covered, false, found, float(np.median(widths)))
+
+
+def measure_pooled(seeds: int, n: int, seed: int) -> dict[str, object]:
+    """The same for recall over all cells of a rare class, which 40 images have one of on average, by pseudo-values."""
+    rng = np.random.default_rng([seed, seeds])
+    covered = false = found = 0
+    widths = []
+    for _ in range(n):
+        count = rng.poisson(1.0, 40)
+        hard = rng.normal(0, 0.5, 40)
+        luck = rng.normal(0, 0.1, (2, seeds, 1))
+        hits = [rng.binomial(count, 1 / (1 + np.exp(-(1 + hard + luck[column])))) for column in range(2)]
+        compared = _pooled(hits[0], hits[1], count)
+        covered += compared.low <= 0 <= compared.high
+        false += verdict(compared) != "cannot tell"
+        found += compared.low > 0
+        widths.append(compared.high - compared.low)
+    return row("40 images, pooled recall of a rare class", seeds, n, covered, false, found, float(np.median(widths)))
+
+
+def _pooled(one: NDArray[np.integer], other: NDArray[np.integer], count: NDArray[np.integer]) -> Difference:
+    values = []
+    for hits in (one, other):
+        whole = hits.sum(axis=1) / count.sum()
+        values.append(pseudo_values(whole, (hits.sum(axis=1, keepdims=True) - hits) / (count.sum() - count)))
+    return paired_difference(*values)
+
+
+def row(name: str, seeds: int, n: int, covered: int, false: int, found: int, width: float) -> dict[str, object]:
+    """A line of the table, in per cent."""
+    rates = {"coverage": covered, "false_verdicts": false, "power": found}
+    return {
+        "study": name,
+        "seeds": seeds,
+        **{key: round(100 * value / n, 1) for key, value in rates.items()},
+        "width": round(width, 4),
+    }
+
+
+def main() -> None:
+    """Simulate, print and write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--studies", type=int, default=2_000, help="of each kind")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent)
+    chosen = parser.parse_args()
+    rows = []
+    for study in studies():
+        rows.append(measure(study, chosen.studies, chosen.seed))
+        print(*rows[-1].values(), sep="  ", flush=True)
+    for seeds in (2, 3, 5):
+        rows.append(measure_pooled(seeds, chosen.studies, chosen.seed))
+        print(*rows[-1].values(), sep="  ", flush=True)
+    with (chosen.out / "coverage.csv").open("w", newline="") as handle:
+        writer = csv.DictWriter(handle, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+if __name__ == "__main__":
+    main()

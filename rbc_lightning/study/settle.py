@@ -1,0 +1,63 @@
+"""What would settle an undecided difference: more test images or groups, more seeds, or both."""
+
+import numpy as np
+from scipy import stats
+
+from rbc_lightning.study.statistics import LEAST_SEEDS, LEAST_UNITS, LEVEL, Difference, MeanSquares
+
+_POWER = 0.8
+_MOST_UNITS, _MOST_SEEDS = 10_000, 30
+_UNITS = {"image": "test images", "group": "groups of test images"}
+
+
+def what_would_settle(difference: Difference) -> str:
+    """In words, with a power of 80 %, if the difference and its variances are as observed."""
+    units, n_units, n_seeds = _UNITS[difference.unit], difference.n_units, difference.n_seeds
+    if n_units < LEAST_UNITS:
+        return f"{n_units} {units} are too few for any verdict: at least {LEAST_UNITS}, better dozens"
+    if n_seeds < LEAST_SEEDS:
+        return "one seed does not show how much of it is the luck of a training: train two more seeds of each column"
+    by_units, by_seeds = units_needed(difference), seeds_needed(difference)
+    # Where the correction of p alone stands in the way, at least one more.
+    ways = [f"{max(by_units, n_units + 1)} {units} (now {n_units})"] if by_units else []
+    ways += [f"{max(by_seeds, n_seeds + 1)} seeds (now {n_seeds})"] if by_seeds else []
+    if ways:
+        return f"about {' or '.join(ways)} would settle it"
+    if difference.value == 0:
+        return "the columns do not differ at all here"
+    both = units_needed(difference, 2 * n_seeds)
+    if both:
+        return f"neither more {units} nor more seeds alone: about {both} {units} with {2 * n_seeds} seeds would settle it"
+    return f"more than {_MOST_UNITS} {units} would be needed (now {n_units})"
+
+
+def units_needed(difference: Difference, n_seeds: int | None = None) -> int | None:
+    """Units with which a verdict would come with a probability of 80 %, the seeds being as many; None beyond 10,000."""
+    n_seeds = difference.n_seeds if n_seeds is None else n_seeds
+    if not _detects(difference, n_seeds, _MOST_UNITS):
+        return None
+    low, high = LEAST_UNITS - 1, _MOST_UNITS
+    # More units are never worse: the first that will do is found by halving.
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if _detects(difference, n_seeds, middle) else (middle, high)
+    return high
+
+
+def seeds_needed(difference: Difference) -> int | None:
+    """Seeds with which a verdict would come with a probability of 80 %, the units being as many; None beyond 30."""
+    tried = range(LEAST_SEEDS, _MOST_SEEDS + 1)
+    return next((n for n in tried if _detects(difference, n, difference.n_units)), None)
+
+
+def _detects(difference: Difference, n_seeds: int, n_units: int) -> bool:
+    """Whether the interval that so many seeds and units would have leaves 0 out with a probability of 80 %."""
+    found = difference.squares
+    if found.n_seeds < LEAST_SEEDS or found.n_units < 2:
+        return False
+    of_seed = max(found.seeds - found.rest, 0.0) / found.n_units
+    of_unit = max(found.units - found.rest, 0.0) / found.n_seeds
+    seeds, units = found.rest + n_units * of_seed, found.rest + n_seeds * of_unit
+    expected = MeanSquares(seeds, units, found.rest, n_seeds, n_units)
+    scatter = np.sqrt((seeds + units - found.rest) / (n_seeds * n_units))
+    return bool(abs(difference.value) > expected.half(LEVEL) + stats.norm.ppf(_POWER) * scatter)

@@ -1,0 +1,73 @@
+import numpy as np
+import pytest
+from scipy import stats
+
+from rbc_lightning.study.settle import seeds_needed, units_needed, what_would_settle
+from rbc_lightning.study.statistics import LEVEL, Difference, MeanSquares
+
+
+def difference(value=0.01, *, seed_sd=0.0, unit_sd=0.02, rest_sd=0.002, n_seeds=3, n_units=20, unit="image"):
+    """Whose mean squares are just as expected from these deviations."""
+    rest = rest_sd**2
+    squares = MeanSquares(rest + n_units * seed_sd**2, rest + n_seeds * unit_sd**2, rest, n_seeds, n_units)
+    half = squares.half(LEVEL)
+    return Difference(value, value - half, value + half, squares.p_value(value), n_units, n_seeds, unit, squares)
+
+
+def test_the_images_needed_have_the_power_of_students_test():
+    n = units_needed(difference(rest_sd=0.0))
+    # From another library's noncentral distribution.
+    power = [stats.nct.sf(stats.t.ppf(0.975, k - 1), k - 1, 0.5 * np.sqrt(k)) for k in (n - 1, n, n + 1)]
+    assert power[0] < 0.81
+    assert power[2] > 0.79
+
+
+def test_the_seeds_needed_are_the_first_that_do():
+    lucky = difference(0.02, seed_sd=0.01, unit_sd=0.005, n_units=40)
+    n = seeds_needed(lucky)
+    rng = np.random.default_rng(0)
+
+    def power(count):
+        squares = []
+        for _ in range(600):
+            drawn = 0.02 + rng.normal(0, 0.01, (count, 1)) + rng.normal(0, 0.005, (1, 40)) + rng.normal(0, 0.002, (count, 40))
+            by_seed, by_unit = drawn.mean(axis=1), drawn.mean(axis=0)
+            rest = drawn - by_seed[:, None] - by_unit + drawn.mean()
+            found = MeanSquares(
+                40 * by_seed.var(ddof=1), count * by_unit.var(ddof=1), (rest**2).sum() / (count - 1) / 39, count, 40
+            )
+            squares.append(drawn.mean() > found.half(LEVEL))
+        return np.mean(squares)
+
+    assert n > 3
+    assert power(n) > 0.75
+    assert power(n - 1) < 0.85
+
+
+@pytest.mark.parametrize(
+    ("found", "text"),
+    [
+        (difference(), "about 34 test images (now 20) would settle it"),
+        (difference(unit="group"), "about 34 groups of test images (now 20) would settle it"),
+        (difference(n_units=4, unit="group"), "4 groups of test images are too few for any verdict: at least 6, better dozens"),
+        (
+            difference(n_seeds=1),
+            "one seed does not show how much of it is the luck of a training: train two more seeds of each column",
+        ),
+        (difference(0.0), "the columns do not differ at all here"),
+        (difference(1e-6), "more than 10000 test images would be needed (now 20)"),
+        # Enough already, held back by the correction of p: at least one more of either.
+        (difference(0.1), "about 21 test images (now 20) or 4 seeds (now 3) would settle it"),
+    ],
+)
+def test_what_would_settle_it_in_words(found, text):
+    assert what_would_settle(found) == text
+
+
+def test_where_seeds_hide_it_more_seeds_are_asked_for():
+    lucky = difference(0.01, seed_sd=0.01, unit_sd=0.002, n_units=40)
+    assert units_needed(lucky) is None
+    assert what_would_settle(lucky) == f"about {seeds_needed(lucky)} seeds (now 3) would settle it"
+    both = difference(0.01, seed_sd=0.004, unit_sd=0.03)
+    assert (units_needed(both), seeds_needed(both)) == (None, None)
+    assert what_would_settle(both).startswith("neither more test images nor more seeds alone: about ")
