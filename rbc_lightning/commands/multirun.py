@@ -1,5 +1,6 @@
 """Multiruns: from Hydra's configurations to the jobs of a sweep."""
 
+import sys
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,6 +11,8 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, flag_override
 
+from rbc_lightning.core.files import check_name
+from rbc_lightning.errors import InputError
 from rbc_lightning.sweeps import log
 
 _PLAN = "plan"
@@ -35,7 +38,13 @@ class SweepCallback(Callback):  # type: ignore[misc]  # hydra has no annotations
     """Hydra's hook at the beginning of a multirun, in the process that the user started."""
 
     def on_multirun_start(self, config: DictConfig, **_: object) -> None:
-        """Remember where the jobs will write how they went."""
+        """Remember where the jobs will write how they went; ends the process where the sweep's name names no directory."""
+        try:
+            check_name("sweep_name", config.sweep_name)
+        except InputError as error:
+            # Of an exception in a callback Hydra makes a warning, and begins the sweep.
+            print(f"error: {error}", file=sys.stderr)
+            raise SystemExit(2) from error
         if config.stage == _PLAN:
             _gather_here(config)
             return

@@ -15,7 +15,7 @@ from rbc_lightning.core.label_files import write_label_map
 from rbc_lightning.core.progress import console, tell
 from rbc_lightning.core.trainer import TrainerSettings
 from rbc_lightning.data.formats import IMAGE_SUFFIXES, read_image, write_image
-from rbc_lightning.data.sample import ImageSpec
+from rbc_lightning.data.sample import RGB, ImageSpec, to_rgb
 from rbc_lightning.data.writers.coco import write_coco_found
 from rbc_lightning.errors import InputError
 from rbc_lightning.metrics.instances import COLUMNS, Instances, cell_table
@@ -76,6 +76,8 @@ def run(cfg: DictConfig) -> PredictResult:
     output = Path(chosen.output or directory / "predictions" / f"{images.parent.name}_{images.name}")
     trained = read_config(directory)
     task, precision = _load(directory, trained, chosen, trainer), trained["trainer"]["precision"]
+    # Images are of the kind that it was trained on.
+    spec = ImageSpec(value_range=trained["data"].get("value_range", RGB.value_range))
     rows: list[tuple[object, ...]] = []
     skipped: list[str] = []
 
@@ -83,15 +85,15 @@ def run(cfg: DictConfig) -> PredictResult:
         names = _output_names(paths)
         for path in track(paths, description="Finding cells", console=console):
             try:
-                image = read_image(path)
+                image = read_image(path, spec.dtype)
             except InputError as error:
                 tell(f"skipped: {error}")
                 skipped.append(path.name)
                 continue
-            found = find_objects(task, image, ImageSpec(), precision, chosen.score)
+            found = find_objects(task, image, spec, precision, chosen.score)
             if found.label_map is not None:
                 write_label_map(output / "labels" / f"{names[path]}.png", found.label_map)
-            write_image(output / "overlays" / f"{names[path]}.png", draw_cells(image, found))
+            write_image(output / "overlays" / f"{names[path]}.png", draw_cells(to_rgb(image, spec), found))
             rows.extend((path.name, number, *cell) for number, cell in enumerate(cell_table(found), start=1))
             yield path.name, image.shape[:2], found
 

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
@@ -13,7 +14,27 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rbc_lightning.errors import InputError
+
 _HASH_LENGTH = 16
+
+
+def check_name(setting: str, name: object) -> str:
+    """A name that becomes part of a directory's name: everything else would put the directory where nobody looks for it.
+
+    Args:
+        setting: how it is set, as `data.name`.
+        name: its value; on a command line, a name of digits alone is a number.
+
+    Raises:
+        InputError: the name holds separators of paths, or other characters that a file system or a shell may refuse.
+    """
+    if not re.fullmatch(r"\w[\w .+-]*", str(name)):
+        raise InputError(
+            f"{setting}={name}; expected letters, digits, spaces and . _ + -, a letter or digit first, since it names "
+            "directories: rename it"
+        )
+    return str(name)
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:

@@ -17,7 +17,8 @@ from rbc_lightning.errors import InputError
 TIFF_SUFFIXES = (".tif", ".tiff")
 PNG_LEVEL = 3
 """A fast compression level: the files are read far more often than they are shared."""
-_LABEL_MODES = ("1", "L", "I", "I;16", "I;16B", "I;16L")
+# Of a palette's image ("P") the values are the indices.
+_LABEL_MODES = ("1", "L", "P", "I", "I;16", "I;16B", "I;16L")
 
 # Scans of slides have more pixels than PIL takes for an attack.
 Image.MAX_IMAGE_PIXELS = None
@@ -40,7 +41,7 @@ def read_label_map(path: Path, *, contiguous: bool = True) -> NDArray[np.int32]:
     """Read a label map as int32 of shape (H, W): 0 = background, 1..n = cells.
 
     Args:
-        path: PNG or TIFF with one channel of integers.
+        path: PNG or TIFF with one channel of integers; of a palette the indices are read.
         contiguous: close gaps in the ids, keeping their order; False for maps whose values are classes.
 
     Raises:

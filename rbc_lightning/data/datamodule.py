@@ -15,7 +15,15 @@ from rbc_lightning.data.manifest import Manifest
 from rbc_lightning.data.mix import Mix, MixStream
 from rbc_lightning.data.sample import Sample, common_spec
 from rbc_lightning.data.splits import refuse_leakage
-from rbc_lightning.data.stream import CACHE_BYTES, ONLINE, DrawLabelMap, MixDataset, SmearDataset, StreamSampler
+from rbc_lightning.data.stream import (
+    CACHE_BYTES,
+    ONLINE,
+    VALIDATION_BYTES,
+    DrawLabelMap,
+    MixDataset,
+    SmearDataset,
+    StreamSampler,
+)
 from rbc_lightning.errors import InputError
 
 Paint = Callable[[Tensor, Sequence[int]], Tensor]
@@ -109,8 +117,8 @@ class PairDataModule(pl.LightningDataModule):
         )
 
     def val_dataloader(self) -> DataLoader[dict[str, Any]]:
-        """Whole images of the split that weights are chosen on, one at a time."""
-        return _whole_images(self.manifest.split(self.select_on))
+        """Whole images of the split that weights are chosen on, one at a time, decoded once for all epochs."""
+        return _whole_images(self.manifest.split(self.select_on), VALIDATION_BYTES)
 
     def test_dataloader(self) -> DataLoader[dict[str, Any]]:
         """Whole test images, one at a time; real and untouched."""
@@ -134,5 +142,6 @@ class PairDataModule(pl.LightningDataModule):
         return counts
 
 
-def _whole_images(samples: Sequence[Sample]) -> DataLoader[dict[str, Any]]:
-    return DataLoader(SmearDataset(samples), batch_size=1, generator=torch.Generator().manual_seed(0))
+def _whole_images(samples: Sequence[Sample], cache_bytes: int = 0) -> DataLoader[dict[str, Any]]:
+    # In this process: each worker would decode and keep all of them for itself.
+    return DataLoader(SmearDataset(samples, cache_bytes), batch_size=1, generator=torch.Generator().manual_seed(0))

@@ -81,7 +81,7 @@ class Loader(Protocol):
 
 @dataclass(frozen=True)
 class FilePair:
-    """The loader of an image file (8-bit colour or grey for `RGB`, else one that `write_image` wrote) and a label-map file."""
+    """The loader of an image file, colour or grey for the channels of `RGB`, else as `write_image` wrote it, and of its map."""
 
     image_path: Path
     label_path: Path
@@ -94,8 +94,8 @@ class FilePair:
 
     def image(self) -> Image:
         """The decoded image."""
-        colour = (self.spec.channels, self.spec.value_range) == (RGB.channels, RGB.value_range)
-        return read_image(self.image_path) if colour else read_pixels(self.image_path)
+        is_colour = self.spec.channels == RGB.channels
+        return read_image(self.image_path, self.spec.dtype) if is_colour else read_pixels(self.image_path)
 
     def label_map(self) -> LabelMap:
         """The decoded label map."""

@@ -18,25 +18,10 @@ DrawLabelMap = Callable[[np.random.SeedSequence], LabelMap]
 # Begins the names of samples that are made on the fly.
 ONLINE = "online"
 CACHE_BYTES = 512 * 2**20
+# Bound on the decoded images of a validation, which reads the same ones in every epoch: 23 fields of 1920 x 1200.
+VALIDATION_BYTES = 256 * 2**20
 # Real images come back many times in a pass over a mix, each synthetic one hardly more than once.
 CACHE_SHARES: dict[Source, float] = {"real": 0.75, "synthetic": 0.25}
-
-
-class SmearDataset(Dataset[dict[str, Any]]):
-    """Whole samples in the manifest's order, for validation, test and inference.
-
-    Each item: `image` float32 (C, H, W) in [0, 1], `label_map` int64 (H, W), `sample_id`, `origin`.
-    """
-
-    def __init__(self, samples: Iterable[Sample]) -> None:
-        self.samples = tuple(samples)
-
-    def __len__(self) -> int:
-        return len(self.samples)
-
-    def __getitem__(self, index: int) -> dict[str, Any]:
-        sample = self.samples[index]
-        return to_sample(sample.load_image(), sample.load_label_map(), sample.sample_id, sample.origin, sample.spec)
 
 
 class PairCache:
@@ -63,6 +48,27 @@ class PairCache:
             image.setflags(write=False)
             self._kept[sample.sample_id] = image, small
         return image, label_map
+
+
+class SmearDataset(Dataset[dict[str, Any]]):
+    """Whole samples in the manifest's order, for validation, test and inference.
+
+    Each item: `image` float32 (C, H, W) in [0, 1], `label_map` int64 (H, W), `sample_id`, `origin`.
+
+    Args:
+        cache_bytes: bound on the decoded images that are kept for the next time, see `PairCache`.
+    """
+
+    def __init__(self, samples: Iterable[Sample], cache_bytes: int = 0) -> None:
+        self.samples = tuple(samples)
+        self._cache = PairCache(cache_bytes)
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        sample = self.samples[index]
+        return to_sample(*self._cache.read(sample), sample.sample_id, sample.origin, sample.spec)
 
 
 class MixDataset(Dataset[dict[str, Any]]):

@@ -13,7 +13,7 @@ import numpy as np
 from rbc_lightning.core.recipe import Recipe
 from rbc_lightning.data.mix import Mix
 from rbc_lightning.data.sample import Sample, common_spec
-from rbc_lightning.data.stream import CACHE_BYTES, CACHE_SHARES
+from rbc_lightning.data.stream import CACHE_BYTES, CACHE_SHARES, VALIDATION_BYTES
 from rbc_lightning.planning.work import FCN_SCORE, SEGMENTERS, SYNTHETIC, TRANSLATOR, PlannedWork, Timing, train_samples
 from rbc_lightning.sweeps.places import visible_devices
 
@@ -135,7 +135,8 @@ def _training_cost(work: PlannedWork, timed: Mapping[str, Timing]) -> PlannedWor
     validations = epochs * (n_val * values["val"] + values["epoch_end"])
     seconds = work.left * step + validations + n_test * values["test"] + values["build"]
     # The best weights and the last ones.
-    memory, disk = values["memory"] + cache * max(1, workers), 2 * values["checkpoint"]
+    held = min(VALIDATION_BYTES, n_val * _pair_bytes(train))
+    memory, disk = values["memory"] + cache * max(1, workers) + held, 2 * values["checkpoint"]
     return replace(work, unit_seconds=step, seconds=seconds, memory=memory, disk=disk)
 
 
@@ -150,12 +151,17 @@ def _held_out(recipe: Any) -> tuple[int, int]:  # noqa: ANN401 (a run, or the FC
 
 def _kept(mix: Mix, train: Sequence[Sample]) -> tuple[dict[str, float], float]:
     """Shares of the pairs that stay in a loading process's memory, and the bytes they take."""
-    spec = common_spec(train)
-    size = (spec.n_channels * spec.dtype.itemsize + _LABEL_BYTES) * _mean_pixels(train)
+    size = _pair_bytes(train)
     drawn = {"real": len(train) if mix.real or "real" in mix.augmented_from else 0, "synthetic": mix.synthetic}
     room = {str(name): share * CACHE_BYTES for name, share in CACHE_SHARES.items()}
     kept = {name: min(1.0, room[name] / (count * size)) if count else 0.0 for name, count in drawn.items()}
     return kept, sum(kept[name] * count * size for name, count in drawn.items())
+
+
+def _pair_bytes(samples: Sequence[Sample]) -> float:
+    """That a kept image takes with its label map."""
+    spec = common_spec(samples)
+    return (spec.n_channels * spec.dtype.itemsize + _LABEL_BYTES) * _mean_pixels(samples)
 
 
 def _mean_pixels(samples: Sequence[Sample]) -> float:

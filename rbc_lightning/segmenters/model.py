@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rbc_lightning.core.build import Spec, build, target_of
-from rbc_lightning.core.files import file_sha256
+from rbc_lightning.core.files import check_name, file_sha256
 from rbc_lightning.core.trainer import check_count
 from rbc_lightning.errors import InputError, blaming
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from rbc_lightning.data.manifest import Samples
     from rbc_lightning.segmenters.base import BaseTask
 
@@ -27,24 +30,36 @@ class Model:
         net: spec of the network; an argument `weights` is what it starts from, and a method `check_trainable` is called
             before a training.
         task: spec of a `BaseTask`, which is given the network as `net`.
+
+    Raises:
+        InputError: the name cannot be part of a directory's name.
     """
 
     name: str
     net: Spec
     task: Spec
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", check_name("model.name", self.name))
+
     def facts(self, train: Samples) -> dict[str, Any]:
         """What samples say of arguments of network and task that are None; label maps are read where one asks for it.
 
         Returns:
             By name, those asked for: `in_channels`; `objects`, "dark" or "bright"; `cell_size`, mean equivalent diameter in
-            pixels, rounded to 0.01; `max_cells`, the largest number in one image.
+            pixels, rounded to 0.01; `max_cells`, the largest number in one image; `largest_box`, the longest side of a cell's
+            box in pixels.
 
         Raises:
             InputError: the cell size cannot be measured; names the setting that would do instead.
         """
-        # Brings Numba along, which settings need not wait for.
+        # Bring torch and Numba along, which settings need not wait for.
+        from rbc_lightning.core.labels import label_map_to_boxes
         from rbc_lightning.masks.bank.recipe import measure_layout
+
+        def sides(label_map: NDArray[np.int32]) -> NDArray[np.float32]:
+            boxes = label_map_to_boxes(label_map)
+            return boxes[:, 2:] - boxes[:, :2]
 
         label_maps = cache(train.label_maps)
         known: dict[str, Callable[[], Any]] = {
@@ -52,6 +67,9 @@ class Model:
             "objects": lambda: train.spec.objects,
             "cell_size": lambda: round(measure_layout(label_maps()).cell_size, 2),
             "max_cells": lambda: max(int(label_map.max()) for label_map in label_maps()),
+            "largest_box": lambda: float(
+                max((b[:, 2:] - b[:, :2]).max(initial=0) for b in map(label_map_to_boxes, label_maps()))
+            ),
         }
         specs = (("model.task", self.task), ("model.net", self.net))
         asked = {name: group for group, spec in specs for name, value in spec.items() if value is None and name in known}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -69,30 +70,35 @@ def kept_checkpoints(directory: Path) -> list[Path]:
     return [*sorted((directory / _CANDIDATES).glob("*.ckpt")), directory / LAST]
 
 
+def candidate_epochs(candidates: int, epochs: int) -> list[int]:
+    """After which of `epochs`, counted from 1, a training keeps candidates: evenly spread over the second half.
+
+    The last epoch is no candidate, since it is kept anyway. Of few epochs, the last ones before it.
+    """
+    before_end = (max(turn, epochs * turn // (2 * (candidates + 1))) for turn in range(candidates, 0, -1))
+    return [epochs - each for each in before_end if each < epochs]
+
+
 def _candidates(directory: Path, candidates: int, epochs: int) -> list[ModelCheckpoint]:
-    if candidates == 0:
-        return []
-    every = max(1, epochs // (2 * (candidates + 1)))
-    first = epochs - every * (candidates + 1)
-    return [_LateCheckpoint(directory / _CANDIDATES, first_epoch=first, every=every)]
+    return [_LateCheckpoint(directory / _CANDIDATES, candidate_epochs(candidates, epochs))] if candidates else []
 
 
 class _LateCheckpoint(ModelCheckpoint):
-    """Keep every n-th epoch after a first one; weights only."""
+    """Keep the weights after certain epochs, counted from 1."""
 
-    def __init__(self, directory: Path, first_epoch: int, every: int) -> None:
+    def __init__(self, directory: Path, epochs: Collection[int]) -> None:
         super().__init__(
             dirpath=directory,
             filename="{epoch:04d}",
             save_top_k=-1,
-            every_n_epochs=every,
+            every_n_epochs=1,
             save_on_train_epoch_end=True,
             save_weights_only=True,
             enable_version_counter=False,
         )
-        self.first_epoch = first_epoch
+        self.epochs = frozenset(epochs)
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:  # noqa: ANN401 (Lightning's own types)
-        """Save unless it is too early, or the last epoch, which is kept anyway."""
-        if self.first_epoch < trainer.current_epoch + 1 < trainer.max_epochs:
+        """Save after the epochs asked for."""
+        if trainer.current_epoch + 1 in self.epochs:
             super().on_train_epoch_end(trainer, pl_module)

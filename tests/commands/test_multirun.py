@@ -53,3 +53,10 @@ def test_planned_jobs_are_taken_once():
     multirun._planned.jobs["seed=0"] = OmegaConf.create({})
     assert list(take_planned().jobs) == ["seed=0"]
     assert not take_planned().jobs
+
+
+def test_a_sweep_whose_name_names_no_directory_ends_before_anything_is_written(tmp_path, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        SweepCallback().on_multirun_start(master(tmp_path / "sweep", sweep_name="lab/2024"))
+    assert capsys.readouterr().err.startswith("error: sweep_name=lab/2024; expected letters")
+    assert not (tmp_path / "sweep").exists()

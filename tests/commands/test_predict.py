@@ -3,9 +3,11 @@
 import json
 import shutil
 
+import cv2
 import numpy as np
 import pytest
 import torch
+import yaml
 from faster_coco_eval import COCO
 from PIL import Image
 from tiny_data import disc_smear
@@ -85,6 +87,19 @@ def test_every_cell_has_an_id_a_box_and_a_row(segmenter, predict, tiny_folder, t
             # And it is a cell: of the discs, the one in its middle, nearly whole.
             disc = true == true[tuple(center.round().astype(int))]
             assert (mask & disc).sum() / (mask | disc).sum() > 0.8
+
+
+def test_a_run_of_16_bit_images_finds_the_cells_of_such_images(trained, place, predict, tiny_folder, tmp_path):
+    run_of_8 = own_copy(trained, place / "deep", "folder_rd_fcn8s")
+    config = yaml.safe_load((run_of_8 / "config.yaml").read_text())
+    config["data"]["value_range"] = [0, 4080]
+    (run_of_8 / "config.yaml").write_text(yaml.safe_dump(config))
+    image = cv2.imread(str(tiny_folder / "images" / "smear_00.png"))
+    (tmp_path / "deep").mkdir()
+    cv2.imwrite(str(tmp_path / "deep" / "a.png"), image.astype(np.uint16) * 16)
+    cv2.imwrite(str(tmp_path / "deep" / "shallow.png"), image)
+    result = predict(run_of_8, tmp_path / "deep")
+    assert (result.cells, result.skipped) == (9, ("shallow.png",))
 
 
 def test_a_broken_file_is_named_and_the_rest_is_done(segmenter, predict, tiny_folder, tmp_path, capsys):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from rbc_lightning.core.files import (
+    check_name,
     content_hash,
     file_sha256,
     read_arrays,
@@ -14,6 +15,7 @@ from rbc_lightning.core.files import (
     write_json,
     write_rows,
 )
+from rbc_lightning.errors import InputError
 
 
 @pytest.mark.parametrize("opened", [False, True])
@@ -63,3 +65,14 @@ def test_hashes(tmp_path):
     assert len(content_hash({"a": (1, 2)})) == 16
     assert content_hash({"a": (1, 2)}) == content_hash({"a": [1, 2]})
     assert to_plain({1: tmp_path}) == {"1": str(tmp_path)}
+
+
+@pytest.mark.parametrize("name", ["lab/2024", "../lab", "", ".hidden", "a\\b", "a:b", "a\n", " lab", "-lab"])
+def test_what_would_put_a_directory_elsewhere_is_no_name(name):
+    with pytest.raises(InputError, match=r"(?s)^data\.name=.*expected letters, digits.*since it names directories: rename it"):
+        check_name("data.name", name)
+
+
+@pytest.mark.parametrize("name", ["lab_2024", "Büro 7", "fcn8s-x0.5+aug", 2024])
+def test_names_for_directories_are_kept(name):
+    assert check_name("data.name", name) == str(name)

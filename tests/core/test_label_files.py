@@ -74,3 +74,23 @@ def test_the_values_of_a_map_of_classes_are_kept(tmp_path):
     path = write_label_map(tmp_path / "a.png", label_map)
     assert read_label_map(path).tolist() == [[0, 1], [2, 1]]
     np.testing.assert_array_equal(read_label_map(path, contiguous=False), label_map)
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+def test_of_a_palette_the_indices_are_read_whatever_their_colours(tmp_path, bits):
+    top = 2**bits - 1
+    indices = np.random.default_rng(0).integers(0, top + 1, (9, 11)).astype(np.uint8)
+    image = Image.fromarray(indices, mode="P")
+    # Two indices of one colour, one of them transparent: neither makes a difference.
+    image.putpalette([7, 7, 7] * (top + 1))
+    image.save(tmp_path / "a.png", bits=bits, transparency=0)
+    assert Image.open(tmp_path / "a.png").mode == "P"
+    np.testing.assert_array_equal(read_label_map(tmp_path / "a.png", contiguous=False), indices)
+
+
+def test_of_a_tiff_with_a_palette_the_indices_are_read(tmp_path):
+    indices = np.array([[0, 3], [200, 3]], np.uint8)
+    image = Image.fromarray(indices, mode="P")
+    image.putpalette(list(range(256)) * 3)
+    image.save(tmp_path / "a.tif")
+    assert read_label_map(tmp_path / "a.tif", contiguous=False).tolist() == indices.tolist()

@@ -13,6 +13,7 @@ from rbc_lightning.data.lineage import Ancestor, Lineage
 from rbc_lightning.data.manifest import Manifest, Samples
 from rbc_lightning.data.mix import Mix
 from rbc_lightning.data.readers.folder import read_folder
+from rbc_lightning.data.sample import FilePair
 from rbc_lightning.data.splits import cut_validation, merge_validation
 from rbc_lightning.errors import InputError
 
@@ -162,3 +163,27 @@ def test_pairs_made_on_the_fly_get_their_images_on_the_device():
         datamodule(manifest, lambda seed: label_map, mix)
     with pytest.raises(InputError, match=r"mix\.augmented_from names synthetic, .*take synthetic.mode=offline"):
         datamodule(manifest, lambda seed: label_map, Mix(1, 1, 1, ("synthetic",)), paint=paint)
+
+
+@pytest.mark.parametrize("select_on", ["val", "test"])
+def test_a_validation_decodes_its_images_once_for_all_epochs(manifest, monkeypatch, select_on):
+    reads = []
+    load = FilePair.image
+    monkeypatch.setattr(FilePair, "image", lambda files: reads.append(files.image_path.stem) or load(files))
+    loader = datamodule(manifest, select_on=select_on).val_dataloader()
+    first, *later = [[(b["image"], b["label_map"]) for b in loader] for _ in range(3)]
+    assert reads == list(manifest.ids(select_on))
+    for epoch in later:
+        assert all(
+            torch.equal(a, b) for pair, again in zip(first, epoch, strict=True) for a, b in zip(pair, again, strict=True)
+        )
+
+
+def test_a_validation_keeps_no_more_than_its_bound(manifest, monkeypatch):
+    monkeypatch.setattr("rbc_lightning.data.datamodule.VALIDATION_BYTES", 96 * 128 * 5 + 1)
+    loader = datamodule(manifest, select_on="test").val_dataloader()
+    assert [len(list(loader)) for _ in range(2)] == [2, 2]
+    assert loader.dataset._cache.used_bytes == 96 * 128 * 5
+    test = datamodule(manifest).test_dataloader()
+    assert len(list(test)) == 2
+    assert test.dataset._cache.used_bytes == 0

@@ -54,7 +54,7 @@ def test_every_model_takes_channels_sizes_and_objects_from_the_data(name):
     facts = model.facts(data)
     areas = np.concatenate([np.bincount(label_map.ravel())[1:] for label_map in data.label_maps()])
     measured = {"cell_size": round(float(np.mean(2 * np.sqrt(areas / np.pi))), 2), "in_channels": 2, "objects": "bright"}
-    assert facts == measured | ({"max_cells": 10} if name == "faster_rcnn" else {})
+    assert facts == measured | ({"max_cells": 10, "largest_box": 22} if name == "faster_rcnn" else {})
     filled = model.with_facts(facts)
     assert not any(value is None for key, value in {**filled.net, **filled.task}.items() if key in facts)
     task = filled.build()
@@ -216,3 +216,8 @@ def test_the_key_follows_both_specs_and_the_content_of_weights_but_not_the_name(
     assert moved.decisive() == model.decisive()
     # By name they stay a name.
     assert Model("m", {**NET, "weights": "imagenet"}, TASK).decisive()["net"]["weights"] == "imagenet"
+
+
+def test_a_name_that_would_hide_its_runs_is_refused():
+    with pytest.raises(InputError, match=r"model\.name=lab/unet; expected letters"):
+        Model("lab/unet", NET, TASK)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 from skimage.measure import label as connected_components
 
 from rbc_lightning.data.sample import RGB, Image, ImageSpec, LabelMap
@@ -27,33 +28,51 @@ def random_crop(
     if bottom or right:
         # "symmetric" repeats the border pixel and so works for any size, also on one-pixel images.
         image = np.pad(image, ((0, bottom), (0, right), (0, 0)), mode="symmetric")
+        height, width = label_map.shape
         label_map = np.pad(label_map, ((0, bottom), (0, right)), mode="symmetric")
         if spec.labels == "instances":
-            label_map = separate_mirrored_cells(label_map)
+            rows, columns = (np.arange(side, dtype=np.int32) for side in label_map.shape)
+            mirror = (rows // height)[:, None] * label_map.size + columns // width
+            label_map = separate_mirrored_cells(label_map, mirror)
     row, column = (int(rng.integers(side - size + 1)) for side in label_map.shape)
     window = (slice(row, row + size), slice(column, column + size))
     return image[window].copy(), label_map[window].copy()
 
 
-def separate_mirrored_cells(label_map: LabelMap) -> LabelMap:
-    """Give a new id to every further piece of an id that is in several pieces; the largest piece keeps it.
+def separate_mirrored_cells(label_map: LabelMap, mirror: NDArray[np.integer]) -> LabelMap:
+    """Give a new id to every mirror image of a cell that is apart from the cell; the cell keeps its own.
 
-    Pieces (8-connected) under a tenth of the largest are left alone: nearest-neighbour sampling of a bent outline
-    splits off single pixels, which are no cells. New ids follow the largest one.
+    What lies in pieces in the true image, as a cell under another does, stays one cell, and so do its mirrored pieces
+    among themselves. A mirror image without its cell keeps the id. Pieces (8-connected) under a tenth of the id's largest
+    are left alone: nearest-neighbour sampling of a bent outline splits off single pixels, which are no cells. New ids
+    follow the largest one.
+
+    Args:
+        label_map: int32 (H, W).
+        mirror: (H, W), 0 where a pixel is of the true image, else a number for each of the mirror images around it.
     """
+    if not mirror.any():
+        return label_map
     pieces = connected_components(label_map, background=0, connectivity=2)
     areas = np.bincount(pieces.ravel())
-    ids = np.zeros(len(areas), dtype=np.int32)
+    ids, place = np.zeros(len(areas), dtype=np.int32), np.zeros(len(areas), dtype=mirror.dtype)
     ids[pieces] = label_map  # one id per piece: all its pixels write the same value
-    next_id = int(ids.max()) + 1
+    place[pieces] = mirror
+    # What reaches into the true image is the cell itself, grown symmetric.
+    place[np.unique(pieces[mirror == 0])] = 0
     largest: dict[int, int] = {}
+    images: dict[int, dict[int, list[int]]] = {}
     for piece in 1 + np.argsort(-areas[1:], kind="stable"):
         cell = int(ids[piece])
-        if cell not in largest:
-            largest[cell] = areas[piece]
-        elif areas[piece] * MIRRORED_AREA_RATIO >= largest[cell]:
-            ids[piece] = next_id
-            next_id += 1
+        if areas[piece] * MIRRORED_AREA_RATIO >= largest.setdefault(cell, int(areas[piece])):
+            images.setdefault(cell, {}).setdefault(int(place[piece]), []).append(int(piece))
+    next_id = int(ids.max()) + 1
+    for by_place in images.values():
+        kept = 0 if 0 in by_place else next(iter(by_place))
+        for where, some in by_place.items():
+            if where != kept:
+                ids[some] = next_id
+                next_id += 1
     return np.asarray(ids[pieces])
 
 

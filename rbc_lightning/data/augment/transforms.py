@@ -1,6 +1,6 @@
 """The augmentation of training samples: cells pasted in, then the ten changes of Bailo et al. 2019, Sec. 5.2, or stronger ones.
 
-The one module that imports albumentations. What is drawn depends on the seed of the call alone, so that any number
+What is drawn depends on the seed of the call alone, so that any number
 of loader workers gives the same stream.
 """
 
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from rbc_lightning.core.files import to_plain
 from rbc_lightning.data.augment.copy_paste import CopyPaste, CopyPasteSettings
 from rbc_lightning.data.augment.crops import Augment, check_pair, separate_mirrored_cells
+from rbc_lightning.data.augment.reflecting import REFLECTING, ReflectingAffine, ReflectingElastic
 from rbc_lightning.data.sample import RGB, Image, ImageSpec, LabelMap, Sample, from_unit, to_unit
 from rbc_lightning.errors import InputError, blaming
 
@@ -131,8 +132,8 @@ TRANSFORMS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "grayscale": (A.ToGray, {}),
     # The stronger set. What comes in from outside the frame is the reflected smear, never black.
     "rotate_90": (A.RandomRotate90, {}),
-    "affine": (A.Affine, {"border_mode": cv2.BORDER_REFLECT_101}),
-    "elastic": (A.ElasticTransform, {"border_mode": cv2.BORDER_REFLECT_101}),
+    "affine": (ReflectingAffine, {"border_mode": cv2.BORDER_REFLECT_101}),
+    "elastic": (ReflectingElastic, {"border_mode": cv2.BORDER_REFLECT_101}),
     "hue_saturation": (A.HueSaturationValue, {}),
     "stain_strength": (StainStrength, {}),
     "defocus": (A.Defocus, {}),
@@ -151,9 +152,10 @@ class Augmentation:
 
     def __init__(self, transforms: list[A.BasicTransform], spec: ImageSpec) -> None:
         self.spec = spec
-        self._compose = A.Compose(transforms, mask_interpolation=cv2.INTER_NEAREST)
-        reflects = any(getattr(transform, "border_mode", None) is not None for transform in transforms)
+        reflects = any(isinstance(transform, REFLECTING) for transform in transforms)
         self._separates = reflects and spec.labels == "instances"
+        more = {"mirror": "mask"} if self._separates else {}
+        self._compose = A.Compose(transforms, mask_interpolation=cv2.INTER_NEAREST, additional_targets=more)
 
     def __call__(self, image: Image, label_map: LabelMap, seed: int) -> tuple[Image, LabelMap]:
         """Transform an image (H, W, C) and its label map int32 (H, W), 0 = background, by draws from the seed alone.
@@ -167,10 +169,11 @@ class Augmentation:
         # Reseeded at each call: workers would otherwise repeat one another, and each epoch the first. One stream is
         # shared by all transforms: set_random_seed() starts the same stream in each, which then act all or none.
         self._compose.set_random_state(np.random.default_rng(seed), random.Random(seed))
-        result = self._compose(image=image if in_levels else to_unit(image, self.spec), mask=label_map)
+        more = {"mirror": np.zeros(label_map.shape, np.uint8)} if self._separates else {}
+        result = self._compose(image=image if in_levels else to_unit(image, self.spec), mask=label_map, **more)
         changed = result["image"] if in_levels else from_unit(result["image"], self.spec)
         moved = np.ascontiguousarray(result["mask"])
-        return np.ascontiguousarray(changed), separate_mirrored_cells(moved) if self._separates else moved
+        return np.ascontiguousarray(changed), separate_mirrored_cells(moved, result["mirror"]) if more else moved
 
 
 def _in_turn(steps: Sequence[Augment], image: Image, label_map: LabelMap, seed: int) -> tuple[Image, LabelMap]:
@@ -200,7 +203,9 @@ class TrainingAugmentation:
     def decisive(self) -> dict[str, Any]:
         """What enters keys: the order of the transforms too, which a mapping's hash leaves out."""
         transforms, copy_paste = to_plain(self.transforms), to_plain(self.copy_paste)
-        return {"transforms": transforms, "order": list(transforms), "copy_paste": copy_paste}
+        # The second format of reflected cells: those in pieces under another cell stay one.
+        reflected = {"reflected": 2} if any(TRANSFORMS[name][0] in REFLECTING for name in transforms) else {}
+        return {"transforms": transforms, "order": list(transforms), "copy_paste": copy_paste, **reflected}
 
     def build(self, donors: Sequence[Sample], seed: int, spec: ImageSpec) -> Augment:
         """The augmentation for images of one kind.

@@ -1,14 +1,13 @@
 """What every reader of a data set offers; a subclass for another format is one class in one file."""
 
-import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
+from rbc_lightning.core.files import check_name
 from rbc_lightning.core.store import Store
 from rbc_lightning.core.trainer import check_count
 from rbc_lightning.data.manifest import Manifest
 from rbc_lightning.data.splits import check_fraction
-from rbc_lightning.errors import InputError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,13 +19,7 @@ class Reader(ABC):
     n_real_images: int | None = None  # train on so many real images, drawn by the seed after validation is cut; None for all
 
     def __post_init__(self) -> None:
-        # On a command line, a name of digits alone is a number.
-        object.__setattr__(self, "name", str(self.name))
-        if not re.fullmatch(r"\w[\w .+-]*", self.name):
-            raise InputError(
-                f"data.name={self.name}; expected letters, digits, spaces and . _ + -, a letter or digit first, since it names "
-                "directories: rename it"
-            )
+        object.__setattr__(self, "name", check_name("data.name", self.name))
         # 0 is for data sets with a val split of their own.
         if self.validation_fraction != 0:
             check_fraction(self.validation_fraction)

@@ -14,7 +14,7 @@ from rbc_lightning.data.checked import CheckedPairs
 from rbc_lightning.data.formats import IMAGE_SUFFIXES
 from rbc_lightning.data.manifest import Manifest
 from rbc_lightning.data.readers.base import Reader
-from rbc_lightning.data.sample import SPLITS, FilePair, Sample, Split
+from rbc_lightning.data.sample import RGB, SPLITS, FilePair, ImageSpec, Sample, Split
 from rbc_lightning.errors import InputError
 
 CHECKED = ".checked_{}.json"
@@ -27,17 +27,23 @@ _MOST_PIECES = 3
 
 @dataclass(frozen=True, kw_only=True)
 class FolderReader(Reader):
-    """Reads 8-bit images and label maps from the folder `root`, see `read_folder`."""
+    """Reads images and label maps from the folder `root`, see `read_folder`."""
 
     root: Path
+    value_range: tuple[int, int] = (0, 255)  # of the images; 16-bit ones where the largest is above 255
 
     def __post_init__(self) -> None:
         super().__post_init__()
         object.__setattr__(self, "root", Path(self.root))
+        values: object = self.value_range
+        if not isinstance(values, list | tuple) or [type(value) for value in values] != [int, int]:
+            raise InputError(f"data.value_range={values}; expected [smallest,largest], such as [0,4095] for 12 bits")
+        object.__setattr__(self, "value_range", tuple(values))
+        ImageSpec(value_range=self.value_range)
 
     def read(self, store: Store) -> Manifest:
         """The listed samples, every file decoded unless it passed before."""
-        return read_folder(self.root, store)
+        return read_folder(self.root, ImageSpec(value_range=self.value_range), store)
 
     def notes(self, manifest: Manifest) -> list[str]:
         """Images that `splits.csv` does not list."""
@@ -47,11 +53,13 @@ class FolderReader(Reader):
 
     def overrides(self) -> list[str]:
         """The folder by its root, whatever file of the group named it."""
-        return ["data=folder", f"data.name={self.name}", f"data.root={self.root}"]
+        low, high = self.value_range
+        deep = [] if self.value_range == RGB.value_range else [f"data.value_range=[{low},{high}]"]
+        return ["data=folder", f"data.name={self.name}", f"data.root={self.root}", *deep]
 
 
-def read_folder(root: Path, store: Store | None = None) -> Manifest:
-    """Read and check a data set folder; every file is decoded once, so that no bad one turns up in mid-training.
+def read_folder(root: Path, spec: ImageSpec = RGB, store: Store | None = None) -> Manifest:
+    """Read and check a folder of colour or grey images; each is decoded once, so that no bad one turns up in mid-training.
 
     What passed is remembered until a file changes (`data.checked`) in the store, if one is given and holds anything yet:
     reading alone, for a plan or a configuration that is refused, leaves nothing behind.
@@ -79,9 +87,10 @@ def read_folder(root: Path, store: Store | None = None) -> Manifest:
             )
     begun = store is not None and store.root.is_dir()
     # Beside the directories of kinds, not in one: nothing here is made by a recipe.
-    checked = CheckedPairs(store.root / CHECKED.format(content_hash(root.resolve())) if store and begun else None)
+    checked = CheckedPairs(store.root / CHECKED.format(content_hash([str(root.resolve()), list(spec.value_range)])) if store and begun else None)
     with ThreadPoolExecutor() as pool:
-        samples = tuple(pool.map(lambda i: _sample(i, *splits[i], FilePair(images[i], labels[i]), checked), splits))
+        pairs = {name: FilePair(images[name], labels[name], spec) for name in splits}
+        samples = tuple(pool.map(lambda name: _sample(name, *splits[name], pairs[name], checked), splits))
     checked.save()
     return Manifest(samples)
 
@@ -126,7 +135,8 @@ def _index(directory: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
 
 def _sample(sample_id: str, split: Split, group: str, files: FilePair, checked: CheckedPairs) -> Sample:
     hashes = checked.hashes(files, lambda: _check(files))
-    return Sample(sample_id, split, group, *hashes, FilePair(files.image_path.resolve(), files.label_path.resolve()))
+    resolved = FilePair(files.image_path.resolve(), files.label_path.resolve(), files.spec)
+    return Sample(sample_id, split, group, *hashes, resolved, spec=files.spec)
 
 
 def _check(files: FilePair) -> None:
@@ -137,6 +147,12 @@ def _check(files: FilePair) -> None:
             f"{files.label_path}: label map of {label_map.shape[0]} x {label_map.shape[1]} pixels for an image of "
             f"{image.shape[0]} x {image.shape[1]} ({files.image_path.name}); expected equal sizes (height x width): export it "
             "again"
+        )
+    top = int(image.max(initial=0))
+    if top > files.spec.value_range[1]:
+        raise InputError(
+            f"{files.image_path}: values up to {top}; expected none above {files.spec.value_range[1]}, the largest of "
+            "data.value_range: raise that, lest they be cut off"
         )
     if label_map.max(initial=0) == 1 and components(label_map)[1] > _MOST_PIECES:
         raise InputError(

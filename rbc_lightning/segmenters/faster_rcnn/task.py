@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
@@ -20,6 +21,9 @@ from rbc_lightning.segmenters.faster_rcnn.nets import FasterRCNN
 from rbc_lightning.segmenters.illumination import Objects
 from rbc_lightning.segmenters.optimizers import ADAMW, ONE_CYCLE, MakeOptimizer, MakeSchedule
 
+_SLACK = 1.1
+"""By which the box found of the largest cell may be larger than the true one."""
+
 
 class DetectionTask(BaseTask):
     """Trains and tests a box detector (Bailo et al. 2019, Sec. 5.3).
@@ -31,7 +35,10 @@ class DetectionTask(BaseTask):
         min_visible: Cells whose box is narrower or lower than this many pixels are no training targets: remnants at the
             border of a crop.
         score_threshold: Detections from this score on are counted as cells.
-        overlap: Of neighbouring tiles, pixels; None: twice the network's cell size, the least allowed.
+        overlap: Of neighbouring tiles, pixels; None: the least allowed, twice the network's cell size or what the largest
+            box needs.
+        largest_box: Longer side of the largest box to be found, pixels, so that it is whole in a tile wherever it lies;
+            None: no larger than 1.75 times the network's cell size.
         optimizer, schedule, tile, metrics, objects: See `BaseTask`.
     """
 
@@ -47,6 +54,7 @@ class DetectionTask(BaseTask):
         score_threshold: float = 0.5,
         tile: int | None = None,
         overlap: int | None = None,
+        largest_box: float | None = None,
         metrics: Mapping[str, Metric] | None = None,
         objects: Objects = "dark",
     ) -> None:
@@ -55,16 +63,20 @@ class DetectionTask(BaseTask):
             raise ValueError(f"min_visible must not be negative, got {min_visible}.")
         if not 0 < score_threshold < 1:
             raise ValueError(f"score_threshold must lie strictly between 0 and 1, got {score_threshold}.")
-        least = round(2 * net.cell_size)
+        if largest_box is not None and not largest_box > 0:
+            raise ValueError(f"largest_box must be a positive number of pixels or None, got {largest_box}.")
+        two_cells = round(2 * net.cell_size)
+        self.margin = two_cells // 16
+        least = max(two_cells, math.ceil((largest_box or 0) * _SLACK) + 2 * self.margin + 1)
         self.overlap = least if overlap is None else overlap
         if self.overlap < least:
             raise ValueError(
-                f"overlap must be at least two cells ({least} px), lest a cell be whole in no tile; got {overlap}."
+                f"overlap must be at least {least} px, two cells or more for the largest box, lest a cell be whole in no tile; "
+                f"got {overlap}."
             )
         if tile is not None and tile <= self.overlap:
             raise ValueError(f"tile must be larger than the overlap of {self.overlap} px, got {tile}.")
         self.min_visible, self.score_threshold = min_visible, score_threshold
-        # Neighbouring tiles share two cells.
         self.least_tile = max(self.least_tile, self.overlap + 1)
 
     def training_step(self, batch: Batch) -> Tensor:
@@ -92,7 +104,7 @@ class DetectionTask(BaseTask):
         windows = tile_windows(height, width, self.tile, self.overlap)
         # One by one: the point of tiles is to need little memory.
         parts = [_instances(self.net([standard[:, rows, columns]])[0]) for rows, columns in windows]
-        return merge_tiles(parts, windows, (height, width), self.net.nms_threshold, margin=self.overlap // 16)
+        return merge_tiles(parts, windows, (height, width), self.net.nms_threshold, margin=self.margin)
 
     def _target(self, label_map: NDArray[np.int64]) -> Tensor:
         boxes = torch.from_numpy(label_map_to_boxes(label_map))

@@ -15,12 +15,32 @@ def label_map():
 
 def test_separating_leaves_specks_and_connected_cells_alone():
     labels = np.array([[1, 1, 1, 1, 0, 1], [1, 1, 1, 1, 0, 0], [1, 1, 1, 1, 2, 0], [0, 0, 0, 0, 0, 2]], np.int32)
+    mirror = np.repeat(np.array([[0, 0, 0, 0, 0, 1]]), 4, axis=0)
     # The speck of cell 1 is a twelfth of it; cell 2 is joined through a corner.
-    assert np.array_equal(separate_mirrored_cells(labels), labels)
+    assert np.array_equal(separate_mirrored_cells(labels, mirror), labels)
     labels[0, 4:] = [0, 3]
     labels[3, 0] = 3
-    assert separate_mirrored_cells(labels)[[0, 3], [5, 0]].tolist() == [3, 4]
-    assert np.array_equal(separate_mirrored_cells(np.zeros((3, 3), np.int32)), np.zeros((3, 3), np.int32))
+    assert separate_mirrored_cells(labels, mirror)[[0, 3], [5, 0]].tolist() == [4, 3]
+    assert np.array_equal(separate_mirrored_cells(labels, 0 * mirror), labels)
+    assert np.array_equal(separate_mirrored_cells(np.zeros((4, 6), np.int32), mirror), np.zeros((4, 6), np.int32))
+
+
+def test_a_cell_in_pieces_stays_one_and_so_does_each_of_its_mirror_images():
+    labels = np.array([[5, 0, 5, 0, 5, 0, 5, 0, 5, 0, 5, 7, 0, 7]], np.int32)
+    mirror = np.array([[2, 2, 2, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2]])
+    # Cell 5 lies in three pieces, with two mirror images; cell 7 is in mirror images alone, and one of them keeps its id.
+    expected = [[8, 0, 8, 0, 5, 0, 5, 0, 5, 0, 9, 7, 0, 10]]
+    assert separate_mirrored_cells(labels, mirror).tolist() == expected
+
+
+def test_a_small_image_keeps_the_cell_that_lies_under_another():
+    labels = np.zeros((9, 20), np.int32)
+    labels[3:6, 2:18], labels[1:8, 8:12] = 1, 2
+    cut = random_crop(np.zeros((9, 20, 3), np.uint8), labels, 20, np.random.default_rng(0))[1]
+    assert np.array_equal(cut[:9], labels)
+    # And it does so in its mirror images.
+    assert np.unique(cut).tolist() == [0, 1, 2, 3, 4, 5]
+    assert [len(np.unique(cut[rows])) for rows in (slice(0, 9), slice(9, 18), slice(18, 20))] == [3, 3, 2]
 
 
 def test_random_crop_cuts_both_at_every_place(label_map):

@@ -1,3 +1,4 @@
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -104,24 +105,52 @@ def test_files_are_decoded_once_until_one_changes(own_folder, tmp_path, monkeypa
     monkeypatch.setattr(folder, "_check", lambda files: (decoded.append(files.image_path.stem), check(files)))
     store = Store(tmp_path / "artifacts", str)
     # A store that holds nothing stays like that.
-    first = read_folder(own_folder, store)
+    first = read_folder(own_folder, store=store)
     assert not store.root.exists()
     store.root.mkdir()
     decoded.clear()
-    assert read_folder(own_folder, store) == first
+    assert read_folder(own_folder, store=store) == first
     assert len(decoded) == 7
-    assert read_folder(own_folder, store) == first == read_folder(own_folder.parent / "data" / ".", store)
+    assert read_folder(own_folder, store=store) == first == read_folder(own_folder.parent / "data" / ".", store=store)
     assert len(decoded) == 7
     # Another split reads nothing anew; another label map is read, and refused where it is bad.
     table = own_folder / "splits.csv"
     table.write_text(table.read_text().replace("smear_06", "smear_06").replace("test", "val", 1))
-    assert len(read_folder(own_folder, store).split("val")) == 1
+    assert len(read_folder(own_folder, store=store).split("val")) == 1
     assert len(decoded) == 7
     Image.fromarray(np.full((96, 128), 3, dtype=np.uint16)).save(own_folder / "labels" / "smear_02.png")
-    changed = read_folder(own_folder, store)
+    changed = read_folder(own_folder, store=store)
     assert decoded[7:] == ["smear_02"]
     assert changed.samples[2].label_sha256 != first.samples[2].label_sha256
     (own_folder / "images" / "smear_03.png").write_bytes(b"no image")
     for _ in range(2):
         with pytest.raises(InputError, match=r"smear_03\.png: cannot be read as an image"):
-            read_folder(own_folder, store)
+            read_folder(own_folder, store=store)
+
+
+def test_16_bit_images_need_their_value_range_and_keep_their_values(own_folder):
+    path = own_folder / "images" / "smear_03.png"
+
+    def deepen(image_path):
+        levels = np.array(Image.open(image_path)).astype(np.uint16) * 16
+        assert cv2.imwrite(str(image_path), levels[..., ::-1])
+        return levels
+
+    levels = deepen(path)
+    with pytest.raises(InputError, match=r"smear_03\.png: an image of 16 bits per channel"):
+        read_folder(own_folder)
+    for other in set((own_folder / "images").iterdir()) - {path}:
+        deepen(other)
+    reader = FolderReader(name="deep", root=own_folder, value_range=[0, 4095])
+    sample = reader.read(None).samples[3]
+    np.testing.assert_array_equal(sample.load_image(), levels)
+    assert sample.spec.value_range == (0, 4095)
+    assert reader.overrides()[-1] == "data.value_range=[0,4095]"
+    with pytest.raises(InputError, match=r"values up to \d+; expected none above 1023"):
+        FolderReader(name="deep", root=own_folder, value_range=[0, 1023]).read(None)
+
+
+@pytest.mark.parametrize("values", [4095, [0], ["a", 1], [0, 70000], [9, 9]])
+def test_a_value_range_that_is_none(own_folder, values):
+    with pytest.raises(InputError, match="value_range"):
+        FolderReader(name="mine", root=own_folder, value_range=values)

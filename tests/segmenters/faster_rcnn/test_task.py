@@ -215,7 +215,9 @@ def test_same_seed_same_weights_and_other_seed_others():
     [
         ({"min_visible": -1}, "min_visible must not be negative, got -1"),
         ({"score_threshold": 1.0}, "score_threshold must lie strictly between 0 and 1, got 1.0"),
-        ({"overlap": 23}, r"overlap must be at least two cells \(24 px\), lest a cell be whole in no tile; got 23"),
+        ({"overlap": 23}, "overlap must be at least 24 px, two cells or more .*, lest a cell be whole in no tile; got 23"),
+        ({"overlap": 100, "largest_box": 100}, "overlap must be at least 114 px, .*; got 100"),
+        ({"largest_box": 0}, "largest_box must be a positive number of pixels or None, got 0"),
         ({"tile": 24}, "tile must be larger than the overlap of 24 px, got 24"),
     ],
 )

@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+from torch import nn
 
 from rbc_lightning.core.tiles import tile_windows
 from rbc_lightning.metrics.instances import Instances
-from rbc_lightning.segmenters.faster_rcnn.task import merge_tiles
+from rbc_lightning.segmenters.faster_rcnn.task import DetectionTask, merge_tiles
 
 
 def found_in(window, boxes, scores):
@@ -32,6 +33,26 @@ def test_every_cell_is_found_once_in_whatever_tiles(tile, overlap):
     np.testing.assert_array_equal(merged.boxes, boxes[order])
     np.testing.assert_array_equal(merged.scores, scores[order])
     assert merged.label_map is None
+
+
+@pytest.mark.parametrize("side", [40, 80, 90, 110, 150])
+def test_no_large_cell_is_lost_at_a_seam_wherever_it_lies(side):
+    """A leucocyte or a clump of red cells of 45 px; boxes are found a pixel too large, to all sides."""
+    net = nn.Module()
+    net.cell_size, net.nms_threshold = 45.0, 0.5
+    task = DetectionTask(net, tile=512, largest_box=side)
+    size = (512, 1200)
+    windows = tile_windows(*size, task.tile, task.overlap)
+    assert len(windows) > 2
+    score, lost = np.array([0.9], np.float32), []
+    for offset in range(260):
+        left = windows[1].columns.start - side + offset
+        box = np.array([[left - 1, 99, left + side + 1, 101 + side]], np.float32)
+        parts = [found_in(window, box, score) for window in windows]
+        found = merge_tiles(parts, windows, size, net.nms_threshold, task.margin)
+        if found.boxes.tolist() != box.tolist():
+            lost.append(offset)
+    assert lost == []
 
 
 def test_a_cut_cell_is_dropped_only_at_borders_inside_the_image():

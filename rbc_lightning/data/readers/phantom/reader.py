@@ -61,7 +61,7 @@ class PhantomReader(Reader, Recipe[Manifest]):
 
     def load(self, directory: Path, store: Store) -> Manifest:
         """The samples."""
-        return read_folder(directory / "data", store)
+        return read_folder(directory / "data", store=store)
 
 
 def write_phantom(
