@@ -108,8 +108,8 @@ def _plan(planned: multirun.PlannedSweep) -> int:
         _check(cfg)
     result = plan.plan_sweep(planned)
     print(result.summary())
-    for line in result.failed:
-        _fail(f"job {line}")
+    for line in result.reasons():
+        _fail(line)
     return 1 if result.failed else 0
 
 

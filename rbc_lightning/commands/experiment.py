@@ -10,6 +10,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from rbc_lightning.commands.overrides import overrides_of
 from rbc_lightning.commands.plain import group, plain, settings
 from rbc_lightning.core.build import build, check_names
 from rbc_lightning.core.progress import tell
@@ -17,7 +18,7 @@ from rbc_lightning.core.seeds import derive_seed
 from rbc_lightning.core.store import Store
 from rbc_lightning.core.trainer import TrainerSettings, check_count, check_word
 from rbc_lightning.data.manifest import Manifest, Samples
-from rbc_lightning.data.mix import Mix
+from rbc_lightning.data.mix import Mix, large_total
 from rbc_lightning.data.readers.base import Reader
 from rbc_lightning.data.splits import cut_validation, keep_real_images, merge_validation
 from rbc_lightning.errors import InputError
@@ -121,9 +122,8 @@ class Experiment:
 
     @property
     def command(self) -> tuple[str, ...]:
-        """Overrides that choose data set and scale on a command line."""
-        scale = self.cfg.scale.name
-        return (*self.reader.overrides(), *(() if scale == "demo" else (f"scale={scale}",)))
+        """Overrides that choose data set, scale and all settings that decide a run but mix and seed."""
+        return overrides_of(self.cfg, tuple(self.reader.overrides()))
 
     def masks(self, **changes: Any) -> Any:  # noqa: ANN401 (values of settings; a source)
         """The source of label maps; `changes` are values of the group `sampler` in place of the configuration's."""
@@ -198,6 +198,14 @@ class Experiment:
         """How the augmented samples of a mix are changed."""
         return build(plain(self.cfg.augment), "augment")
 
+    def mix(self) -> Mix:
+        """Counts of the mix; a total of `scale.large` grows with the real images, any other is taken as given."""
+        words, scale = plain(self.cfg.mix), self.cfg.scale
+        check_count("scale.large", scale.large, 1)
+        if words["total"] == scale.large:
+            words["total"] = large_total(scale.large, scale.get("large_per_real"), len(self.train))
+        return Mix.resolve(len(self.train), **words)
+
     def run(self) -> Any:  # noqa: ANN401 (a recipe)
         """The run that `stage=train` makes."""
         from rbc_lightning.runs.recipe import RunLabels, TrainedSegmenter
@@ -214,7 +222,7 @@ class Experiment:
         }
         if not model.learns:
             return UntrainedSegmenter(**shared, labels=RunLabels(self.reader.name, plain(self.cfg), self.command))
-        mix = Mix.resolve(len(self.train), **plain(self.cfg.mix))
+        mix = self.mix()
         if mix.synthetic == 0:
             synthetic = None
         else:

@@ -48,6 +48,7 @@ class SweepCallback(Callback):  # type: ignore[misc]  # hydra has no annotations
         if config.stage == _PLAN:
             _gather_here(config)
             return
+        _refuse_what_cannot_be(config)
         directory = Path(config.hydra.sweep.dir)
         # What the first job of submitit's launchers prints goes to a file.
         queued = config.hydra.runtime.choices["hydra/launcher"].startswith("submitit")
@@ -92,6 +93,19 @@ def take_planned() -> PlannedSweep:
     global _planned
     planned, _planned = _planned, PlannedSweep()
     return planned
+
+
+def _refuse_what_cannot_be(config: DictConfig) -> None:
+    """End this process in one line where the data set has not the images that jobs ask for."""
+    # Imported here: it brings all libraries, which the workers of a launcher need not wait for.
+    from rbc_lightning.commands.feasible import check_real_images
+
+    try:
+        check_real_images(config)
+    except InputError as error:
+        # Of exceptions in a callback Hydra makes warnings, but not of this one.
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(2)
 
 
 def _gather_here(config: DictConfig) -> None:

@@ -73,7 +73,8 @@ class Mix:
             if open_parts and (total is None or total < fixed):
                 raise InputError(
                     f"mix.total={total} with {fixed} samples already fixed and {', '.join(open_parts)} set to rest; expected a "
-                    "total of at least the fixed parts: raise mix.total"
+                    "total of at least the fixed parts: leave mix.total to the mix, whose size is scale.large and grows with "
+                    "the data (scale.large_per_real), or raise scale.large, which fits all columns of a sweep"
                 )
             if not open_parts and total not in (None, fixed):
                 raise InputError(f"mix.total={total}, yet the parts add up to {fixed}; set one part to rest, or mix.total=null")
@@ -146,6 +147,24 @@ class MixStream:
             share = len(range(place, self.mix.augmented, len(sources)))
             slots += [(source, i, share, True) for i in range(share)]
         return slots
+
+
+def large_total(large: int, per_real: float | None, n_real: int) -> int:
+    """Samples in one pass of the large mixes: `large`, and at least `per_real` times the `n_real` real training images.
+
+    All columns of a table have the same. None for `per_real` keeps `large` whatever the data. Bailo et al. 2019: 960 for 60.
+
+    Raises:
+        InputError: `per_real` leaves nothing beside the real images.
+    """
+    if per_real is None:
+        return large
+    if isinstance(per_real, bool) or not isinstance(per_real, int | float) or not 1 < per_real < math.inf:
+        raise InputError(
+            f"scale.large_per_real={per_real}; expected a number above 1, since a large mix holds more than the real images, "
+            "such as 2, or null for scale.large samples whatever the data"
+        )
+    return max(large, math.ceil(per_real * n_real))
 
 
 def _check_ratio(ratio: Sequence[float], parts: dict[str, Count], total: int | None) -> list[Fraction]:

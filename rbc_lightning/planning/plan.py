@@ -26,6 +26,17 @@ class PlanResult:
         """One line for the end of the run."""
         return f"Plan written to {self.directory} (plan.csv, plan.json); nothing was trained"
 
+    def reasons(self) -> list[str]:
+        """One line for each reason why jobs could not be planned, with the first of them and how many they are."""
+        labels: dict[str, list[str]] = {}
+        for line in self.failed:
+            label, _, reason = line.partition(": ")
+            labels.setdefault(reason, []).append(label)
+        return [
+            f"job {first}{f' and {len(others)} more' if others else ''}: {reason}"
+            for reason, (first, *others) in labels.items()
+        ]
+
 
 def plan_jobs(
     jobs: Sequence[Job], name: str, directory: Path, *, settings: PlanSettings, place: Place, failed: Iterable[str] = ()

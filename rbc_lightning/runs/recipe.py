@@ -248,6 +248,7 @@ class TrainedSegmenter(Recipe[Path]):
             "seed": self.seed,
             "steps": self._steps,
             "n_test": len(task.per_image),
+            "n_val": sum(sample.split == "val" for sample in self.manifest.samples),
             "precision": resolve_precision(self.trainer.precision),
             "recipe": parts,
             "identity": {

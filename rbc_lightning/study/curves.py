@@ -38,12 +38,13 @@ class GainCurve:
 
     Attributes:
         sweep: "ratio" (x = synthetic samples / all samples of the mix, gains against the mix without them) or "real_images"
-            (x = real training images, gains of RD+SD+aug against RD+aug and RD trained on the same images).
+            (x = real images that were annotated, those of training and those of validation that weights are chosen on; gains of
+            RD+SD+aug against RD+aug and RD trained on the same images).
         data, model: names of the data set and of the model.
         score, higher_is_better: title of what is compared, such as "Dice", and its direction.
         n_images: test images that every run has a score of.
         points: by ascending x; empty where no image has a score in every run.
-        everything: the x that stands for all real training images, where that is known; else None.
+        everything: the x that stands for all real images, where that is known; else None.
         optimistic: weights of some run were chosen on the test split.
         notes: what is missing or was left out.
     """
@@ -90,6 +91,7 @@ def to_csv(curves: Sequence[GainCurve]) -> str:
 
 
 def _curve(sweep: Sweep, chosen: SweepRuns, data: str, score: str | None) -> GainCurve:
+    chosen, counted = _with_validation(chosen) if sweep == "real_images" else (chosen, ())
     filed = {(x, column): runs for x, columns in chosen.points.items() for column, runs in columns.items()}
     every = all_runs(filed)
     metric = score or every[0].score
@@ -98,7 +100,7 @@ def _curve(sweep: Sweep, chosen: SweepRuns, data: str, score: str | None) -> Gai
     try:
         paired = paired_scores(filed, metric)
     except ValueError as error:
-        notes = (str(error), *chosen.left_out)
+        notes = (str(error), *counted, *chosen.left_out)
         return GainCurve(sweep, data, chosen.model, name, 0, (), None, optimistic, notes, higher)
     points = []
     for x, columns in chosen.points.items():
@@ -111,10 +113,26 @@ def _curve(sweep: Sweep, chosen: SweepRuns, data: str, score: str | None) -> Gai
         }
         points.append(GainPoint(x, entries, gains))
     dropped = [f"{paired.n_dropped} test images are left out: without a finite {name} in some run"] if paired.n_dropped else []
-    notes = (*_missing(sweep, chosen), *dropped, *version_notes(every), *chosen.left_out)
+    notes = (*_missing(sweep, chosen), *counted, *dropped, *version_notes(every), *chosen.left_out)
     return GainCurve(
         sweep, data, chosen.model, name, paired.n_images, tuple(points), chosen.everything, optimistic, notes, higher
     )
+
+
+def _with_validation(chosen: SweepRuns) -> tuple[SweepRuns, tuple[str, ...]]:
+    """The places with the validation images on top, and a note that says so: they are annotated as well.
+
+    Of seeds that cut off different numbers, whole groups each, the rounded mean; of runs that did not record it, none.
+    """
+    every = [run for columns in chosen.points.values() for runs in columns.values() for run in runs.values()]
+    recorded = [int(run.metrics["n_val"]) for run in every if "n_val" in run.metrics]
+    beside = round(sum(recorded) / len(recorded)) if recorded else 0
+    if not beside:
+        return chosen, ()
+    points = {x + beside: columns for x, columns in chosen.points.items()}
+    everything = None if chosen.everything is None else chosen.everything + beside
+    note = f"real images count the {beside} of validation, which weights are chosen on, beside those trained on"
+    return chosen._replace(points=points, everything=everything), (note,)
 
 
 def _references(sweep: Sweep, x: float, column: str) -> Iterator[tuple[str, float]]:

@@ -54,7 +54,8 @@ def test_of_very_many_pairs_the_first_are_named_and_crops_are_not_looked_for(tmp
     assert "note: 10 pairs in two splits, more than 5: crops were not looked for among them" in said
 
 
-def test_the_translator_shows_its_structure_maps(tmp_path, compose_tiny):
-    result = run(compose_tiny(tmp_path, "stage=check", "translator=mode_seeking_pix2pix"))
+@pytest.mark.parametrize("protocol", ["held_out", "paper"])
+def test_the_translator_shows_its_structure_maps(tmp_path, compose_tiny, protocol):
+    result = run(compose_tiny(tmp_path, "stage=check", "translator=mode_seeking_pix2pix", f"protocol={protocol}"))
     assert result.translator_preview.is_file()
     assert str(result.translator_preview) in result.summary()

@@ -148,6 +148,15 @@ def test_a_bad_job_is_reported_and_the_others_are_planned(tmp_path, monkeypatch,
     )
 
 
+def test_a_reason_that_many_jobs_share_is_told_once(tmp_path, monkeypatch, capsys, tiny_folder, timed):
+    monkeypatch.setattr("sys.argv", ["rbc_lightning"])
+    places = (f"artifacts_dir={tmp_path}/artifacts", f"runs_dir={tmp_path}/runs", "data=folder", f"data.root={tiny_folder}")
+    assert main(["-m", "stage=plan", "mix=rd,rd_sd", "seed=0,1,2", "mix.total=4,3", "scale=tiny", *places]) == 1
+    errors = capsys.readouterr().err.splitlines()
+    # RD of 4 real images cannot be 3 and RD+SD not either: two reasons, each of three seeds.
+    assert [" and 2 more: mix.total=3" in line for line in errors] == [True, True]
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [

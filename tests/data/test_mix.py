@@ -6,7 +6,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rbc_lightning.data.mix import Mix, MixStream
+from rbc_lightning.data.mix import Mix, MixStream, large_total
 from rbc_lightning.errors import InputError
 
 CONF = Path(__file__).parents[2] / "conf" / "mix"
@@ -40,7 +40,10 @@ def test_the_words_of_a_mix_become_counts_and_the_counts_name_the_column(words, 
     ("words", "message"),
     [
         ({"real": "all", "synthetic": "rest", "augmented": 0, "total": None}, "synthetic set to rest; expected a total"),
-        ({"real": "all", "synthetic": "rest", "augmented": 0, "total": 30}, "mix.total=30 with 60 samples already fixed"),
+        (
+            {"real": "all", "synthetic": "rest", "augmented": 0, "total": 30},
+            r"mix.total=30 with 60 samples already fixed .* or raise scale\.large, which",
+        ),
         ({"real": 10, "synthetic": 5, "augmented": 0, "total": 30}, "mix.total=30, yet the parts add up to 15"),
         ({"real": "some", "synthetic": 0, "augmented": 0, "total": None}, "mix.real='some'; expected a count"),
         ({"real": -1, "synthetic": 2, "augmented": 0, "total": None}, "mix of -1 real"),
@@ -55,6 +58,29 @@ def test_the_words_of_a_mix_become_counts_and_the_counts_name_the_column(words, 
 def test_impossible_mixes_are_refused(words, message):
     with pytest.raises(InputError, match=message):
         Mix.resolve(60, **words)
+
+
+@pytest.mark.parametrize(
+    ("large", "per_real", "n_real", "total"),
+    [
+        # What phantom (4 and 5, 16 and 20, 48 and 60 images) and bbbc041seg (48 and 60) had keeps its size.
+        *[(8, 1.5, n_real, 8) for n_real in (4, 5)],
+        *[(160, 2, n_real, 160) for n_real in (5, 16, 20, 48, 60, 80)],
+        *[(960, 16, n_real, 960) for n_real in (48, 60)],
+        (8, 1.5, 15, 23),
+        (160, 2, 161, 322),
+        (960, 16, 61, 976),
+        (8, None, 15, 8),
+    ],
+)
+def test_large_mixes_grow_where_the_data_are_more_than_the_scale_foresees(large, per_real, n_real, total):
+    assert large_total(large, per_real, n_real) == total
+
+
+@pytest.mark.parametrize("per_real", [1, 0, -2, True, float("inf"), float("nan"), "two"])
+def test_a_multiple_that_leaves_nothing_beside_the_real_images_is_refused(per_real):
+    with pytest.raises(InputError, match=r"scale\.large_per_real=.*; expected a number above 1"):
+        large_total(8, per_real, 15)
 
 
 def test_a_pass_holds_exactly_the_mix_each_image_in_turn():

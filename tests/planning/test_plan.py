@@ -170,6 +170,7 @@ def test_settings_that_a_trial_refuses_end_the_plan_or_the_job(tmp_path, monkeyp
     result = plan_of([bad, twin, good], tmp_path, failed=["first: seed=-1"])
     wrong = "model.net: width must be positive"
     assert result.failed == ("first: seed=-1", f"bad: {wrong}", f"twin: {wrong}")
+    assert result.reasons() == ["job first: seed=-1", f"job bad and 1 more: {wrong}"]
     assert list(result.plan.jobs) == ["good"]
     assert asked == ["bad", "unet"]
 

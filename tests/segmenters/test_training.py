@@ -1,5 +1,6 @@
 """Training a segmenter without a configuration: checkpoints, the running mean, what is found again, what is no checkpoint."""
 
+import socket
 from dataclasses import replace
 
 import numpy as np
@@ -151,3 +152,41 @@ def test_a_model_that_learns_nothing_needs_no_checkpoint(tmp_path):
     task = {"_target_": "rbc_lightning.segmenters.threshold.task.ThresholdTask", "cell_size": 22.0}
     found = load_best(tmp_path, Model("threshold", {"_target_": "torch.nn.Identity"}, task))
     assert found.split_distance == 5.5
+
+
+NETS = "rbc_lightning.segmenters"
+PRETRAINED = {
+    "unet": (
+        {"_target_": f"{NETS}.unet.nets.UNet", "decoder_channels": [8, 8, 8, 8, 8]},
+        {"_target_": f"{NETS}.segmentation.SegmentationTask", "cell_size": 20},
+    ),
+    "faster_rcnn": (
+        {
+            "_target_": f"{NETS}.faster_rcnn.nets.FasterRCNN",
+            "cell_size": 20,
+            "max_cells": 5,
+            "fpn_channels": 8,
+            "head_channels": 8,
+        },
+        {"_target_": f"{NETS}.faster_rcnn.task.DetectionTask"},
+    ),
+}
+
+
+@pytest.mark.parametrize("weights", ["gone.pth", "imagenet"])
+@pytest.mark.parametrize("name", PRETRAINED)
+def test_a_checkpoint_needs_neither_the_file_it_was_pretrained_from_nor_the_network(tmp_path, monkeypatch, name, weights):
+    def refuse(*_):
+        raise AssertionError("something reached for the network")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
+    net, task = PRETRAINED[name]
+    trained = Model(name, net, task).build()
+    torch.save({"state_dict": trained.state_dict()}, tmp_path / "best.ckpt")
+    loaded = load_checkpoint(tmp_path / "best.ckpt", Model(name, {**net, "weights": weights}, task))
+    assert_same(loaded.state_dict(), trained.state_dict())
+    image, _ = disc_smear(0, height=64, width=80, count=4)
+    assert find_objects(loaded, image, ImageSpec(), "32-true") is not None

@@ -56,12 +56,20 @@ def test_without_its_reference_a_ratio_has_means_and_no_gains(tmp_path):
     assert gain_curves("ratio", [], "smears") == ()
 
 
-def write_count(root, count, column, value, seed=0):
+def write_count(root, count, column, value, seed=0, **facts):
     images = {"x": value, "y": value - 0.1, "z": value - 0.3}
     mix = {"real": count or 48, "synthetic": 2 * ("sd" in column), "augmented": 2 * ("aug" in column)}
     settings = changed(data__n_real_images=count)
     write_run(
-        root, f"{column}{count}_{seed}", column, seed, images=images, mix=mix, settings=settings, data_hash=f"{count}{seed}"
+        root,
+        f"{column}{count}_{seed}",
+        column,
+        seed,
+        images=images,
+        mix=mix,
+        settings=settings,
+        data_hash=f"{count}{seed}",
+        **facts,
     )
 
 
@@ -78,6 +86,25 @@ def test_at_each_number_of_real_images_the_columns_are_compared_with_each_other(
     found = [{against: gain.value for (_, against), gain in point.gains.items()} for point in curve.points]
     assert found[0] == pytest.approx({"rd_aug": 0.05, "rd": 0.09})
     assert found[1] == pytest.approx({"rd_aug": -0.01, "rd": 0.01})
+
+
+def test_validation_images_are_counted_on_the_axis_since_they_are_annotated_too(tmp_path):
+    for count in (5, None):
+        for seed, n_val in ((0, 11), (1, 13)):
+            write_count(tmp_path, count, "rd", 0.8, seed, n_val=n_val)
+            write_count(tmp_path, count, "rd_sd_aug", 0.85, seed, n_val=n_val)
+    (curve,) = gain_curves("real_images", collect_runs(tmp_path).runs, "smears", n_resamples=499)
+    assert (curve.everything, [point.x for point in curve.points]) == (60, [17, 60])
+    assert [set(point.gains) for point in curve.points] == [{("rd_sd_aug", "rd")}] * 2
+    assert "real images count the 12 of validation, which weights are chosen on, beside those trained on" in curve.notes
+
+
+@pytest.mark.parametrize("facts", [{}, {"n_val": 0}])
+def test_without_validation_only_what_is_trained_on_counts(tmp_path, facts):
+    write_count(tmp_path, 5, "rd", 0.8, **facts)
+    (curve,) = gain_curves("real_images", collect_runs(tmp_path).runs, "smears", n_resamples=499)
+    assert [point.x for point in curve.points] == [5]
+    assert not any("validation" in note for note in curve.notes)
 
 
 def test_what_was_not_run_or_has_no_score_is_told(tmp_path):

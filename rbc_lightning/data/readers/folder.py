@@ -87,7 +87,9 @@ def read_folder(root: Path, spec: ImageSpec = RGB, store: Store | None = None) -
             )
     begun = store is not None and store.root.is_dir()
     # Beside the directories of kinds, not in one: nothing here is made by a recipe.
-    checked = CheckedPairs(store.root / CHECKED.format(content_hash([str(root.resolve()), list(spec.value_range)])) if store and begun else None)
+    checked = CheckedPairs(
+        store.root / CHECKED.format(content_hash([str(root.resolve()), list(spec.value_range)])) if store and begun else None
+    )
     with ThreadPoolExecutor() as pool:
         pairs = {name: FilePair(images[name], labels[name], spec) for name in splits}
         samples = tuple(pool.map(lambda name: _sample(name, *splits[name], pairs[name], checked), splits))

@@ -1,0 +1,54 @@
+"""Whether the jobs of a multirun have the real images that they ask for, asked before the first one begins."""
+
+from pathlib import Path
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import DictConfig, OmegaConf
+
+from rbc_lightning.commands.experiment import read_split
+from rbc_lightning.commands.plain import plain
+from rbc_lightning.core.build import build
+from rbc_lightning.core.store import Store
+from rbc_lightning.errors import InputError
+
+_KEY = "data.n_real_images"
+
+
+def check_real_images(config: DictConfig) -> None:
+    """Refuse a multirun over `data.n_real_images` some of whose numbers the data set does not have.
+
+    Args:
+        config: Hydra's of the multirun: its sweeper and the overrides given.
+
+    Raises:
+        InputError: names the numbers that cannot be, and those that can; whatever reading the data refuses.
+    """
+    swept = swept_values(config)
+    counts = [int(value) for value in swept.get(_KEY, ()) if value.isdecimal()]
+    # A data set that is itself varied, or that is not named, is for each job to read or to refuse.
+    varied = any(key == "data" or key.startswith("data.") for key in swept.keys() - {_KEY})
+    if not counts or varied or OmegaConf.missing_keys(config.data):
+        return
+    reader = build({**plain(config.data), "n_real_images": None}, "data")
+    store = Store(Path(config.artifacts_dir))
+    seeds = [int(seed) for seed in swept.get("seed", (str(config.seed),))]
+    protocols = swept.get("protocol", (str(config.protocol),))
+    manifests = [read_split(reader, store, protocol, seed) for protocol in protocols for seed in seeds]
+    at_hand = min(len(manifest.split("train")) for manifest in manifests)
+    if max(counts) > at_hand:
+        fitting = ",".join(value for value in swept[_KEY] if not value.isdecimal() or int(value) <= at_hand)
+        # With one number left there would be no sweep.
+        least = f"{max(1, at_hand // 2)},{at_hand}"
+        raise InputError(
+            f"{_KEY}={','.join(swept[_KEY])} with {at_hand} training images beside those of validation; expected numbers of at "
+            f"most {at_hand}, or null for all: take {_KEY}={fitting if ',' in fitting else least}"
+        )
+
+
+def swept_values(config: DictConfig) -> dict[str, tuple[str, ...]]:
+    """Key -> values of what a multirun varies; of overrides that name the same key the last one holds."""
+    params = OmegaConf.select(config, "hydra.sweeper.params") or {}
+    given = [f"{key}={values}" for key, values in params.items()]
+    overrides = OverridesParser.create().parse_overrides([*given, *config.hydra.overrides.task])
+    last = {override.key_or_group: override for override in overrides}
+    return {key: tuple(override.sweep_string_iterator()) for key, override in last.items() if override.is_sweep_override()}
