@@ -41,7 +41,10 @@ def test_help_lists_stages_experiments_and_groups(capsys):
     ("arguments", "message"),
     [
         (["+experiment=rd_sd_agu"], "Could not find 'experiment/rd_sd_agu'; Available options in 'experiment': rd; rd_aug"),
-        (["model=fcn9s"], "Could not find 'model/fcn9s'; Available options in 'model': dcan; faster_rcnn; fcn8s; unet"),
+        (
+            ["model=fcn9s"],
+            "Could not find 'model/fcn9s'; Available options in 'model': dcan; faster_rcnn; fcn8s; threshold; unet",
+        ),
         (["sed=1"], "unknown key 'sed'; did you mean seed"),
         (["sampler.placment=uniform"], "unknown key 'sampler.placment'; did you mean sampler.placement"),
         (["sampler=adhesion", "sampler.placment=uniform"], "unknown key 'sampler.placment'; did you mean sampler.placement"),

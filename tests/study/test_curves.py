@@ -93,7 +93,7 @@ def test_validation_images_are_counted_on_the_axis_since_they_are_annotated_too(
         for seed, n_val in ((0, 11), (1, 13)):
             write_count(tmp_path, count, "rd", 0.8, seed, n_val=n_val)
             write_count(tmp_path, count, "rd_sd_aug", 0.85, seed, n_val=n_val)
-    (curve,) = gain_curves("real_images", collect_runs(tmp_path).runs, "smears", n_resamples=499)
+    (curve,) = gain_curves("real_images", collect_runs(tmp_path).runs, "smears")
     assert (curve.everything, [point.x for point in curve.points]) == (60, [17, 60])
     assert [set(point.gains) for point in curve.points] == [{("rd_sd_aug", "rd")}] * 2
     assert "real images count the 12 of validation, which weights are chosen on, beside those trained on" in curve.notes
@@ -102,7 +102,7 @@ def test_validation_images_are_counted_on_the_axis_since_they_are_annotated_too(
 @pytest.mark.parametrize("facts", [{}, {"n_val": 0}])
 def test_without_validation_only_what_is_trained_on_counts(tmp_path, facts):
     write_count(tmp_path, 5, "rd", 0.8, **facts)
-    (curve,) = gain_curves("real_images", collect_runs(tmp_path).runs, "smears", n_resamples=499)
+    (curve,) = gain_curves("real_images", collect_runs(tmp_path).runs, "smears")
     assert [point.x for point in curve.points] == [5]
     assert not any("validation" in note for note in curve.notes)
 
