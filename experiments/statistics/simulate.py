@@ -12,13 +12,14 @@ import csv
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rbc_lightning.study.statistics import Difference, paired_difference, pseudo_values, verdict
+from rbc_lightning.study.statistics import LEVEL, Difference, MeanSquares, paired_difference, pseudo_values, verdict
 
 Floats = NDArray[np.float64]
 Luck = Literal["none", "shared", "independent", "opposed"]
@@ -146,6 +147,32 @@ def row(name: str, seeds: int, n: int, covered: int, false: int, found: int, wid
     }
 
 
+def limits(seeds: int, units: int, n: int, seed: int) -> dict[str, object]:
+    """Least and largest coverage over ratios of the variances of seeds, units and rest, of normal differences."""
+    covered = {}
+    for of_seed, of_unit in product((0.0, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0), (0.0, 0.3, 1.0, 3.0, 10.0)):
+        rng = np.random.default_rng([seed, seeds, units])
+        expected = np.array([1 + units * of_seed, 1 + seeds * of_unit, 1.0])
+        degrees = np.array([seeds - 1, units - 1, (seeds - 1) * (units - 1)])
+        found = rng.chisquare(degrees, (n, 3)) / degrees * expected
+        value = rng.normal(0, np.sqrt((expected[0] + expected[1] - 1) / (seeds * units)), n)
+        halves = [MeanSquares(*squares, seeds, units).half(LEVEL) for squares in found]
+        covered[of_seed, of_unit] = float(np.mean(np.abs(value) <= halves))
+    least, most = (pick(covered, key=covered.__getitem__) for pick in (min, max))
+    line: dict[str, object] = {"seeds": seeds, "units": units}
+    for name, place in (("least", least), ("most", most)):
+        line |= {name: round(100 * covered[place], 1), f"{name}_at_seed": place[0], f"{name}_at_unit": place[1]}
+    return line
+
+
+def write(path: Path, rows: list[dict[str, object]]) -> None:
+    """Write a table."""
+    with path.open("w", newline="") as handle:
+        writer = csv.DictWriter(handle, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
 def main() -> None:
     """Simulate, print and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -160,10 +187,12 @@ def main() -> None:
     for seeds in (2, 3, 5):
         rows.append(measure_pooled(seeds, chosen.studies, chosen.seed))
         print(*rows[-1].values(), sep="  ", flush=True)
-    with (chosen.out / "coverage.csv").open("w", newline="") as handle:
-        writer = csv.DictWriter(handle, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+    write(chosen.out / "coverage.csv", rows)
+    extremes = []
+    for seeds, units in product((2, 3, 5), (6, 20)):
+        extremes.append(limits(seeds, units, 5 * chosen.studies, chosen.seed))
+        print(*extremes[-1].values(), sep="  ", flush=True)
+    write(chosen.out / "limits.csv", extremes)
 
 
 if __name__ == "__main__":
