@@ -56,8 +56,8 @@ def find_near_duplicates(
     0.1 in the last two are one field photographed twice. Copies of the 80, the worst of each kind: mirrored or turned and
     saved as JPEG of quality 50 0.03; quality 10 0.08; half size 0.04; gamma 1.5 0.05; up to 10 % cut off each side 0.16, up to
     20 % 0.20 (mirrored, quality 70); of those with up to 25 %, one in ten is missed. Images of one value all over take no part.
-    Values are scaled by the range of the data set: imagehash 4.3.2 and CleanVision 0.3.7 clip 16-bit ones at 255 and take any two
-    16-bit images for copies (`findings/hashes_of_16_bit_images.sh`).
+    Values are scaled by the range of the data set: imagehash 4.3.2 and CleanVision 0.3.7 clip 16-bit ones at 255, and take any
+    two such images for copies (`findings/hashes_of_16_bit_images.sh`).
     Fields of little content come nearer: 0.16 for three drawn cells each in the same uneven light. Not measured on images that
     are alike by nature, such as heads in one frame.
 
