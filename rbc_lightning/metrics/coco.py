@@ -9,7 +9,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from rbc_lightning.metrics.average_precision import Boxes, Floats, detections_by_image
+from rbc_lightning.metrics.average_precision import Boxes, Floats, ImageDetections, detections_by_image
 
 # Spelled as the reference does, since 0.9 and its 0.8999999999999999 are not the same number.
 COCO_IOU_THRESHOLDS: tuple[float, ...] = tuple(np.linspace(0.5, 0.95, 10).tolist())
@@ -40,16 +40,23 @@ def coco_average_precision(
     if thresholds.ndim != 1 or not len(thresholds) or not ((thresholds > 0) & (thresholds <= 1)).all():
         raise ValueError(f"expected at least one IoU threshold, each in (0, 1], got {iou_thresholds}")
     images = detections_by_image(predictions, targets)
+    return pooled_coco_precision(images, [best_free_hits(image, thresholds.tolist()) for image in images])
+
+
+def best_free_hits(image: ImageDetections, iou_thresholds: Sequence[float] = COCO_IOU_THRESHOLDS) -> NDArray[np.bool_]:
+    """Which detections of an image COCO counts as right at each threshold, in their own order: bool (T, N)."""
+    ranked = np.argsort(-image.scores, kind="stable")
+    hits = np.zeros((len(iou_thresholds), len(ranked)), dtype=np.bool_)
+    # The reference lowers the threshold 1 by as much, so that rounding does not cost a perfect box its hit.
+    _match(image.boxes[ranked], image.targets, np.minimum(iou_thresholds, 1 - 1e-10), hits)
+    return hits[:, np.argsort(ranked)]
+
+
+def pooled_coco_precision(images: Sequence[ImageDetections], hits: Sequence[NDArray[np.bool_]]) -> float:
+    """Average precision, as `coco_average_precision` explains, of images whose `best_free_hits` are known, bool (T, N) each."""
     n_targets = sum(len(image.targets) for image in images)
     if n_targets == 0:
         return 0.0 if any(len(image.scores) for image in images) else 1.0
-    hits = []
-    for image in images:
-        ranked = np.argsort(-image.scores, kind="stable")
-        of_image = np.zeros((len(thresholds), len(ranked)), dtype=np.bool_)
-        # The reference lowers the threshold 1 by as much, so that rounding does not cost a perfect box its hit.
-        _match(image.boxes[ranked], image.targets, np.minimum(thresholds, 1 - 1e-10), of_image)
-        hits.append(of_image[:, np.argsort(ranked)])
     ranked = np.argsort(-np.concatenate([image.scores for image in images]), kind="stable")
     return float(np.mean([_at_recall_points(row[ranked], n_targets) for row in np.concatenate(hits, axis=1)]))
 

@@ -19,7 +19,7 @@ from rbc_lightning.metrics.average_precision import (
     first_hits,
     pooled_precision,
 )
-from rbc_lightning.metrics.coco import coco_average_precision
+from rbc_lightning.metrics.coco import best_free_hits, pooled_coco_precision
 from rbc_lightning.metrics.instances import Prediction
 from rbc_lightning.metrics.label_maps import Overlap, aggregated_jaccard_index, count_error, overlap, panoptic_quality
 
@@ -132,10 +132,32 @@ class Scores:
         """
         if not self._units:
             raise ValueError("No image was added, so there is no score: call update() first.")
-        return {metric.name: self._over_images(metric) for metric in self.metrics if metric.aggregate is not None}
+        return {metric.name: self._over_images(metric, self._units) for metric in self.metrics if metric.aggregate is not None}
 
-    def _over_images(self, metric: Metric) -> float:
-        units = [image[metric.per_unit] for image in self._units]
+    def left_out(self, units: Sequence[str]) -> dict[str, dict[str, float]]:
+        """The value over all images but those of one unit, of every metric whose `aggregate` is a function: by name and unit.
+
+        Nothing is measured anew: n units cost n calls of `aggregate`. With a single unit no image is left, and no metric.
+
+        Args:
+            units: of each image, in the order of `update`, what it shares with those that go with it, such as a patient.
+
+        Raises:
+            ValueError: another number of units than of images.
+        """
+        if len(units) != len(self._units):
+            raise ValueError(f"expected the unit of each of {len(self._units)} images, got {len(units)}")
+        # By unit, the images of all others.
+        others = {
+            left: [image for image, unit in zip(self._units, units, strict=True) if unit != left]
+            for left in dict.fromkeys(units)
+        }
+        pooled = [metric for metric in self.metrics if callable(metric.aggregate) and len(others) > 1]
+        return {m.name: {left: self._over_images(m, images) for left, images in others.items()} for m in pooled}
+
+    @staticmethod
+    def _over_images(metric: Metric, images: Sequence[Mapping[Callable[..., Any], Any]]) -> float:
+        units = [image[metric.per_unit] for image in images]
         if callable(metric.aggregate):
             return float(metric.aggregate(units))
         assert metric.value is not None  # checked by Metric
@@ -158,11 +180,29 @@ class BoxMatch(NamedTuple):
     n_found: int
 
 
+class LevelMatch(NamedTuple):
+    """Boxes of one image, found and true, whatever the score; `hits`, bool (T, N): right at COCO's T thresholds."""
+
+    image: ImageDetections
+    hits: NDArray[np.bool_]
+
+
 def match_boxes(prediction: Prediction, truth: LabelMap) -> BoxMatch:
     """Compare the boxes found with those of the true label map."""
-    (image,) = detections_by_image([prediction.cells.as_detections()], [{"boxes": label_map_to_boxes(truth)}])
+    image = _detections(prediction, truth)
     n_found = np.count_nonzero(prediction.cells.scores >= prediction.score_threshold)
     return BoxMatch(image, first_hits(image, iou_threshold=0.5), len(image.targets), int(n_found))
+
+
+def match_levels(prediction: Prediction, truth: LabelMap) -> LevelMatch:
+    """Compare the boxes found with those of the true label map at every threshold, once for all ways to pool images."""
+    image = _detections(prediction, truth)
+    return LevelMatch(image, best_free_hits(image))
+
+
+def _detections(prediction: Prediction, truth: LabelMap) -> ImageDetections:
+    (image,) = detections_by_image([prediction.cells.as_detections()], [{"boxes": label_map_to_boxes(truth)}])
+    return image
 
 
 def match_pixels(prediction: Prediction, truth: LabelMap) -> Overlap:
@@ -182,9 +222,8 @@ def _image_voc(match: BoxMatch) -> float:
     return _voc([match])
 
 
-def _coco(images: Sequence[BoxMatch]) -> float:
-    found = [match.image._asdict() for match in images]
-    return coco_average_precision(found, [{"boxes": image["targets"]} for image in found])
+def _coco(images: Sequence[LevelMatch]) -> float:
+    return pooled_coco_precision([match.image for match in images], [match.hits for match in images])
 
 
 def _count_error(match: BoxMatch) -> float:
@@ -206,7 +245,7 @@ for _metric in (
     Metric("iou", "IoU", True, match_pixels, attrgetter("iou"), needs_label_map=True),
     Metric("ap50", "AP50", True, match_boxes, _image_voc, _voc),
     Metric("ap50_11_point", "AP50, 11 points", True, match_boxes, None, partial(_voc, interpolation="11-point")),
-    Metric("ap", "AP, IoU 0.5 to 0.95", True, match_boxes, None, _coco),
+    Metric("ap", "AP, IoU 0.5 to 0.95", True, match_levels, None, _coco),
     Metric("n_true", "true cells", None, match_boxes, attrgetter("n_true"), None),
     Metric("n_found", "cells found", None, match_boxes, attrgetter("n_found"), None),
     Metric("count_error", "count error", False, match_boxes, _count_error),

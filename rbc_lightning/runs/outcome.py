@@ -1,12 +1,13 @@
 """What a finished run leaves beside its scores: counts of what was drawn, a figure, and what an online service shows."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pytorch_lightning.loggers import Logger
 
-from rbc_lightning.core.files import write_csv
+from rbc_lightning.core.files import write_csv, write_rows
 from rbc_lightning.data.datamodule import PairDataModule
 from rbc_lightning.data.sample import Sample
 from rbc_lightning.metrics.instances import Instances
@@ -24,6 +25,25 @@ def write_counts(directory: Path, data: PairDataModule, steps: int) -> None:
     """Write `drawn.csv`: how often each sample was drawn in so many optimiser steps."""
     rows = [(*key, count) for key, count in sorted(data.drawn_counts(steps).items())]
     write_csv(directory / "drawn.csv", ("origin", "sample_id", "augmented", "draws"), rows)
+
+
+def write_per_image(directory: Path, task: BaseTask, groups: Mapping[str, str]) -> None:
+    """Write `per_image.csv`: sample_id, group (of `groups`, by sample_id) and scores of each test image."""
+    rows = [{"sample_id": row["sample_id"], "group": groups[str(row["sample_id"])], **row} for row in task.per_image]
+    write_rows(directory / "per_image.csv", rows)
+
+
+def finite(scores: Mapping[str, float]) -> dict[str, float]:
+    """Values over all images without those that are NaN, which JSON does not know: a reader takes them for not computed."""
+    return {name: value for name, value in scores.items() if math.isfinite(value)}
+
+
+def without_units(task: BaseTask, groups: Mapping[str, str]) -> dict[str, dict[str, float | None]]:
+    """`left_out` of metrics.json: pooled values without the images of one unit, by metric and unit; None for NaN."""
+    return {
+        name: {unit: value if math.isfinite(value) else None for unit, value in by_unit.items()}
+        for name, by_unit in task.left_out(groups).items()
+    }
 
 
 def draw(directory: Path, data: PairDataModule, find: Find, *, optimistic: bool) -> None:

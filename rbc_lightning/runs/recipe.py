@@ -16,7 +16,7 @@ import yaml
 from pytorch_lightning.loggers import Logger
 
 from rbc_lightning import __version__
-from rbc_lightning.core.files import content_hash, to_plain, write_json, write_rows, write_text
+from rbc_lightning.core.files import content_hash, to_plain, write_json, write_text
 from rbc_lightning.core.progress import tell
 from rbc_lightning.core.recipe import LAYOUT, Node, Recipe, Work, aside, outline
 from rbc_lightning.core.seeds import derive_seed
@@ -31,7 +31,7 @@ from rbc_lightning.data.stream import DrawLabelMap, empty_label_maps
 from rbc_lightning.errors import blaming
 from rbc_lightning.metrics.instances import Instances
 from rbc_lightning.pairs.base import PairSource
-from rbc_lightning.runs.outcome import draw, show, write_counts
+from rbc_lightning.runs.outcome import draw, finite, show, without_units, write_counts, write_per_image
 from rbc_lightning.segmenters.base import BaseTask
 from rbc_lightning.segmenters.model import Model, TrainingSettings
 from rbc_lightning.segmenters.training import find_objects, fit, is_begun, load_best
@@ -84,7 +84,7 @@ class TrainedSegmenter(Recipe[Path]):
 
     kind: ClassVar[str] = "train"
     title: ClassVar[str] = "run"
-    format: ClassVar[int] = 1
+    format: ClassVar[int] = 2
 
     data: str
     mix: Mix
@@ -164,17 +164,16 @@ class TrainedSegmenter(Recipe[Path]):
             scores = trainer.test(task, datamodule=data, verbose=False)[0]
             write_counts(directory, data, self._steps)
             groups = {sample.sample_id: sample.group for sample in self.manifest.split("test")}
-            rows = [{"sample_id": row["sample_id"], "group": groups[str(row["sample_id"])], **row} for row in task.per_image]
-            write_rows(directory / "per_image.csv", rows)
+            write_per_image(directory, task, groups)
             draw(directory, data, find, optimistic=self.protocol == "paper")
             about = {
                 "seconds": round(time.monotonic() - started, 1),
                 "machine": machine(),
                 "artifacts": {made.kind: made.key for made in self.upstream()},
             }
-            record = {**scores, **self._record(task, facts, best), **about}
+            record = {**finite(scores), **self._record(task, facts, best), **about}
             # Written last: its presence says that the run is whole.
-            write_json(directory / METRICS, record)
+            write_json(directory / METRICS, {**record, "left_out": without_units(task, groups)})
             # Behind it: a run is whole without an online service.
             show(self.tracking, loggers, data, task, find, record)
 

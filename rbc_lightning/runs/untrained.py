@@ -40,7 +40,7 @@ class UntrainedSegmenter(TrainedSegmenter):
         mix, training, augmentation, synthetic, protocol: of no effect.
     """
 
-    format: ClassVar[int] = 1
+    format: ClassVar[int] = 2
 
     mix: Mix = aside(Mix(real=1, synthetic=0, augmented=0))
     training: TrainingSettings = aside(TrainingSettings(steps=1, steps_per_epoch=1, batch_size=1))

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from rbc_lightning.errors import InputError
 from rbc_lightning.metrics.instances import Instances, Prediction
 from rbc_lightning.metrics.registry import Metric, Scores, choose_metrics
+from rbc_lightning.metrics.units import unit_names
 from rbc_lightning.segmenters.illumination import Objects, standardize
 from rbc_lightning.segmenters.optimizers import ADAMW, ONE_CYCLE, MakeOptimizer, MakeSchedule, check_factory
 
@@ -139,6 +140,14 @@ class BaseTask(pl.LightningModule):
     def on_test_epoch_end(self) -> None:
         """Log the scores of the test."""
         self.log_dict({f"test/{name}": value for name, value in self._test.compute().items()})
+
+    def left_out(self, groups: Mapping[str, str]) -> dict[str, dict[str, float]]:
+        """After a test, the value of each pooled metric without one unit: by name and unit; see `Scores.left_out`.
+
+        Args:
+            groups: patient or slide of each test image by sample_id, where it is known; see `unit_names`.
+        """
+        return self._test.left_out(unit_names([str(row["sample_id"]) for row in self.per_image], groups))
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:  # noqa: ANN401 (Lightning's)
         """Log the kinds of samples that this step was trained on, summed over the epoch and over all processes."""

@@ -110,6 +110,50 @@ def test_columns_and_values_keep_their_order():
     assert list(scores.compute()) == whole
 
 
+@pytest.mark.parametrize("units", ["aabbb", "abcde", "abcab"])
+def test_without_a_unit_is_what_the_other_images_alone_give(units):
+    images = []
+    for prediction, target in zip(*random_detections(4, "whole pixels", n_images=5), strict=True):
+        boxes, confidence = (prediction[name].astype(np.float32) for name in ("boxes", "scores"))
+        found = Instances(boxes, confidence, painted(boxes))
+        images.append((Prediction(found, found.label_map > 0), painted(target["boxes"])))
+    metrics = (*REGISTRY.values(), Metric("most", "most cells", None, cells_found, None, max))
+    scores = Scores(metrics)
+    for image in images:
+        scores.update(*image)
+    without = scores.left_out(units)
+    assert list(without) == ["dice_pooled", "ap50", "ap50_11_point", "ap", "most"]
+    assert all(list(by_unit) == sorted(set(units)) for by_unit in without.values())
+    for unit in units:
+        anew = Scores(metrics)
+        for image, other in zip(images, units, strict=True):
+            if other != unit:
+                anew.update(*image)
+        assert {name: by_unit[unit] for name, by_unit in without.items()} == {name: anew.compute()[name] for name in without}
+    assert len(set(without["ap"].values())) == len(set(units))
+
+
+def cells_found(prediction, truth):
+    return len(prediction.cells)
+
+
+def test_without_a_unit_by_hand():
+    scores = Scores(BOXES)
+    # Of patient p one cell found, then a false alarm above another; of patient q one found of two.
+    scores.update(as_found(squares((0, 0)), [0.9]), squares((0, 0)))
+    scores.update(as_found(squares((0, 0), (20, 0)), [0.6, 0.8]), squares((0, 0)))
+    scores.update(as_found(squares((0, 0)), [0.7]), squares((0, 0), (0, 20)))
+    # Without q: right, wrong, right of two. Without p: one right of two.
+    assert scores.left_out(["p", "p", "q"]) == {
+        "ap50": {"p": pytest.approx(1 / 2), "q": pytest.approx((1 + 2 / 3) / 2)},
+        "ap50_11_point": {"p": pytest.approx(6 / 11), "q": pytest.approx((6 + 5 * 2 / 3) / 11)},
+        "ap": {"p": pytest.approx(51 / 101), "q": pytest.approx((51 + 50 * 2 / 3) / 101)},
+    }
+    assert scores.left_out(["p", "p", "p"]) == {}
+    with pytest.raises(ValueError, match="expected the unit of each of 3 images, got 2"):
+        scores.left_out(["p", "q"])
+
+
 def test_metrics_that_share_a_function_share_the_work():
     calls = []
 

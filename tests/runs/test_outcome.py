@@ -1,10 +1,14 @@
+import json
+
+import pytest
 from training_helpers import read_rows
 
+from rbc_lightning.core.files import write_json
 from rbc_lightning.data.datamodule import PairDataModule
 from rbc_lightning.data.mix import Mix
 from rbc_lightning.data.readers.folder import read_folder
 from rbc_lightning.data.splits import cut_validation
-from rbc_lightning.runs.outcome import write_counts
+from rbc_lightning.runs.outcome import finite, without_units, write_counts, write_per_image
 
 
 def test_draws_are_counted_over_whole_passes(tiny_folder, tmp_path):
@@ -14,3 +18,27 @@ def test_draws_are_counted_over_whole_passes(tiny_folder, tmp_path):
     rows = read_rows(tmp_path / "drawn.csv")
     assert {(row["origin"], row["augmented"]) for row in rows} == {("real", "True"), ("real", "False")}
     assert [int(row["draws"]) for row in rows] == [2] * 8
+
+
+class Tested:
+    """A task after its test."""
+
+    per_image = ({"sample_id": "b", "dice": 0.5}, {"sample_id": "a", "dice": float("nan")})
+
+    def left_out(self, groups):
+        return {"ap": dict(zip(groups.values(), (0.25, float("nan")), strict=True))}
+
+
+def test_scores_have_the_group_of_their_image(tmp_path):
+    write_per_image(tmp_path, Tested(), {"a": "p", "b": "q"})
+    assert read_rows(tmp_path / "per_image.csv") == [
+        {"sample_id": "b", "group": "q", "dice": "0.5"},
+        {"sample_id": "a", "group": "p", "dice": "nan"},
+    ]
+
+
+def test_what_is_no_number_leaves_the_record_valid(tmp_path):
+    scores = {"test/dice": 0.5, "test/own": float("nan"), "test/other": float("inf")}
+    write_json(tmp_path / "m.json", {**finite(scores), "left_out": without_units(Tested(), {"a": "p", "b": "q"})})
+    content = json.loads((tmp_path / "m.json").read_text(), parse_constant=pytest.fail)
+    assert content == {"test/dice": 0.5, "left_out": {"ap": {"p": 0.25, "q": None}}}

@@ -76,7 +76,12 @@ def test_it_leaves_the_directory_of_a_run(finished):
     # Discs on an even ground.
     assert (metrics["test/dice"] > 0.98, metrics["test/ap50"], metrics["test/count_error"]) == (True, 1.0, 0.0)
     assert {name for name in trained.metrics if name.startswith("test/")} == {n for n in metrics if n.startswith("test/")}
+    # Two slides of one image each: without one, the score of the other.
+    for record in (metrics, trained.metrics):
+        assert list(record["left_out"]) == ["ap", "ap50", "ap50_11_point", "dice_pooled"]
+        assert all(list(units) == ["image smear_05", "image smear_06"] for units in record["left_out"].values())
     rows = read_rows(directory / "per_image.csv")
+    assert metrics["left_out"]["ap50"] == {"image smear_05": float(rows[1]["ap50"]), "image smear_06": float(rows[0]["ap50"])}
     assert [row["sample_id"] for row in rows] == ["smear_05", "smear_06"]
     assert list(rows[0]) == list(read_rows(trained.directory / "per_image.csv")[0])
     assert read_rows(directory / "drawn.csv") == []

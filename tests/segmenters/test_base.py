@@ -116,6 +116,21 @@ def test_a_task_of_ten_lines_is_trained_validated_and_tested():
     assert len(task.per_image) == 2  # a second test starts afresh
 
 
+def test_a_test_gives_pooled_scores_without_each_unit():
+    task, batches = DarkPatches(nn.Linear(1, 1)), [squares() | {"sample_id": [name]} for name in "abc"]
+    # In the third image one of the squares is not annotated.
+    batches[2]["label_map"] = batches[2]["label_map"].clone() % 2
+    torch.nn.init.zeros_(task.net.weight)
+    torch.nn.init.zeros_(task.net.bias)
+    (scores,) = trainer().test(task, DataLoader(batches, batch_size=None), verbose=False)
+    found = task.left_out({"a": "p", "b": "q", "c": "q"})
+    assert list(found) == ["dice_pooled", "ap50", "ap50_11_point", "ap"]
+    assert found["dice_pooled"] == {"p": pytest.approx(2 * 164 / (200 + 164)), "q": 1.0}
+    assert scores["test/dice_pooled"] == pytest.approx(2 * 264 / (300 + 264))
+    # Every image for itself where no two share a patient.
+    assert list(task.left_out({"a": "p"})["ap"]) == ["image a", "image b", "image c"]
+
+
 def corner_error(prediction, truth):
     return float(prediction.foreground[0, 0] != (truth[0, 0] > 0))
 
