@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ _RESTED_NS = 2 * 10**9
 
 
 class CheckedPairs:
-    """Hashes of pairs that passed all checks, remembered by path, size, and times of change of both files.
+    """Hashes of pairs that passed all checks, remembered by path, size, and times of change of their files.
 
     Args:
         path: a JSON file; what is no such file of this version counts as empty. None remembers nothing.
@@ -30,9 +30,15 @@ class CheckedPairs:
         self._known: dict[str, Any] = _read(path) if path else {}
         self._now: dict[str, Any] = {}
 
-    def hashes(self, files: FilePair, check: Callable[[], None]) -> tuple[str, str]:
-        """SHA-256 of image and label map; `check` is called first, unless the files passed it and are the same since."""
-        states = [_state(path) for path in (files.image_path, files.label_path)]
+    def hashes(self, files: FilePair, check: Callable[[], None], beside: Sequence[Path] = ()) -> tuple[str, str]:
+        """SHA-256 of image and label map; `check` is called first, unless all files passed it and are the same since.
+
+        Args:
+            files: image and label map.
+            check: raises where something is wrong.
+            beside: more files that `check` reads.
+        """
+        states = [_state(path) for path in (files.image_path, files.label_path, *beside)]
         name = states[0][0]
         entry = self._known.get(name)
         if entry is None or entry["files"] != states:

@@ -120,7 +120,11 @@ class Manifest:
         return tuple(sample.sample_id for sample in self.split(name))
 
     def fingerprint(self) -> str:
-        """Hash of all samples together with what each is used for: another split is another experiment."""
+        """Hash of all samples together with what each is used for: another split is another experiment.
+
+        Second label maps take no part: no model learns from them or is scored by them, so that one that comes later, or is
+        mended, leaves what is trained as it is.
+        """
         rows = sorted((s.sample_id, s.split, s.group, s.image_sha256, s.label_sha256) for s in self.samples)
         return content_hash(_decisive(rows, self.spec))
 
@@ -129,7 +133,7 @@ class Manifest:
 
         Beside it stand `<name>.spec.json` where the images are no 8-bit colour images, and `<name>.descent.json` with what
         synthetic rows descend from: lists of [sample_id, image_sha256, label_sha256] by the hash in the column `trained_on`.
-        Volumes are not kept. An `InputError` refuses samples that do not lie in files.
+        Volumes and second label maps are not kept. An `InputError` refuses samples that do not lie in files.
         """
         # All rows of a set share one list as a rule; it is long.
         lists = {id(sample.lineage.trained_on): sample.lineage.trained_on for sample in self.samples if sample.lineage}

@@ -145,6 +145,7 @@ class Sample:
     spec: ImageSpec = RGB
     volume: str | None = None  # of which this is a slice
     slice: int | None = None  # its index there
+    second: Loader | None = None  # the same image with the label map of a second annotator; no part of training or of hashes
 
     @property
     def where(self) -> str:
@@ -176,11 +177,30 @@ class Sample:
 
     def load_label_map(self) -> LabelMap:
         """The label map, int32 (H, W); an `InputError` where the file is damaged or the array another."""
-        label_map = self.loader.label_map()
+        return self._label_map(self.loader)
+
+    def load_second_label_map(self) -> LabelMap | None:
+        """The label map of a second annotator, int32 (H, W), where there is one; for the test alone, as a ceiling of scores.
+
+        Raises:
+            InputError: as `load_label_map`; or the map is not of the image's size.
+        """
+        if self.second is None:
+            return None
+        label_map = self._label_map(self.second)
+        if label_map.shape != self.size:
+            raise InputError(
+                f"{self.second.where}: a second label map {label_map.shape} (sample {self.sample_id!r}); expected the image's "
+                f"size {self.size}: export it again"
+            )
+        return label_map
+
+    def _label_map(self, loader: Loader) -> LabelMap:
+        label_map = loader.label_map()
         if label_map.ndim != 2 or label_map.dtype != np.int32:
             raise InputError(
-                f"{self.where}: a label map {label_map.shape} of type {label_map.dtype} (sample {self.sample_id!r}); expected "
-                "(H, W) of type int32: mend its reader"
+                f"{loader.where}: a label map {label_map.shape} of type {label_map.dtype} (sample {self.sample_id!r}); "
+                "expected (H, W) of type int32: mend its reader"
             )
         return label_map
 

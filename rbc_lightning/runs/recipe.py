@@ -31,6 +31,7 @@ from rbc_lightning.data.stream import DrawLabelMap, empty_label_maps
 from rbc_lightning.errors import blaming
 from rbc_lightning.metrics.instances import Instances
 from rbc_lightning.pairs.base import PairSource
+from rbc_lightning.runs.agreement import write_agreement
 from rbc_lightning.runs.outcome import draw, finite, show, without_units, write_counts, write_per_image
 from rbc_lightning.segmenters.base import BaseTask
 from rbc_lightning.segmenters.model import Model, TrainingSettings
@@ -158,6 +159,8 @@ class TrainedSegmenter(Recipe[Path]):
         known = {**self._facts(), "model": config["model"]}
         with opened(self.tracking, directory, job="train", tags=[self._column, model.name], facts=known) as loggers:
             write_text(directory / "config.yaml", yaml.safe_dump(to_plain(config), sort_keys=False))
+            # Before the training, since the model has no part in it: a bad second annotation costs no hours.
+            write_agreement(directory, self.manifest.split("test"), task.metrics.values())
             trainer, best = self._train(directory, model.name, task, data, loggers, seed)
             task = load_best(directory, model)
             find = partial(self._find, task)

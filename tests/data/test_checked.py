@@ -38,6 +38,23 @@ def test_what_passed_is_not_checked_again_until_it_changes(tmp_path, files):
     assert [calls(path, files) for _ in range(2)] == [1, 0]
 
 
+def test_files_beside_a_pair_count_too(tmp_path, files):
+    path, second, called = tmp_path / "checked.json", tmp_path / "second.png", []
+
+    def check(*beside):
+        pairs = CheckedPairs(path)
+        pairs.hashes(files, lambda: called.append(beside), beside)
+        pairs.save()
+
+    second.write_bytes(b"second")
+    for _ in range(2):
+        check(second)
+    second.write_bytes(b"others")
+    check(second)
+    check()
+    assert called == [(second,), (second,), ()]
+
+
 def test_what_has_just_changed_is_not_trusted_yet(tmp_path, files, monkeypatch):
     monkeypatch.setattr(checked, "_RESTED_NS", 3600 * 10**9)
     assert [calls(tmp_path / "checked.json", files) for _ in range(2)] == [1, 1]

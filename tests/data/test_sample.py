@@ -89,6 +89,22 @@ def test_a_pair_in_memory():
     assert (sample.image_sha256 == other.sha256[0], sample.label_sha256 == other.sha256[1]) == (True, False)
 
 
+def test_a_second_annotation_is_there_or_not():
+    image, label_map = fluorescent_pair(0)
+    sample = fluorescent_sample("a", 0)
+    assert sample.load_second_label_map() is None
+    second = ArrayPair(image, np.where(label_map == 1, 0, label_map).astype(np.int32), "memory of a second")
+    np.testing.assert_array_equal(replace(sample, second=second).load_second_label_map() == 0, label_map <= 1)
+    with pytest.raises(
+        InputError, match=r"second: a second label map \(95, 128\) \(sample 'a'\); expected .* \(96, 128\): export"
+    ):
+        replace(sample, second=ArrayPair(image, label_map[1:], "second")).load_second_label_map()
+    with pytest.raises(
+        InputError, match=r"second: a label map .* of type int64 \(sample 'a'\); expected \(H, W\) of type int32"
+    ):
+        replace(sample, second=ArrayPair(image, label_map.astype(np.int64), "second")).load_second_label_map()
+
+
 def test_a_pair_of_files(tmp_path):
     image, label_map = fluorescent_pair(3)
     gaps = 5 * label_map

@@ -8,7 +8,7 @@ from typing import cast
 
 from scipy.ndimage import label as components
 
-from rbc_lightning.core.files import content_hash
+from rbc_lightning.core.files import check_name, content_hash
 from rbc_lightning.core.store import Store
 from rbc_lightning.data.checked import CheckedPairs
 from rbc_lightning.data.formats import IMAGE_SUFFIXES
@@ -20,6 +20,7 @@ from rbc_lightning.errors import InputError
 CHECKED = ".checked_{}.json"
 """Where in the store it is remembered which files passed all checks."""
 
+_IMAGES, _LABELS = "images", "labels"
 _LABEL_SUFFIXES = (".png", ".tif", ".tiff")
 # A true single cell may be torn by overlap, but not into this many.
 _MOST_PIECES = 3
@@ -31,6 +32,7 @@ class FolderReader(Reader):
 
     root: Path
     value_range: tuple[int, int] = (0, 255)  # of the images; 16-bit ones where the largest is above 255
+    second_masks: str | None = None  # directory beside labels/ with the label maps of a second annotator, of some images or all
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -40,35 +42,60 @@ class FolderReader(Reader):
             raise InputError(f"data.value_range={values}; expected [smallest,largest], such as [0,4095] for 12 bits")
         object.__setattr__(self, "value_range", tuple(values))
         ImageSpec(value_range=self.value_range)
+        if self.second_masks is not None:
+            second = check_name("data.second_masks", self.second_masks)
+            if second in (_IMAGES, _LABELS):
+                raise InputError(f"data.second_masks={second}; expected another directory beside {_LABELS}/, or null for none")
+            object.__setattr__(self, "second_masks", second)
 
     def read(self, store: Store) -> Manifest:
         """The listed samples, every file decoded unless it passed before."""
-        return read_folder(self.root, ImageSpec(value_range=self.value_range), store)
+        return read_folder(self.root, ImageSpec(value_range=self.value_range), store, self.second_masks)
 
     def notes(self, manifest: Manifest) -> list[str]:
-        """Images that `splits.csv` does not list."""
+        """Images, and label maps of a second annotator, that `splits.csv` does not list; how many images have the latter."""
         listed = {sample.sample_id for sample in manifest.samples}
-        unlisted = [path.name for name, path in _index(self.root / "images", IMAGE_SUFFIXES).items() if name not in listed]
-        return [f"note: images/{name} is not in splits.csv and takes no part" for name in unlisted]
+        places = {_IMAGES: IMAGE_SUFFIXES} | ({self.second_masks: _LABEL_SUFFIXES} if self.second_masks else {})
+        notes = [
+            f"note: {place}/{path.name} is not in splits.csv and takes no part"
+            for place, suffixes in places.items()
+            for name, path in _index(self.root / place, suffixes).items()
+            if name not in listed
+        ]
+        if self.second_masks:
+            twice = [sample.split for sample in manifest.samples if sample.second]
+            notes.append(
+                f"note: {len(twice)} of {len(listed)} images are annotated twice ({self.second_masks}/), {twice.count('test')} "
+                "of them in test: agreement.csv of each run compares those"
+            )
+        return notes
 
     def overrides(self) -> list[str]:
         """The folder by its root, whatever file of the group named it."""
         low, high = self.value_range
         deep = [] if self.value_range == RGB.value_range else [f"data.value_range=[{low},{high}]"]
-        return ["data=folder", f"data.name={self.name}", f"data.root={self.root}", *deep]
+        twice = [f"data.second_masks={self.second_masks}"] if self.second_masks else []
+        return ["data=folder", f"data.name={self.name}", f"data.root={self.root}", *deep, *twice]
 
 
-def read_folder(root: Path, spec: ImageSpec = RGB, store: Store | None = None) -> Manifest:
+def read_folder(root: Path, spec: ImageSpec = RGB, store: Store | None = None, second_masks: str | None = None) -> Manifest:
     """Read and check a folder of colour or grey images; each is decoded once, so that no bad one turns up in mid-training.
 
     What passed is remembered until a file changes (`data.checked`) in the store, if one is given and holds anything yet:
     reading alone, for a plan or a configuration that is refused, leaves nothing behind.
     `splits.csv` has the columns sample_id, split (train, val or test) and, where known, group (patient or slide). What does
-    not fit is refused by an `InputError` that names the file and the remedy.
+    not fit is refused by an `InputError` that names the file and the remedy. `second_masks` names a directory beside `labels`
+    that holds, under the same names, the label maps of a second annotator, of some images or of all.
     """
     splits = _read_splits(root / "splits.csv")
-    images = _index(root / "images", IMAGE_SUFFIXES)
-    labels = _index(root / "labels", _LABEL_SUFFIXES)
+    images = _index(root / _IMAGES, IMAGE_SUFFIXES)
+    labels = _index(root / _LABELS, _LABEL_SUFFIXES)
+    seconds = _index(root / second_masks, _LABEL_SUFFIXES) if second_masks else {}
+    if second_masks and not set(seconds) & set(splits):
+        raise InputError(
+            f"{root / second_masks}: no label map of an image in splits.csv; expected {next(iter(splits))}.png or others, "
+            f"named as in {_LABELS}/: rename them, or set data.second_masks=null"
+        )
     for sample_id in splits:
         if sample_id not in images:
             raise InputError(
@@ -92,7 +119,8 @@ def read_folder(root: Path, spec: ImageSpec = RGB, store: Store | None = None) -
     )
     with ThreadPoolExecutor() as pool:
         pairs = {name: FilePair(images[name], labels[name], spec) for name in splits}
-        samples = tuple(pool.map(lambda name: _sample(name, *splits[name], pairs[name], checked), splits))
+        twins = {name: FilePair(images[name], seconds[name], spec) if name in seconds else None for name in splits}
+        samples = tuple(pool.map(lambda name: _sample(name, *splits[name], pairs[name], twins[name], checked), splits))
     checked.save()
     return Manifest(samples)
 
@@ -135,26 +163,37 @@ def _index(directory: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
     return found
 
 
-def _sample(sample_id: str, split: Split, group: str, files: FilePair, checked: CheckedPairs) -> Sample:
-    hashes = checked.hashes(files, lambda: _check(files))
-    resolved = FilePair(files.image_path.resolve(), files.label_path.resolve(), files.spec)
-    return Sample(sample_id, split, group, *hashes, resolved, spec=files.spec)
+def _sample(
+    sample_id: str, split: Split, group: str, files: FilePair, second: FilePair | None, checked: CheckedPairs
+) -> Sample:
+    hashes = checked.hashes(files, lambda: _check(files, second), [second.label_path] if second else [])
+    twin = _resolved(second) if second else None
+    return Sample(sample_id, split, group, *hashes, _resolved(files), spec=files.spec, second=twin)
 
 
-def _check(files: FilePair) -> None:
-    """Decode both files; an `InputError` names what is wrong."""
-    image, label_map = files.image(), files.label_map()
-    if image.shape[:2] != label_map.shape:
-        raise InputError(
-            f"{files.label_path}: label map of {label_map.shape[0]} x {label_map.shape[1]} pixels for an image of "
-            f"{image.shape[0]} x {image.shape[1]} ({files.image_path.name}); expected equal sizes (height x width): export it "
-            "again"
-        )
+def _resolved(files: FilePair) -> FilePair:
+    return FilePair(files.image_path.resolve(), files.label_path.resolve(), files.spec)
+
+
+def _check(files: FilePair, second: FilePair | None) -> None:
+    """Decode image and label maps; an `InputError` names what is wrong."""
+    image = files.image()
+    for annotated in filter(None, (files, second)):
+        _check_label_map(annotated, image.shape[:2])
     top = int(image.max(initial=0))
     if top > files.spec.value_range[1]:
         raise InputError(
             f"{files.image_path}: values up to {top}; expected none above {files.spec.value_range[1]}, the largest of "
             "data.value_range: raise that, lest they be cut off"
+        )
+
+
+def _check_label_map(files: FilePair, size: tuple[int, ...]) -> None:
+    label_map = files.label_map()
+    if label_map.shape != size:
+        raise InputError(
+            f"{files.label_path}: label map of {label_map.shape[0]} x {label_map.shape[1]} pixels for an image of "
+            f"{size[0]} x {size[1]} ({files.image_path.name}); expected equal sizes (height x width): export it again"
         )
     if label_map.max(initial=0) == 1 and components(label_map)[1] > _MOST_PIECES:
         raise InputError(

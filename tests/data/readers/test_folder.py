@@ -6,6 +6,8 @@ from PIL import Image
 from rbc_lightning.core.build import build
 from rbc_lightning.core.store import Store
 from rbc_lightning.data import checked
+from rbc_lightning.data.manifest import Samples
+from rbc_lightning.data.near_duplicates import find_near_duplicates
 from rbc_lightning.data.readers import folder
 from rbc_lightning.data.readers.folder import FolderReader, read_folder
 from rbc_lightning.errors import InputError
@@ -102,7 +104,7 @@ def test_files_are_decoded_once_until_one_changes(own_folder, tmp_path, monkeypa
     monkeypatch.setattr(checked, "_RESTED_NS", 0)
     decoded = []
     check = folder._check
-    monkeypatch.setattr(folder, "_check", lambda files: (decoded.append(files.image_path.stem), check(files)))
+    monkeypatch.setattr(folder, "_check", lambda files, *more: (decoded.append(files.image_path.stem), check(files, *more)))
     store = Store(tmp_path / "artifacts", str)
     # A store that holds nothing stays like that.
     first = read_folder(own_folder, store=store)
@@ -154,3 +156,75 @@ def test_16_bit_images_need_their_value_range_and_keep_their_values(own_folder):
 def test_a_value_range_that_is_none(own_folder, values):
     with pytest.raises(InputError, match="value_range"):
         FolderReader(name="mine", root=own_folder, value_range=values)
+
+
+def annotate_twice(root, *names):
+    """Second label maps of some images: those of the first annotator, their first cell given up."""
+    (root / "labels_2").mkdir()
+    for name in names:
+        known = root / "labels" / f"{name}.png"
+        label_map = np.array(Image.open(known)) if known.exists() else np.zeros((9, 9), np.uint16)
+        label_map[label_map == 1] = 0
+        Image.fromarray(label_map).save(root / "labels_2" / f"{name}.png")
+
+
+def test_a_second_annotation_of_some_images_is_read_and_decides_nothing(own_folder):
+    annotate_twice(own_folder, "smear_00", "smear_06", "stray")
+    reader = FolderReader(name="mine", root=own_folder, second_masks="labels_2")
+    once, twice = read_folder(own_folder), reader.read(None)
+    assert [s.sample_id for s in twice.samples if s.load_second_label_map() is not None] == ["smear_00", "smear_06"]
+    second, first = twice.samples[6].load_second_label_map(), twice.samples[6].load_label_map()
+    # Ids without gaps, as of every label map.
+    np.testing.assert_array_equal(second, np.where(first > 1, first - 1, 0))
+    assert twice.fingerprint() == once.fingerprint()
+    assert Samples(twice.samples).key == Samples(once.samples).key
+    assert find_near_duplicates(twice.samples) == []
+    assert reader.overrides()[-1] == "data.second_masks=labels_2"
+    assert reader.notes(twice) == [
+        "note: labels_2/stray.png is not in splits.csv and takes no part",
+        "note: 2 of 7 images are annotated twice (labels_2/), 1 of them in test: agreement.csv of each run compares those",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (np.zeros((50, 60), np.uint16), r"labels_2.smear_06\.png: label map of 50 x 60 pixels for an image of 96 x 128"),
+        (np.zeros((96, 128, 3), np.uint8), r"labels_2.smear_06\.png: a colour image was given as label map"),
+        (
+            np.indices((96, 128)).sum(axis=0).astype(np.uint8) % 9 // 8,
+            r"labels_2.smear_06\.png: one cell in more than 3 pieces",
+        ),
+        (None, r"labels_2.smear_06\.png: cannot be read as an image"),
+    ],
+)
+def test_a_second_annotation_is_checked_as_the_first_is(own_folder, tmp_path, monkeypatch, content, message):
+    monkeypatch.setattr(checked, "_RESTED_NS", 0)
+    store = Store(tmp_path / "artifacts", str)
+    store.root.mkdir()
+    annotate_twice(own_folder, "smear_06")
+    path = own_folder / "labels_2" / "smear_06.png"
+    # What passed before is checked again.
+    assert read_folder(own_folder, store=store, second_masks="labels_2").samples[6].second.label_path == path
+    if content is None:
+        path.write_bytes(b"no image")
+    else:
+        Image.fromarray(content).save(path)
+    for _ in range(2):
+        with pytest.raises(InputError, match=message):
+            read_folder(own_folder, store=store, second_masks="labels_2")
+
+
+def test_second_annotations_that_are_not_there(own_folder):
+    with pytest.raises(InputError, match=r"labels_2: no such directory; expected files named <sample_id>\.png in it"):
+        read_folder(own_folder, second_masks="labels_2")
+    annotate_twice(own_folder, "smear_06")
+    (own_folder / "labels_2" / "smear_06.png").rename(own_folder / "labels_2" / "smear_06_b.png")
+    with pytest.raises(InputError, match=r"labels_2: no label map of an image in splits\.csv; expected smear_00\.png"):
+        read_folder(own_folder, second_masks="labels_2")
+
+
+@pytest.mark.parametrize("name", ["labels", "images", "../labels_2", ""])
+def test_a_directory_of_second_annotations_that_cannot_be(own_folder, name):
+    with pytest.raises(InputError, match=rf"data\.second_masks={name}; expected"):
+        FolderReader(name="mine", root=own_folder, second_masks=name)

@@ -1,0 +1,42 @@
+"""How well two annotators of the test images agree: a ceiling of what a score against one of them can tell."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from rbc_lightning.core.files import write_rows
+from rbc_lightning.core.labels import label_map_to_boxes
+from rbc_lightning.data.sample import LabelMap, Sample
+from rbc_lightning.metrics.instances import Instances, Prediction
+from rbc_lightning.metrics.registry import Metric, Scores
+
+AGREEMENT = "agreement.csv"
+
+
+def write_agreement(directory: Path, samples: Iterable[Sample], metrics: Iterable[Metric]) -> None:
+    """Write `agreement.csv`: sample_id, group and, as in per_image.csv, every metric that has a value of an image.
+
+    The second annotation stands in the place of a prediction, its cells with a score of 1, and the first is the truth. Samples
+    without a second one have no row; without any row there is no file.
+
+    Raises:
+        InputError: a second label map is damaged, or not of its image's size.
+    """
+    scores = Scores(metric for metric in metrics if metric.value is not None)
+    rows = []
+    for sample in samples:
+        second = sample.load_second_label_map()
+        if second is not None:
+            row = scores.update(_as_prediction(second), sample.load_label_map())
+            rows.append({"sample_id": sample.sample_id, "group": sample.group, **row})
+    if rows:
+        write_rows(directory / AGREEMENT, rows)
+    else:
+        # An interrupted attempt may have had some.
+        (directory / AGREEMENT).unlink(missing_ok=True)
+
+
+def _as_prediction(label_map: LabelMap) -> Prediction:
+    boxes = label_map_to_boxes(label_map)
+    return Prediction(Instances(boxes, np.ones(len(boxes), np.float32), label_map))
