@@ -7,8 +7,9 @@ image without its cells, filled in smoothly) is laid over each generated image, 
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,14 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation, binary_erosion, gaussian_filter
 from skimage.transform import downscale_local_mean, resize
 
-from rbc_lightning.core.files import write_arrays
+from rbc_lightning.core.files import replacing, write_arrays
+from rbc_lightning.errors import InputError
 from rbc_lightning.translators.weights import read_stored_arrays
 
 Floats = NDArray[np.float64]
 
+PLATES_FILE = "plates.npy"
+_STORED, _WHAT = ("background", "covariance", "correlation", "sizes", "ends", "deep"), "background textures"
 _SCALES = (80.0, 20.0, 5.0)  # pixels: what is finer than the last Gaussian is grain; the others fill the place of cells
 _CLEARANCE = 6  # pixels between a cell and the background that is measured
 _MIN_SHARE = 0.03  # of an image that must be such background
@@ -50,23 +54,26 @@ class Texture:
 
 @dataclass(frozen=True)
 class BackgroundTextures:
-    """The textures of N training images, stacked.
+    """The textures of N training images; those of whole images lie packed, and one at a time is unpacked.
 
     Attributes:
         background: (N, C), see `Texture`, also for the next two.
         covariance: (N, C, C).
         correlation: (N,).
-        sizes: int64 (N, 2), height and width of each image; the arrays below are padded to the largest.
-        light: (N, C, H, W), see `Texture`.
-        dirt: (N, C, H, W), see `Texture`.
+        sizes: int64 (N, 2), height and width of each image.
+        ends: int64 (N,), where in `plates` each image ends.
+        plates: uint8 (bytes,), light and dirt of every image packed by zlib; loaded ones stay in their file, of which all
+            processes share what they read.
+        deep: 16 bits of each value rather than 8.
     """
 
     background: Floats
     covariance: Floats
     correlation: Floats
     sizes: NDArray[np.int64]
-    light: NDArray[np.unsignedinteger[Any]]
-    dirt: NDArray[np.signedinteger[Any]]
+    ends: NDArray[np.int64]
+    plates: NDArray[np.uint8]
+    deep: bool = False
 
     @classmethod
     def fit(cls, samples: Iterable[Mapping[str, Any]], deep: bool = False) -> BackgroundTextures:
@@ -76,23 +83,35 @@ class BackgroundTextures:
             samples: of the training split: `image` float32 (C, H, W) in [0, 1], `label_map` (H, W).
             deep: keep 16 bits of each value rather than 8.
         """
-        measured = [measure_texture(s["image"].numpy(), s["label_map"].numpy(), deep) for s in samples]
-        known = [texture for texture in measured if texture is not None]
-        channels = len(known[0].background) if known else 0
-        sizes = np.array([texture.light.shape[1:] for texture in known], dtype=np.int64).reshape(-1, 2)
-        height, width = sizes.max(axis=0) if known else (0, 0)
-        shape = len(known), channels, height, width
-        light = np.zeros(shape, dtype=np.uint16 if deep else np.uint8)
-        dirt = np.zeros(shape, dtype=np.int16 if deep else np.int8)
-        for index, (texture, (h, w)) in enumerate(zip(known, sizes, strict=True)):
-            light[index, :, :h, :w], dirt[index, :, :h, :w] = texture.light, texture.dirt
+        measured = (measure_texture(s["image"].numpy(), s["label_map"].numpy(), deep) for s in samples)
+        return cls._pack((texture for texture in measured if texture is not None), deep)
+
+    @classmethod
+    def _pack(cls, textures: Iterable[Texture], deep: bool) -> BackgroundTextures:
+        known = [
+            (t.background, t.covariance, t.correlation, t.light.shape[1:], zlib.compress(t.light.tobytes() + t.dirt.tobytes()))
+            for t in textures
+        ]
+        backgrounds, covariances, correlations, sizes, packed = zip(*known, strict=True) if known else ((),) * 5
+        channels = len(backgrounds[0]) if known else 0
         return cls(
-            np.array([texture.background for texture in known]).reshape(len(known), channels),
-            np.array([texture.covariance for texture in known]).reshape(len(known), channels, channels),
-            np.array([texture.correlation for texture in known]),
-            sizes,
-            light,
-            dirt,
+            np.array(backgrounds).reshape(len(known), channels),
+            np.array(covariances).reshape(len(known), channels, channels),
+            np.array(correlations),
+            np.array(sizes, dtype=np.int64).reshape(-1, 2),
+            np.cumsum([len(plate) for plate in packed], dtype=np.int64),
+            np.frombuffer(b"".join(packed), np.uint8),
+            deep,
+        )
+
+    def texture(self, index: int) -> Texture:
+        """Unpack the texture of one image."""
+        start = self.ends[index - 1] if index else 0
+        light_type, dirt_type = (np.uint16, np.int16) if self.deep else (np.uint8, np.int8)
+        values = np.frombuffer(zlib.decompress(self.plates[start : self.ends[index]].data), light_type)
+        light, dirt = values.reshape(2, -1, *self.sizes[index])
+        return Texture(
+            self.background[index], self.covariance[index], float(self.correlation[index]), light, dirt.view(dirt_type)
         )
 
     def render(self, background: Floats, ground: NDArray[np.bool_], seed: np.random.SeedSequence) -> Floats:
@@ -110,22 +129,48 @@ class BackgroundTextures:
             return np.zeros((len(background), *ground.shape))
         rng = np.random.default_rng(seed)
         order = np.argsort(((self.background - background) ** 2).sum(axis=1), kind="stable")
-        source = int(rng.choice(order[:_NEAREST]))
-        window = _window(rng, tuple(self.sizes[source]), ground.shape)
-        light = self.light[source][window] / np.iinfo(self.light.dtype).max - self.background[source][:, None, None]
-        dirt = self.dirt[source][window] / np.iinfo(self.dirt.dtype).max * ground
-        root = np.linalg.cholesky(self.covariance[source] + 1e-12 * np.eye(len(background)))
-        grain = _correlated_noise(rng, (len(background), *ground.shape), float(self.correlation[source]))
+        source = self.texture(int(rng.choice(order[:_NEAREST])))
+        window = _window(rng, source.light.shape[1:], ground.shape)
+        light = source.light[window] / np.iinfo(source.light.dtype).max - source.background[:, None, None]
+        dirt = source.dirt[window] / np.iinfo(source.dirt.dtype).max * ground
+        root = np.linalg.cholesky(source.covariance + 1e-12 * np.eye(len(background)))
+        grain = _correlated_noise(rng, (len(background), *ground.shape), source.correlation)
         return np.asarray(light + dirt + np.tensordot(root, grain, axes=(1, 0)))
 
     def save(self, path: Path) -> None:
-        """Write the textures as one .npz file, atomically."""
-        write_arrays(path, {field.name: getattr(self, field.name) for field in fields(self)})
+        """Write the textures as an .npz file, and beside it their plates as an .npy file, each atomically."""
+        # The plates first: they are missing beside a file of the earlier layout alone.
+        with replacing(path.with_name(PLATES_FILE)) as file:
+            np.save(file, self.plates, allow_pickle=False)
+        write_arrays(path, {name: np.asarray(getattr(self, name)) for name in _STORED})
 
     @classmethod
     def load(cls, path: Path) -> BackgroundTextures:
-        """Read what `save` wrote; raises an `InputError` for another file."""
-        return cls(**read_stored_arrays(path, [field.name for field in fields(cls)], "background textures"))
+        """Read what `save` wrote, the plates when they are needed; raises an `InputError` for another file."""
+        plates = path.with_name(PLATES_FILE)
+        if not plates.is_file():
+            return cls._load_earlier(path)
+        arrays = read_stored_arrays(path, _STORED, _WHAT)
+        try:
+            packed = np.load(plates, mmap_mode="r", allow_pickle=False)
+            if len(packed) != max(arrays["ends"], default=0):
+                raise ValueError(f"{len(packed)} bytes, expected {max(arrays['ends'], default=0)}")
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"{plates} does not belong to {path.name} ({error}); make the translator again with stage=translator"
+            ) from error
+        return cls(**{**arrays, "deep": bool(arrays["deep"])}, plates=packed)
+
+    @classmethod
+    def _load_earlier(cls, path: Path) -> BackgroundTextures:
+        """Read the earlier layout: one .npz file with the plates of all images, padded to the largest."""
+        names = ("background", "covariance", "correlation", "sizes", "light", "dirt")
+        columns = read_stored_arrays(path, names, _WHAT)
+        textures = (
+            Texture(background, covariance, correlation, light[:, : size[0], : size[1]], dirt[:, : size[0], : size[1]])
+            for background, covariance, correlation, size, light, dirt in zip(*columns.values(), strict=True)
+        )
+        return cls._pack(textures, columns["light"].itemsize > 1)
 
 
 def measure_texture(image: Floats, label_map: NDArray[np.integer], deep: bool = False) -> Texture | None:
@@ -146,7 +191,6 @@ def measure_texture(image: Floats, label_map: NDArray[np.integer], deep: bool = 
         background=light[:, clean].mean(axis=1),
         covariance=np.atleast_2d(np.cov(residual[:, clean])),
         correlation=_neighbor_correlation(residual, clean),
-        # Small types at once: the textures of all images are held together.
         light=_quantized(np.clip(light, 0, 1), np.uint16 if deep else np.uint8),
         dirt=_quantized(np.clip(residual * around, -1, 1), np.int16 if deep else np.int8),
     )

@@ -79,7 +79,7 @@ class Pix2PixHDTranslator(Translator):
         return cls(task.settings, *task.painting_networks(), style_bank, backgrounds, spec)
 
     def save(self, directory: Path) -> None:
-        """Write `generator.pt`, `styles.npz` and, if there are any, `backgrounds.npz` into `directory`, each atomically."""
+        """Write `generator.pt`, `styles.npz` and, if there are any, backgrounds into `directory`, each file atomically."""
         content = {
             "settings": asdict(self.settings),
             "spec": asdict(self.spec),

@@ -1,3 +1,6 @@
+import io
+import tracemalloc
+
 import numpy as np
 import pytest
 import torch
@@ -23,6 +26,16 @@ def field(level=0.8, grain=0.02, blur=0.0, slope=0.0, seed=0, size=160):
 
 def ground(height, width):
     return np.ones((height, width), dtype=bool)
+
+
+def draw(bank, level=0.8):
+    return bank.render(np.full(3, level), ground(40, 40), np.random.SeedSequence(0))
+
+
+def array_bytes(array):
+    file = io.BytesIO()
+    np.save(file, array)
+    return file.getvalue()
 
 
 def sample_of(**kwargs):
@@ -110,10 +123,61 @@ def test_a_bank_survives_the_round_trip_and_other_files_are_refused(tmp_path):
     bank.save(tmp_path / "backgrounds.npz")
     loaded = BackgroundTextures.load(tmp_path / "backgrounds.npz")
     np.testing.assert_array_equal(loaded.covariance, bank.covariance)
-    assert [path.name for path in tmp_path.iterdir()] == ["backgrounds.npz"]
+    np.testing.assert_array_equal(draw(loaded), draw(bank))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["backgrounds.npz", "plates.npy"]
     (tmp_path / "torn.npz").write_bytes(b"no archive")
     with pytest.raises(InputError, match=r"torn\.npz holds no background textures .*stage=translator"):
         BackgroundTextures.load(tmp_path / "torn.npz")
+    for torn, reason in ((b"no array", ""), (array_bytes(bank.plates[:-1]), f"{len(bank.plates) - 1} bytes, expected")):
+        (tmp_path / "plates.npy").write_bytes(torn)
+        with pytest.raises(InputError, match=rf"plates\.npy does not belong to backgrounds\.npz \({reason}.*stage=translator"):
+            BackgroundTextures.load(tmp_path / "backgrounds.npz")
+
+
+def test_the_earlier_layout_with_all_plates_in_one_array_draws_the_same(tmp_path):
+    samples = [sample_of(), sample_of(level=0.6, size=120), sample_of(level=0.7, seed=2)]
+    bank = BackgroundTextures.fit(samples)
+    textures = [measure_texture(s["image"].numpy(), s["label_map"].numpy()) for s in samples]
+    padded = {name: np.zeros((3, 3, 160, 160), dtype) for name, dtype in (("light", np.uint8), ("dirt", np.int8))}
+    for name, stack in padded.items():
+        for whole, texture in zip(stack, textures, strict=True):
+            plate = getattr(texture, name)
+            whole[:, : plate.shape[1], : plate.shape[2]] = plate
+    few = {name: getattr(bank, name) for name in ("background", "covariance", "correlation", "sizes")}
+    np.savez_compressed(tmp_path / "backgrounds.npz", **few, **padded)
+    loaded = BackgroundTextures.load(tmp_path / "backgrounds.npz")
+    np.testing.assert_array_equal(loaded.plates, bank.plates)
+    for level in (0.6, 0.7, 0.8):
+        np.testing.assert_array_equal(draw(loaded, level), draw(bank, level))
+
+
+def test_what_is_drawn_is_that_of_the_plates_themselves():
+    """A plain twin: light and dirt as they were measured, held as arrays."""
+    bank = BackgroundTextures.fit([sample_of(level=level, size=size) for level, size in ((0.8, 160), (0.6, 120))])
+    for index, (level, size) in enumerate(((0.8, 160), (0.6, 120))):
+        one, measured = sample_of(level=level, size=size), bank.texture(index)
+        texture = measure_texture(one["image"].numpy(), one["label_map"].numpy())
+        for name in ("background", "covariance", "correlation", "light", "dirt"):
+            np.testing.assert_array_equal(getattr(measured, name), getattr(texture, name))
+            assert np.asarray(getattr(measured, name)).dtype == np.asarray(getattr(texture, name)).dtype
+
+
+def test_drawing_takes_the_memory_of_one_plate_however_many_there_are(tmp_path):
+    """Counted are the bytes of arrays; those that stay in their file are none."""
+    peaks = {}
+    for count in (3, 12):
+        BackgroundTextures.fit(sample_of(seed=seed) for seed in range(count)).save(tmp_path / "backgrounds.npz")
+        tracemalloc.start()
+        bank = BackgroundTextures.load(tmp_path / "backgrounds.npz")
+        held = tracemalloc.get_traced_memory()[0]
+        for seed in range(4):
+            bank.render(np.full(3, 0.8), ground(40, 40), np.random.SeedSequence(seed))
+        peaks[count] = held, tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert isinstance(bank.plates, np.memmap)
+    plate = 2 * 3 * 160 * 160
+    assert max(held for held, _ in peaks.values()) < plate / 2
+    assert peaks[12][1] - peaks[3][1] < plate / 10
 
 
 @pytest.mark.parametrize("channels", [1, 2])
@@ -126,8 +190,9 @@ def test_deep_images_of_any_channels_keep_their_fine_levels(channels):
     image[:, :30, :30] = 0.6
     sample = {"image": torch.from_numpy(image).float(), "label_map": torch.from_numpy(label_map)}
     bank = BackgroundTextures.fit([sample], deep=True)
-    assert (bank.light.dtype, bank.dirt.dtype, bank.covariance.shape) == (np.uint16, np.int16, (1, channels, channels))
-    np.testing.assert_allclose(bank.light[0] / 65535, 0.004, atol=2e-4)
+    texture = bank.texture(0)
+    assert (texture.light.dtype, texture.dirt.dtype, bank.covariance.shape) == (np.uint16, np.int16, (1, channels, channels))
+    np.testing.assert_allclose(texture.light / 65535, 0.004, atol=2e-4)
     drawn = bank.render(np.full(channels, 0.004), ground(120, 150), np.random.SeedSequence(0))
     assert drawn.shape == (channels, 120, 150)
     assert drawn.std() == pytest.approx(0.0005, rel=0.15)
