@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
 from omegaconf import DictConfig
 
 from rbc_lightning.commands.experiment import Experiment
+from rbc_lightning.core.locks import locked
 from rbc_lightning.core.progress import console, tell
 from rbc_lightning.study.outcome import outcome_table
 from rbc_lightning.study.run_record import read_metrics
@@ -35,7 +35,7 @@ def run(cfg: DictConfig) -> TrainResult:
     directory = experiment.runs_dir.resolve() / recipe.name
     directory.parent.mkdir(parents=True, exist_ok=True)
     # A second process with the same run waits, and then finds it finished.
-    with FileLock(directory.with_name(f".{directory.name}.lock")):
+    with locked(directory.with_name(f".{directory.name}.lock"), f"run {directory.name}"):
         if cfg.rerun and directory.is_dir():
             shutil.rmtree(directory)
         reused = recipe.is_complete(directory)

@@ -3,15 +3,13 @@
 import json
 import platform
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from filelock import FileLock, Timeout
-
 from rbc_lightning import __version__
 from rbc_lightning.core.files import write_json
+from rbc_lightning.core.locks import locked
 from rbc_lightning.core.progress import tell
 from rbc_lightning.core.recipe import LAYOUT, Recipe
 
@@ -51,7 +49,7 @@ class Store:
             for upstream in recipe.upstream():
                 self.ensure(upstream)
             final.parent.mkdir(parents=True, exist_ok=True)
-            with self._lock(final.with_suffix(".lock"), recipe):
+            with locked(final.with_suffix(".lock"), f"{recipe.title} {final.name}", self.announce):
                 # Another process may have finished it while this one waited for the lock.
                 if not recipe.is_complete(final):
                     self._build(recipe, final)
@@ -91,14 +89,6 @@ class Store:
         if not recipe.grows:
             _write_lineage(directory, recipe)
             directory.rename(final)
-
-    def _lock(self, path: Path, recipe: Recipe[Any]) -> AbstractContextManager[object]:
-        lock = FileLock(path)
-        try:
-            return lock.acquire(timeout=0)
-        except Timeout:
-            self.announce(f"Waiting for another process that makes the same {recipe.title}")
-            return lock.acquire()
 
 
 def read_lineage(directory: Path) -> dict[str, Any]:

@@ -10,8 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
+from rbc_lightning.core.locks import try_lock
 from rbc_lightning.errors import InputError
 
 
@@ -49,10 +48,8 @@ def first_free(directory: Path, places: list[str]) -> Iterator[str]:
     while True:
         for place in places:
             # The directory may be shared by several machines.
-            lock = FileLock(directory / f"{socket.gethostname()}_{place.replace('/', '_')}.lock")
-            try:
-                held = lock.acquire(timeout=0)
-            except Timeout:
+            held = try_lock(directory / f"{socket.gethostname()}_{place.replace('/', '_')}.lock")
+            if held is None:
                 continue
             with held:
                 yield place
