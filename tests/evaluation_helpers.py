@@ -65,12 +65,14 @@ class Painter:
     """Returns the real image of a mask, changed by a function of (image, label map, number of the image)."""
 
     def __init__(self, place, change=lambda image, label_map, number: image):
-        self.place, self.change, self.seeds = place, change, []
+        self.place, self.change, self.seeds, self.turns = place, change, [], []
 
-    def paint(self, label_map, seed, style=None):
+    def paint_sampled(self, mask, seed, style, index):
         assert style == "per_image"
+        label_map = mask.label_map
         (image,) = [image for image, known in self.place.pairs if np.array_equal(known, label_map)]
         self.seeds.append(tuple(seed.generate_state(2)))
+        self.turns.append(index)
         return self.change(image, label_map, len(self.seeds) - 1)
 
 

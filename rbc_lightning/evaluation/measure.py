@@ -19,12 +19,13 @@ from rbc_lightning.evaluation.distances import channel_wasserstein, kernel_dista
 from rbc_lightning.evaluation.fcn_score import FcnScoreNetwork
 from rbc_lightning.evaluation.held_out import HeldOut, ImageMeasures, gather_held_out
 from rbc_lightning.evaluation.realism import BACKGROUND, CELLS, region_colors, rms_pairwise_difference, spread
-from rbc_lightning.evaluation.result import Quality, QualitySamples
+from rbc_lightning.evaluation.result import QUALITY_FORMAT, Quality, QualitySamples
+from rbc_lightning.masks import SampledMask
 from rbc_lightning.metrics.average_precision import average_precision
 
 if TYPE_CHECKING:
     from rbc_lightning.core.store import Store
-    from rbc_lightning.translators.base import Translator
+    from rbc_lightning.translators.base import Pixels, Translator
 
 # Images of each mask that the FCN-score network sees; and of a part of it, of this side in pixels, for the colours alone:
 # stains have a long tail, which four draws would miss.
@@ -36,22 +37,26 @@ _STREAM = 1
 Floats = NDArray[np.float64]
 
 
-def measure_quality(translator: Translator, held_out: HeldOut, style: str | None, seed: int) -> Quality:
+def measure_quality(translator: Translator, held_out: HeldOut, style: str, seed: int) -> Quality:
     """Generate images of held-out masks in several styles, and compare them with the real ones; writes nothing.
 
-    For `style` see `Translator.paint`; `seed` is `derive_seed(base seed, "preview")`.
+    They are generated as those of pairs are, every style of all masks being a stretch of a set: `Translator.paint_sampled`
+    with `style`, the mode that pairs are made with. `seed` is `derive_seed(base seed, "preview")`.
     """
     generated: list[list[ImageMeasures]] = []
     colors: list[list[Floats]] = []
     total = len(held_out.label_maps)
     with count_progress("Measuring generated images of held-out masks", total) as advance:
         for index, label_map in enumerate(held_out.label_maps):
-            seeds = [np.random.SeedSequence([seed, _STREAM, index, number]) for number in range(STYLES + COLOR_STYLES)]
-            images = (translator.paint(label_map, one, style) for one in seeds[:STYLES])
-            generated.append([held_out.measure(image, label_map) for image in images])
-            part = _centre(label_map)
-            parts = (translator.paint(part, one, style) for one in seeds[STYLES:])
-            colors.append([region_colors(image, part, held_out.spec) for image in parts])
+
+            def paint(mask: SampledMask, number: int, index: int = index) -> Pixels:
+                own = np.random.SeedSequence([seed, _STREAM, index, number])
+                return translator.paint_sampled(mask, own, style, number * total + index)
+
+            mask, part = SampledMask.from_label_map(label_map), SampledMask.from_label_map(_centre(label_map))
+            generated.append([held_out.measure(paint(mask, number), label_map) for number in range(STYLES)])
+            parts = (paint(part, STYLES + number) for number in range(COLOR_STYLES))
+            colors.append([region_colors(image, part.label_map, held_out.spec) for image in parts])
             advance(index + 1, total)
     return _compare(held_out, generated, np.array(colors), seed)
 
@@ -74,6 +79,7 @@ class QualityChooser(Node):
     """What `translator.choose=quality` chooses checkpoints by: images of at most so many validation pairs of the network."""
 
     kind = "quality"
+    format = QUALITY_FORMAT
 
     network: FcnScoreNetwork
     images: int

@@ -15,6 +15,8 @@ from rbc_lightning.segmenters.model import check_steps
 
 QUALITY_FILE, CARD_FILE = "quality.json", "quality_card.png"
 """In a translator's directory: the numbers, and a picture of them."""
+QUALITY_FORMAT = 2
+"""Raised when other images are measured, or in another way."""
 
 Color = tuple[float, ...]
 """One value per channel, grey levels."""
@@ -148,8 +150,8 @@ class Quality:
         return self.dice * self.diversity
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain containers for JSON, with `score` and `diversity`; None stands for NaN."""
-        content = {**asdict(self), "score": self.score, "diversity": self.diversity}
+        """Plain containers for JSON, with `score`, `diversity` and `format`; None stands for NaN."""
+        content = {**asdict(self), "score": self.score, "diversity": self.diversity, "format": QUALITY_FORMAT}
         # NaN alone differs from itself.
         return dict(_changed(content, lambda value: value if value == value else None, list))
 
@@ -161,7 +163,7 @@ class Quality:
     def from_dict(cls, content: Mapping[str, Any]) -> Quality:
         """Read back what `to_dict` gave."""
         values = _changed(content, lambda value: math.nan if value is None else value, tuple)
-        given = {key: value for key, value in values.items() if key not in ("score", "diversity")}
+        given = {key: value for key, value in values.items() if key not in ("score", "diversity", "format")}
         return cls(**given | {"samples": QualitySamples(**given["samples"])})
 
 

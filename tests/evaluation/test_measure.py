@@ -78,6 +78,15 @@ def test_the_seed_decides_the_styles_and_no_two_images_share_one(place, held_out
     assert len(set(painters[0].seeds + painters[2].seeds)) == 2 * 5 * (4 + 12)
 
 
+def test_images_are_numbered_as_those_of_a_set_style_by_style(place, held_out):
+    """A stain in turn for every mask: five masks in sixteen styles are the first eighty images of a set, each once."""
+    painter = Painter(place)
+    measure_quality(painter, held_out, "per_image", SEED)
+    assert sorted(painter.turns) == list(range(5 * 16))
+    assert painter.turns[:4] == [0, 5, 10, 15]
+    assert painter.turns[16:20] == [1, 6, 11, 16]
+
+
 def test_single_values_are_kept_for_figures(place, held_out):
     samples = measure(place, held_out, darker).samples
     assert samples.sample_ids == place.val.ids
