@@ -43,7 +43,7 @@ def test_help_lists_stages_experiments_and_groups(capsys):
         (["+experiment=rd_sd_agu"], "Could not find 'experiment/rd_sd_agu'; Available options in 'experiment': rd; rd_aug"),
         (
             ["model=fcn9s"],
-            "Could not find 'model/fcn9s'; Available options in 'model': dcan; faster_rcnn; fcn8s; threshold; unet",
+            "Could not find 'model/fcn9s'; Available options in 'model': dcan; faster_rcnn; fcn8s; global_threshold; thresh",
         ),
         (["sed=1"], "unknown key 'sed'; did you mean seed"),
         (["sampler.placment=uniform"], "unknown key 'sampler.placment'; did you mean sampler.placement"),

@@ -14,9 +14,6 @@ from rbc_lightning.core.trainer import check_count
 from rbc_lightning.errors import InputError, blaming
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from rbc_lightning.data.manifest import Samples
     from rbc_lightning.segmenters.base import BaseTask
 
@@ -43,12 +40,12 @@ class Model:
         object.__setattr__(self, "name", check_name("model.name", self.name))
 
     def facts(self, train: Samples) -> dict[str, Any]:
-        """What samples say of arguments of network and task that are None; label maps are read where one asks for it.
+        """What samples say of arguments of network and task that are None; files are read where one asks for it.
 
         Returns:
             By name, those asked for: `in_channels`; `objects`, "dark" or "bright"; `cell_size`, mean equivalent diameter in
             pixels, rounded to 0.01; `max_cells`, the largest number in one image; `largest_box`, the longest side of a cell's
-            box in pixels.
+            box in pixels; `global_threshold`, see `best_threshold`.
 
         Raises:
             InputError: the cell size cannot be measured; names the setting that would do instead.
@@ -56,10 +53,7 @@ class Model:
         # Bring torch and Numba along, which settings need not wait for.
         from rbc_lightning.core.labels import label_map_to_boxes
         from rbc_lightning.masks.bank.recipe import measure_layout
-
-        def sides(label_map: NDArray[np.int32]) -> NDArray[np.float32]:
-            boxes = label_map_to_boxes(label_map)
-            return boxes[:, 2:] - boxes[:, :2]
+        from rbc_lightning.segmenters.threshold.global_threshold import best_threshold
 
         label_maps = cache(train.label_maps)
         known: dict[str, Callable[[], Any]] = {
@@ -70,6 +64,7 @@ class Model:
             "largest_box": lambda: float(
                 max((b[:, 2:] - b[:, :2]).max(initial=0) for b in map(label_map_to_boxes, label_maps()))
             ),
+            "global_threshold": lambda: best_threshold(train, self.task.get("objects") or train.spec.objects),
         }
         specs = (("model.task", self.task), ("model.net", self.net))
         asked = {name: group for group, spec in specs for name, value in spec.items() if value is None and name in known}

@@ -1,0 +1,117 @@
+"""One threshold of one channel for all images, the best of the train split: the plainest floor. Nothing else is learnt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import ClassVar, TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from rbc_lightning.core.labels import label_map_to_boxes
+from rbc_lightning.data.sample import Sample
+from rbc_lightning.metrics.instances import Instances
+from rbc_lightning.metrics.registry import Metric
+from rbc_lightning.segmenters.base import BaseTask
+from rbc_lightning.segmenters.illumination import Objects
+from rbc_lightning.segmenters.postprocess import label_patches
+from rbc_lightning.segmenters.threshold.cells import solidity
+
+
+class Threshold(TypedDict):
+    """A channel by its number from 0, and the value in [0, 1] beyond which its pixels are objects."""
+
+    channel: int
+    level: float
+
+
+class GlobalThresholdTask(BaseTask):
+    """Objects are the 4-connected patches of pixels beyond one threshold of one channel; no background is subtracted.
+
+    There is no network. A ValueError refuses arguments out of range.
+
+    Args:
+        net: stands for none; it is not called.
+        global_threshold: See `Threshold`; that of `best_threshold` on the train split where a configuration has none.
+        min_area: Smallest patch that is an object, pixels.
+        metrics, objects: See `BaseTask`.
+    """
+
+    monitor: ClassVar[str] = "val/dice"
+    validated: ClassVar[tuple[str, ...]] = ("dice",)
+    learns: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        net: nn.Module,
+        global_threshold: Mapping[str, float],
+        min_area: int = 1,
+        metrics: Mapping[str, Metric] | None = None,
+        objects: Objects = "dark",
+    ) -> None:
+        super().__init__(net, metrics=metrics, objects=objects)
+        if not isinstance(global_threshold, Mapping) or set(global_threshold) != {"channel", "level"}:
+            raise ValueError(
+                f"global_threshold must be channel and level, such as {{channel: 0, level: 0.5}}, got {global_threshold}."
+            )
+        if min_area < 1:
+            raise ValueError(f"min_area must be at least 1 pixel, got {min_area}.")
+        self.channel, self.level = int(global_threshold["channel"]), float(global_threshold["level"])
+        self.min_area = min_area
+
+    def predict_instances(self, image: Tensor) -> Instances:
+        """Objects of one image, float (C, H, W) in [0, 1], with label map; the score is 0.5 + 0.5 x `solidity`.
+
+        Raises:
+            ValueError: the image has no such channel.
+        """
+        if not 0 <= self.channel < len(image):
+            raise ValueError(f"global_threshold has channel {self.channel}, the image has channels 0 to {len(image) - 1}.")
+        values = image[self.channel].detach().float().cpu().numpy()
+        mask = values > self.level if self.objects == "bright" else values < self.level
+        label_map = label_patches(mask.astype(np.uint8), self.min_area)
+        scores = (0.5 + 0.5 * solidity(label_map)).astype(np.float32)
+        return Instances(label_map_to_boxes(label_map), scores, label_map)
+
+
+def best_threshold(samples: Iterable[Sample], objects: Objects) -> Threshold:
+    """The threshold with the largest mean over images of the Dice score with the labelled pixels.
+
+    All places between two grey levels are tried. Of equally good ones it is the middle one, in the first channel that has any.
+    Images are read one at a time.
+
+    Args:
+        samples: of the train split.
+        objects: whether they are darker or brighter than what they lie on.
+
+    Raises:
+        ValueError: there is no sample.
+    """
+    total, low, high = np.zeros(()), 0, 0
+    for sample in samples:
+        low, high = map(int, sample.spec.value_range)
+        # As images are scaled to [0, 1]: what lies outside is cut off.
+        image = np.clip(sample.load_image(), low, high).astype(np.int64) - low
+        foreground = sample.load_label_map() > 0
+        scores = [_dice_by_level(channel, foreground, high - low + 1, objects) for channel in np.moveaxis(image, 2, 0)]
+        total = total + np.array(scores)
+    if total.ndim == 0:
+        raise ValueError("expected samples to find a threshold on, got none")
+    # What rounding alone sets apart is equally good.
+    channels, cuts = np.nonzero(total >= total.max() - 1e-9)
+    best = cuts[channels == channels[0]]
+    return {"channel": int(channels[0]), "level": (int(best[len(best) // 2]) - 0.5) / (high - low)}
+
+
+def _dice_by_level(
+    channel: NDArray[np.int64], foreground: NDArray[np.bool_], n_levels: int, objects: Objects
+) -> NDArray[np.float64]:
+    """Dice score of each of the n + 1 cuts between n grey levels: of cut c, levels below c lie on one side of it."""
+    labelled, every = (np.bincount(values, minlength=n_levels) for values in (channel[foreground], channel.ravel()))
+    below, marked = (np.concatenate(([0], np.cumsum(counts))) for counts in (labelled, every))
+    if objects == "bright":
+        below, marked = below[-1] - below, marked[-1] - marked
+    size = marked + labelled.sum()
+    # Nothing found of nothing is a full score, as in `dice_score`.
+    return np.where(size > 0, 2 * below / np.maximum(size, 1), 1.0)
