@@ -40,6 +40,7 @@ def run(cfg: DictConfig) -> TrainResult:
             shutil.rmtree(directory)
         reused = recipe.is_complete(directory)
         if not reused:
+            experiment.store.begin()
             recipe.build(directory, experiment.store)
     metrics = read_metrics(directory)
     if reused:

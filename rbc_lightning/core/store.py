@@ -33,6 +33,19 @@ class Store:
         self.root = root.resolve()
         self.announce = announce
         self._used: dict[str, str] = {}
+        self._waiting: list[Callable[[], object]] = []
+
+    def when_begun(self, action: Callable[[], object]) -> None:
+        """Call it once the store's directory is there: now, or when it begins."""
+        self._waiting.append(action)
+        if self.root.is_dir():
+            self.begin()
+
+    def begin(self) -> None:
+        """Make the store's directory: something is about to be made, here or beside it."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        while self._waiting:
+            self._waiting.pop()()
 
     def path(self, recipe: Recipe[Any]) -> Path:
         """Where the result lies once it is made."""
@@ -48,7 +61,8 @@ class Store:
         if not recipe.is_complete(final):
             for upstream in recipe.upstream():
                 self.ensure(upstream)
-            final.parent.mkdir(parents=True, exist_ok=True)
+            self.begin()
+            final.parent.mkdir(exist_ok=True)
             with locked(final.with_suffix(".lock"), f"{recipe.title} {final.name}", self.announce):
                 # Another process may have finished it while this one waited for the lock.
                 if not recipe.is_complete(final):

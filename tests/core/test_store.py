@@ -322,3 +322,16 @@ def test_the_workers_of_a_launcher_build_an_artifact_once(tmp_path):
     assert len({directory for directory, _ in results}) == 1
     assert len(log.read_text().splitlines()) == 1
     assert len({pid for _, pid in results}) == 2
+
+
+def test_what_waits_for_a_store_is_done_once_when_it_begins(tmp_path):
+    done = []
+    store = quiet(tmp_path / "store")
+    store.when_begun(lambda: done.append(store.root.is_dir()))
+    assert not done
+    assert not store.root.exists()
+    for _ in range(2):
+        store.ensure(Thing(make=write_number))
+    assert done == [True]
+    quiet(tmp_path / "store").when_begun(lambda: done.append("at once"))
+    assert done == [True, "at once"]

@@ -96,7 +96,7 @@ def test_every_column_finds_it_finished(finished, compose_tiny):
     place, _, result = finished
     again = run(compose_tiny(place, "+experiment=rd_sd_aug", FLOOR))
     assert (again.reused, again.directory) == (True, result.directory)
-    assert not list(place.glob("artifacts/*"))
+    assert not list(place.glob("artifacts/[!.]*"))
 
 
 def test_it_predicts_what_it_was_tested_with(finished, compose_tiny, tiny_folder, tmp_path):

@@ -81,8 +81,8 @@ class FolderReader(Reader):
 def read_folder(root: Path, spec: ImageSpec = RGB, store: Store | None = None, second_masks: str | None = None) -> Manifest:
     """Read and check a folder of colour or grey images; each is decoded once, so that no bad one turns up in mid-training.
 
-    What passed is remembered until a file changes (`data.checked`) in the store, if one is given and holds anything yet:
-    reading alone, for a plan or a configuration that is refused, leaves nothing behind.
+    What passed is remembered until a file changes (`data.checked`) in the store, if one is given, as soon as that holds
+    anything: reading alone, for a plan or a configuration that is refused, leaves nothing behind.
     `splits.csv` has the columns sample_id, split (train, val or test) and, where known, group (patient or slide). What does
     not fit is refused by an `InputError` that names the file and the remedy. `second_masks` names a directory beside `labels`
     that holds, under the same names, the label maps of a second annotator, of some images or of all.
@@ -112,16 +112,16 @@ def read_folder(root: Path, spec: ImageSpec = RGB, store: Store | None = None, s
             raise InputError(
                 f"{root / 'splits.csv'}: split {name!r} is empty; expected at least one sample in train and in test"
             )
-    begun = store is not None and store.root.is_dir()
     # Beside the directories of kinds, not in one: nothing here is made by a recipe.
     checked = CheckedPairs(
-        store.root / CHECKED.format(content_hash([str(root.resolve()), list(spec.value_range)])) if store and begun else None
+        store.root / CHECKED.format(content_hash([str(root.resolve()), list(spec.value_range)])) if store else None
     )
     with ThreadPoolExecutor() as pool:
         pairs = {name: FilePair(images[name], labels[name], spec) for name in splits}
         twins = {name: FilePair(images[name], seconds[name], spec) if name in seconds else None for name in splits}
         samples = tuple(pool.map(lambda name: _sample(name, *splits[name], pairs[name], twins[name], checked), splits))
-    checked.save()
+    if store:
+        store.when_begun(checked.save)
     return Manifest(samples)
 
 

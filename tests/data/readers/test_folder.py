@@ -1,16 +1,34 @@
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
 from rbc_lightning.core.build import build
+from rbc_lightning.core.files import file_sha256
+from rbc_lightning.core.recipe import Recipe
 from rbc_lightning.core.store import Store
 from rbc_lightning.data import checked
 from rbc_lightning.data.manifest import Samples
 from rbc_lightning.data.near_duplicates import find_near_duplicates
 from rbc_lightning.data.readers import folder
 from rbc_lightning.data.readers.folder import FolderReader, read_folder
+from rbc_lightning.data.sample import FilePair
 from rbc_lightning.errors import InputError
+
+
+@dataclass(frozen=True)
+class Something(Recipe):
+    """Anything that is made in a store."""
+
+    kind = title = "thing"
+
+    def build(self, directory, store):
+        (directory / "file").touch()
+
+    def load(self, directory, store):
+        return directory
 
 
 def test_a_folder_becomes_a_manifest_with_splits_groups_and_hashes(own_folder):
@@ -98,6 +116,22 @@ def test_a_missing_folder(tmp_path):
 def test_the_real_smears(shared_smears):
     manifest = read_folder(shared_smears)
     assert (len(manifest.split("train")), len(manifest.split("test"))) == (60, 20)
+
+
+def test_the_second_start_decodes_and_hashes_nothing(shared_smears, tmp_path, monkeypatch):
+    """The first one finds no store; what it made there is found by the second."""
+    touched = []
+    for kind in ("image", "label_map"):
+        load = getattr(FilePair, kind)
+        monkeypatch.setattr(FilePair, kind, lambda pair, load=load: touched.append(pair.image_path) or load(pair))
+    monkeypatch.setattr(checked, "file_sha256", lambda path: touched.append(path) or file_sha256(path))
+    manifests = []
+    for _ in range(2):
+        store = Store(tmp_path / "artifacts", str)
+        manifests.append(read_folder(shared_smears, store=store))
+        assert (store.root.exists(), len(touched)) == (len(manifests) == 2, 80 * 4)
+        store.ensure(Something())
+    assert manifests[0] == manifests[1]
 
 
 def test_files_are_decoded_once_until_one_changes(own_folder, tmp_path, monkeypatch):
