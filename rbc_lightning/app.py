@@ -54,8 +54,6 @@ def _check(cfg: DictConfig) -> None:
     if missing:
         what = "a folder with images/, labels/ and splits.csv" if missing[0] == "data.root" else "one"
         raise InputError(f"{missing[0]} has no value; expected {what}: set it as {missing[0]}=...")
-    if isinstance(cfg.seed, bool) or not isinstance(cfg.seed, int) or cfg.seed < 0:
-        raise InputError(f"seed={cfg.seed}; expected an integer of at least 0")
 
 
 @hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name="config")  # type: ignore[untyped-decorator]  # hydra's decorator has no annotations

@@ -14,7 +14,7 @@ from rbc_lightning.commands.overrides import overrides_of
 from rbc_lightning.commands.plain import group, plain, settings
 from rbc_lightning.core.build import build, check_names
 from rbc_lightning.core.progress import tell
-from rbc_lightning.core.seeds import derive_seed
+from rbc_lightning.core.seeds import Seeds, derive_seed
 from rbc_lightning.core.store import Store
 from rbc_lightning.core.trainer import TrainerSettings, check_count, check_word
 from rbc_lightning.data.manifest import Manifest, Samples
@@ -89,14 +89,14 @@ class Experiment:
     """
 
     def __init__(self, cfg: DictConfig) -> None:
-        self.cfg, self.seed, self.protocol = cfg, int(cfg.seed), str(cfg.protocol)
+        self.cfg, self.seeds, self.protocol = cfg, Seeds.of(cfg), str(cfg.protocol)
         check_word("protocol", self.protocol, ("held_out", "paper"))
         self.trainer: TrainerSettings = build(plain(cfg.trainer), "trainer")
         self.store = Store(Path(cfg.artifacts_dir))
         note_older(str(cfg.artifacts_dir))
         self.runs_dir = Path(cfg.runs_dir)
         self.synthetic = settings(plain(cfg.synthetic), SyntheticSettings, "synthetic")
-        self.reader: Reader = build(plain(cfg.data), "data")
+        self.reader: Reader = build(group(cfg, "data", "split_seed"), "data")
         self._check()
 
     @cached_property
@@ -108,7 +108,7 @@ class Experiment:
     @cached_property
     def manifest(self) -> Manifest:
         """Real samples with their splits: validation cut from train, or none for protocol=paper."""
-        return read_split(self.reader, self.store, self.protocol, self.seed)
+        return read_split(self.reader, self.store, self.protocol, self.seeds.split)
 
     @cached_property
     def train(self) -> Samples:
@@ -122,33 +122,40 @@ class Experiment:
 
     @property
     def command(self) -> tuple[str, ...]:
-        """Overrides that choose data set, scale and all settings that decide a run but mix and seed."""
+        """Overrides that choose data set, scale and all settings that decide a run but mix and `seed`."""
         return overrides_of(self.cfg, tuple(self.reader.overrides()))
 
     def masks(self, **changes: Any) -> Any:  # noqa: ANN401 (values of settings; a source)
         """The source of label maps; `changes` are values of the group `sampler` in place of the configuration's."""
-        spec = group(self.cfg, "masks")
+        spec = group(self.cfg, "masks", "seed")
         if changes and "sampler" in spec:
             spec["sampler"] = {**spec["sampler"], **changes}
-        return build(spec, "masks", train=self.train, seed=self.seed)
+        return build(spec, "masks", train=self.train, seed=self.seeds.masks)
 
     def translator(self) -> Any:  # noqa: ANN401 (a recipe)
         """The translator that is trained, or the one of `translator.path`."""
         from rbc_lightning.translators.given import GivenTranslator
 
-        given: dict[str, Any] = {"train": self.train, "seed": self.seed, "trainer": self.trainer, "tracking": self.tracking}
+        given: dict[str, Any] = {
+            "train": self.train,
+            "seed": self.seeds.translator,
+            "pairs_seed": self.seeds.synthetic,
+            "trainer": self.trainer,
+            "tracking": self.tracking,
+        }
         if self.cfg.translator.path is not None:
             return GivenTranslator(path=Path(self.cfg.translator.path), **given)
         chooser = self.chooser() if self.cfg.translator.choose == "quality" else None
-        return build(group(self.cfg, "translator", "path", "quality"), "translator", chooser=chooser, **given)
+        return build(group(self.cfg, "translator", "path", "quality", "seed"), "translator", chooser=chooser, **given)
 
     def pairs(self) -> Any:  # noqa: ANN401 (a source of pairs)
-        """The source of synthetic pairs."""
+        """The source of synthetic pairs; those made while training are draws of the training."""
+        online = self.synthetic.mode == "online"
         return build(
             group(self.cfg, "pairs"),
             "pairs",
             train=self.train,
-            seed=self.seed,
+            seed=self.seeds.training if online else self.seeds.synthetic,
             style=self.synthetic.style,
             masks=self.masks(),
             translator=self.translator(),
@@ -166,7 +173,8 @@ class Experiment:
         """What chooses among checkpoints of a translator by the quality of their images."""
         from rbc_lightning.evaluation.measure import QualityChooser
 
-        return QualityChooser(network=self.fcn_score(), images=self.quality.images, style=self.synthetic.style, seed=self.seed)
+        images, style, seed = self.quality.images, self.synthetic.style, self.seeds.translator
+        return QualityChooser(network=self.fcn_score(), images=images, style=style, seed=seed)
 
     def fcn_score(self) -> Any:  # noqa: ANN401 (a recipe)
         """The FCN-score network: a segmenter trained on real pairs, which tells how faithful images are to their masks."""
@@ -178,7 +186,7 @@ class Experiment:
             training=replace(self.training, steps=steps, steps_per_epoch=min(steps, self.training.steps_per_epoch)),
             train=self.train,
             val=self.val,
-            seed=self.seed,
+            seed=self.seeds.translator,
             trainer=self.trainer,
             tracking=self.tracking,
         )
@@ -215,19 +223,20 @@ class Experiment:
         shared: dict[str, Any] = {
             "data": self.manifest.fingerprint(),
             "model": model,
-            "seed": self.seed,
+            "seed": self.seeds.training,
             "trainer": self.trainer,
             "manifest": self.manifest,
             "tracking": self.tracking,
         }
+        ratio = self.cfg.mix.ratio
+        labels = RunLabels(self.reader.name, plain(self.cfg), self.command, None if ratio is None else tuple(ratio), self.seeds)
         if not model.learns:
-            return UntrainedSegmenter(**shared, labels=RunLabels(self.reader.name, plain(self.cfg), self.command))
+            return UntrainedSegmenter(**shared, labels=replace(labels, ratio=None))
         mix = self.mix()
         if mix.synthetic == 0:
             synthetic = None
         else:
             synthetic = self.pairs() if self.synthetic.mode == "online" else self.synthetic_set(mix.synthetic)
-        ratio = self.cfg.mix.ratio
         return TrainedSegmenter(
             **shared,
             mix=mix,
@@ -235,7 +244,7 @@ class Experiment:
             augmentation=self.augmentation,
             synthetic=synthetic,
             protocol=self.protocol,  # type: ignore[arg-type]  # one of the two words, see the constructor
-            labels=RunLabels(self.reader.name, plain(self.cfg), self.command, None if ratio is None else tuple(ratio)),
+            labels=labels,
         )
 
     def _check(self) -> None:

@@ -6,12 +6,13 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
 from rbc_lightning.commands.experiment import read_split
-from rbc_lightning.commands.plain import plain
+from rbc_lightning.commands.plain import group
 from rbc_lightning.core.build import build
+from rbc_lightning.core.seeds import SEED_KEYS
 from rbc_lightning.core.store import Store
 from rbc_lightning.errors import InputError
 
-_KEY = "data.n_real_images"
+_KEY, _SEED = "data.n_real_images", SEED_KEYS["split"]
 
 
 def check_real_images(config: DictConfig) -> None:
@@ -26,14 +27,15 @@ def check_real_images(config: DictConfig) -> None:
     swept = swept_values(config)
     counts = [int(value) for value in swept.get(_KEY, ()) if value.isdecimal()]
     # A data set that is itself varied, or that is not named, is for each job to read or to refuse.
-    varied = any(key == "data" or key.startswith("data.") for key in swept.keys() - {_KEY})
+    varied = any(key == "data" or key.startswith("data.") for key in swept.keys() - {_KEY, _SEED})
     if not counts or varied or OmegaConf.missing_keys(config.data):
         return
-    reader = build({**plain(config.data), "n_real_images": None}, "data")
+    reader = build({**group(config, "data", "split_seed"), "n_real_images": None}, "data")
     store = Store(Path(config.artifacts_dir))
-    seeds = [int(seed) for seed in swept.get("seed", (str(config.seed),))]
+    given = () if config.data.split_seed == config.seed else (str(config.data.split_seed),)
+    seeds = swept.get(_SEED) or given or swept.get("seed", (str(config.seed),))
     protocols = swept.get("protocol", (str(config.protocol),))
-    manifests = [read_split(reader, store, protocol, seed) for protocol in protocols for seed in seeds]
+    manifests = [read_split(reader, store, protocol, int(seed)) for protocol in protocols for seed in seeds]
     at_hand = min(len(manifest.split("train")) for manifest in manifests)
     if max(counts) > at_hand:
         fitting = ",".join(value for value in swept[_KEY] if not value.isdecimal() or int(value) <= at_hand)

@@ -48,7 +48,7 @@ class MasksResult:
 def run(cfg: DictConfig) -> MasksResult:
     """Make `synthetic.count` label maps and draw a sheet; `fit=true` fits the sampler and prints the layout card."""
     experiment = Experiment(cfg)
-    source, count, seed = experiment.masks(), experiment.synthetic.count, experiment.seed
+    source, count, seed = experiment.masks(), experiment.synthetic.count, experiment.seeds.masks
     if (cfg.fit or cfg.figure) and not isinstance(source, SampledMasks):
         raise InputError("fit=true and figure=true show the sampler; take masks=sampled")
     recipe = MaskSet(masks=source, seed=seed, count=count)
@@ -79,7 +79,7 @@ def _card(experiment: Experiment, draw: Draw, count: int, directory: Path) -> Pa
     real = {name: LayoutStatistics.from_label_maps(label_maps) for name, label_maps in maps.items()}
     uniform = experiment.masks(placement="uniform").open(experiment.store)
     counts = [int(label_map.max(initial=0)) for label_map in maps["test"]]
-    count, seed, reader = max(count, len(counts)), experiment.seed, experiment.reader
+    count, seed, reader = max(count, len(counts)), experiment.seeds.masks, experiment.reader
     card = layout_card(
         real["test"],
         _layouts(draw, seed, count),
@@ -121,7 +121,7 @@ def _misses(card: LayoutCard) -> list[str]:
 
 def _panel(experiment: Experiment, source: SampledMasks, directory: Path) -> Path:
     """Bailo et al. 2019, Fig. 4: a mask in the making with P(i), uniform and adhesive placement, and real layouts."""
-    path, first = directory / "placement.png", mask_seed(experiment.seed, 0)
+    path, first = directory / "placement.png", mask_seed(experiment.seeds.masks, 0)
     values = source.values(experiment.store)
     plain = experiment.masks(placement="adhesion", fitted=False).open(experiment.store)
     mask = plain(first)

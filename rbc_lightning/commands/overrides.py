@@ -15,6 +15,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from rbc_lightning.commands.plain import plain
+from rbc_lightning.core.seeds import SEED_KEYS, Seeds
 from rbc_lightning.usage import CONF_DIR
 
 # Groups that decide a run, in the order in which others are interpolated from them.
@@ -29,7 +30,8 @@ _ASIDE = ("trainer.progress_bar",)
 def overrides_of(cfg: DictConfig, data: tuple[str, ...]) -> tuple[str, ...]:
     """Overrides under which the package's configuration becomes `cfg` in everything that decides a run.
 
-    Left out are seed and mix, which sweeps vary, and where things lie.
+    Left out are `seed` and mix, which sweeps vary, and where things lie; the seed of a purpose that does not follow `seed` is
+    among them.
 
     Args:
         cfg: the whole configuration.
@@ -37,11 +39,12 @@ def overrides_of(cfg: DictConfig, data: tuple[str, ...]) -> tuple[str, ...]:
     """
     wanted = plain(cfg)
     chosen = tuple(f"{key}={_text(value)}" for key, _, value in (entry.partition("=") for entry in data))
+    seeds = Seeds.of(wanted).overrides()
     try:
-        return _overrides(json.dumps({part: wanted[part] for part in _PARTS}), chosen)
+        return (*_overrides(json.dumps(_parts(wanted)), chosen), *seeds)
     except (HydraException, OmegaConfBaseException):
         # A data set or scale from a directory of the user's own: no run fails for the command that would repeat it.
-        return (*chosen, *(() if cfg.scale.name == "demo" else (f"scale={cfg.scale.name}",)))
+        return (*chosen, *(() if cfg.scale.name == "demo" else (f"scale={cfg.scale.name}",)), *seeds)
 
 
 @cache
@@ -50,8 +53,17 @@ def _overrides(wanted_text: str, data: tuple[str, ...]) -> tuple[str, ...]:
     chosen = (*data, *(f"{group}={choice}" for group in _GROUPS if (choice := _nearest(group, wanted[group]))))
     # Other values are interpolated from those of scale and sampler: those first, and of the rest what still differs.
     for part in (("scale", "sampler"), _PARTS):
-        chosen += tuple(_differences(wanted, _composed(chosen), part))
+        chosen += tuple(_differences(wanted, _parts(_composed(chosen)), part))
     return chosen
+
+
+def _parts(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What decides a run but its seeds."""
+    parts = {part: config[part] for part in _PARTS}
+    for key in SEED_KEYS.values():
+        part, seed = key.split(".")
+        parts[part] = {name: value for name, value in parts[part].items() if name != seed}
+    return parts
 
 
 def _nearest(group: str, wanted: Mapping[str, Any]) -> str | None:

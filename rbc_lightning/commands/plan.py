@@ -61,7 +61,7 @@ def _job(label: str, cfg: DictConfig, stage: str, read: dict[str, Manifest]) -> 
     cfg = cfg.copy()
     cfg.stage = stage
     experiment = Experiment(cfg)
-    key = content_hash([plain(cfg.data), cfg.seed, cfg.protocol, cfg.artifacts_dir])
+    key = content_hash([plain(cfg.data), cfg.protocol, cfg.artifacts_dir])
     experiment.manifest = read.setdefault(key, read.get(key) or experiment.manifest)
     if stage != RUN:
         beside = (experiment.fcn_score(),) if experiment.quality.enabled else ()

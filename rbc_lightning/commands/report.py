@@ -53,8 +53,10 @@ def _access(cfg: DictConfig) -> RunAccess:
         data = dict(trained["data"])
         if "root" in data:
             data["root"] = str(_root([given, data["root"]]))
+        # Of a run made when there was one seed for everything, that one.
+        split_seed = int(data.pop("split_seed", trained["seed"]))
         reader = build(data, "data")
-        manifest = read_split(reader, store, str(trained["protocol"]), int(trained["seed"]))
+        manifest = read_split(reader, store, str(trained["protocol"]), split_seed)
         check_tested(run, str(data.get("root", reader.name)), manifest.ids("test"), manifest.fingerprint())
         return manifest.split("test")
 

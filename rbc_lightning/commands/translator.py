@@ -42,7 +42,7 @@ def run(cfg: DictConfig) -> TranslatorResult:
     recipe.refuse_held_out(experiment.manifest)
     translator = store.make(recipe)
     directory = recipe.directory(store)
-    seed = derive_seed(experiment.seed, "preview")
+    seed = derive_seed(experiment.seeds.translator, "preview")
     figures: tuple[Path, ...] = translator.sheets(experiment.manifest.split("test")[:_SHOWN], directory, seed)
     quality = None
     if experiment.quality.enabled:

@@ -1,10 +1,85 @@
-"""Independent random streams under one seed."""
+"""Seeds by purpose, and independent random streams under one seed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+
+from rbc_lightning.errors import InputError
+
+SEED_KEYS = {
+    "split": "data.split_seed",
+    "masks": "masks.seed",
+    "translator": "translator.seed",
+    "synthetic": "synthetic.seed",
+    "training": "training.seed",
+}
+"""Purpose -> key of its seed in the configuration, in the order of the chain."""
 
 Seed = int | np.random.SeedSequence
 
 _STREAMS = {"split": 1, "translator": 2, "synthetic": 3, "training": 4, "preview": 5, "layout": 6, "real_images": 7}
+
+
+@dataclass(frozen=True)
+class Seeds:
+    """The seed of each purpose.
+
+    Args:
+        base: `seed`, which those not given follow, and which names the run.
+        split: cut of validation and choice of `data.n_real_images`.
+        masks: fit of the sampler, order of given label maps, and the masks of stage=masks.
+        translator: training of the GAN, and of the network that its images are measured with.
+        synthetic: which masks, styles and images make up the synthetic pairs.
+        training: weights, draws, crops and augmentation of a run; pairs made while training as well.
+
+    Raises:
+        InputError: one is no whole number of at least 0.
+    """
+
+    base: int
+    split: int
+    masks: int
+    translator: int
+    synthetic: int
+    training: int
+
+    def __post_init__(self) -> None:
+        if not _is_seed(self.base):
+            raise InputError(f"seed={self.base}; expected an integer of at least 0")
+        for purpose, key in SEED_KEYS.items():
+            seed = getattr(self, purpose)
+            if not _is_seed(seed):
+                raise InputError(f"{key}={seed}; expected an integer of at least 0: set one, or leave it out to follow seed")
+
+    @classmethod
+    def following(cls, base: int) -> Seeds:
+        """One seed for every purpose."""
+        return cls(base, **dict.fromkeys(SEED_KEYS, base))
+
+    @classmethod
+    def of(cls, config: Any) -> Seeds:  # noqa: ANN401 (nested mappings, Hydra's or plain)
+        """Those of a whole configuration."""
+        found = {}
+        for purpose, key in SEED_KEYS.items():
+            group, name = key.split(".")
+            found[purpose] = config[group][name]
+        return cls(config["seed"], **found)
+
+    def by_purpose(self) -> dict[str, int]:
+        """Purpose -> seed."""
+        return {purpose: getattr(self, purpose) for purpose in SEED_KEYS}
+
+    def overrides(self) -> tuple[str, ...]:
+        """What sets the seeds that do not follow the base seed, on a command line."""
+        own = self.by_purpose()
+        return tuple(f"{key}={own[purpose]}" for purpose, key in SEED_KEYS.items() if own[purpose] != self.base)
+
+
+def _is_seed(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 def derive_seed(seed: int, stream: str) -> int:

@@ -42,7 +42,7 @@ class PairSource(Node):
     kind: ClassVar[str] = "pairs"
 
     train: Samples  # real ones; pairs are of their kind
-    seed: int  # of the run; `core.seeds.pair_seeds` derives those of pair i
+    seed: int  # of the pairs; `core.seeds.pair_seeds` derives those of pair i
 
     @abstractmethod
     def open(self, store: Store) -> Callable[[int], Pair]:

@@ -19,7 +19,7 @@ from rbc_lightning import __version__
 from rbc_lightning.core.files import content_hash, to_plain, write_json, write_text
 from rbc_lightning.core.progress import tell
 from rbc_lightning.core.recipe import LAYOUT, Node, Recipe, Work, aside, outline
-from rbc_lightning.core.seeds import derive_seed
+from rbc_lightning.core.seeds import Seeds, derive_seed
 from rbc_lightning.core.trainer import TrainerSettings, resolve_precision
 from rbc_lightning.core.training import begun_epochs
 from rbc_lightning.data.augment import TrainingAugmentation
@@ -56,12 +56,14 @@ class RunLabels:
         config: the whole configuration, resolved, for `config.yaml`.
         command: overrides that choose data set and scale on a command line.
         ratio: shares of the mix as they were given, if they were.
+        seeds: of every purpose, and the base seed that names the run; None: all as the run's own.
     """
 
     data: str = ""
     config: Mapping[str, Any] = field(default_factory=dict)
     command: tuple[str, ...] = ()
     ratio: tuple[float, ...] | None = None
+    seeds: Seeds | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +111,7 @@ class TrainedSegmenter(Recipe[Path]):
     def name(self) -> str:
         """Of the run directory."""
         optimistic = "_paper" if self.protocol == "paper" else ""
-        return f"{self.labels.data}_{self._column}_{self.model.name}_seed{self.seed}{optimistic}_{self.key[:8]}"
+        return f"{self.labels.data}_{self._column}_{self.model.name}_seed{self._seeds.base}{optimistic}_{self.key[:8]}"
 
     def parts(self) -> dict[str, Any]:
         """The settings that decide the run, apart from seed and data: of every run, of augmented and of synthetic samples."""
@@ -181,6 +183,10 @@ class TrainedSegmenter(Recipe[Path]):
             show(self.tracking, loggers, data, task, find, record)
 
     @property
+    def _seeds(self) -> Seeds:
+        return self.labels.seeds or Seeds.following(self.seed)
+
+    @property
     def _column(self) -> str:
         """What it is trained on, as a column of the table."""
         return self.mix.column
@@ -247,7 +253,8 @@ class TrainedSegmenter(Recipe[Path]):
             "data": self.labels.data,
             "data_hash": self.data,
             "protocol": self.protocol,
-            "seed": self.seed,
+            "seed": self._seeds.base,
+            "seeds": self._seeds.by_purpose(),
             "steps": self._steps,
             "n_test": len(task.per_image),
             "n_val": sum(sample.split == "val" for sample in self.manifest.samples),

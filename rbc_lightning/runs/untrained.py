@@ -35,7 +35,7 @@ class UntrainedSegmenter(TrainedSegmenter):
 
     Args:
         data, model, manifest, tracking, labels: see `TrainedSegmenter`.
-        seed: names the run.
+        seed: of no effect; the base seed names the run.
         trainer: where it is tested.
         mix, training, augmentation, synthetic, protocol: of no effect.
     """

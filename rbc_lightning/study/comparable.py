@@ -1,8 +1,9 @@
 """Select runs that differ only in the compared factor; report those excluded.
 
 The one rule of what may stand in one table, curve or closing table. Settings come from the recipe that a run recorded, which
-leaves out seed and measured facts: they choose among variants and name the difference. Within a seed the recorded keys must
-agree as well, which hold seed, measured facts and the content of what was given by path.
+leaves out seeds and measured facts: they choose among variants and name the difference. The seed of each purpose either follows
+the base seed or has one value: another luck under the same base seed is another job. Within a base seed the recorded keys must
+agree as well, which hold seeds, measured facts and the content of what was given by path.
 """
 
 import json
@@ -10,11 +11,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from rbc_lightning.core.seeds import SEED_KEYS
 from rbc_lightning.study.collect import named
 from rbc_lightning.study.run_record import PARTS, Run, flat
 from rbc_lightning.study.tables import COLUMNS, CONTROLS
 
 _N_SETTINGS = 3  # that a message names
+_DATA_ASIDE = ("data.root", SEED_KEYS["split"])
+_PURPOSES = {"base": ("training",), "augmented": (), "synthetic": ("masks", "translator", "synthetic")}
 
 Settings = dict[str, Any]
 
@@ -44,6 +48,9 @@ class RunFilter:
     def on_data(self, runs: list[Run], settings: Callable[[Run], Settings], data: str) -> list[Run]:
         """Those on the same samples, splits and test images."""
         kept = self.fullest(runs, settings, "on other data", data)
+        # Where no seed changes the data, none has cut them.
+        if len({run.metrics["data_hash"] for run in kept}) > 1:
+            kept = self.one_luck(kept, "split", data)
         return self._by_seed(kept, lambda run: {"data_hash": run.metrics["data_hash"]}, "on other samples or splits", data)
 
     def comparable(self, runs: list[Run], model: str) -> list[Run]:
@@ -53,6 +60,8 @@ class RunFilter:
             users = [run for run in runs if part == "base" or run.metrics["mix"][part]]
             kind = "with other settings" if part == "base" else f"with other {part} samples"
             kept = self.fullest(users, _recipe_of(part), kind, model)
+            for purpose in _PURPOSES[part]:
+                kept = self.one_luck(kept, purpose, model)
             kept = self._by_seed(kept, _identity_of(part), f"with another identity.{part}", model)
             runs = [run for run in runs if run in kept or run not in users]
         return runs
@@ -75,6 +84,25 @@ class RunFilter:
                     self.exclude(model, [by_seed[run.seed]], f"older than {run.directory.name}")
                 by_seed[run.seed] = run
         return filed
+
+    def one_luck(self, runs: list[Run], purpose: str, where: str) -> list[Run]:
+        """The runs whose seed of a purpose follows the base seed, or has one value, whichever are of more jobs."""
+        own = {run: run.seeds[purpose] for run in runs if purpose in run.seeds}
+        variants: dict[int | None, list[Run]] = {None: [run for run, seed in own.items() if seed == run.seed]}
+        if len(variants[None]) == len(own):
+            return runs
+        for value in sorted(set(own.values())):
+            variants[value] = [run for run, seed in own.items() if seed == value]
+        variants = {value: some for value, some in variants.items() if some}
+        # A run may be of two variants; of equal ones the runs that follow are the ordinary ones.
+        chosen = max(
+            variants, key=lambda value: (self._rank(variants[value])[:2], value is None, self._rank(variants[value])[2:])
+        )
+        others = [run for run in own if run not in variants[chosen]]
+        values, key = ", ".join(map(str, sorted({own[run] for run in others}))), SEED_KEYS[purpose]
+        rule = "follows seed" if chosen is None else f"is {chosen}"
+        self.exclude(where, others, f"with {key} {values} where that of the others {rule}")
+        return [run for run in runs if run not in others]
 
     def fullest(self, runs: list[Run], settings: Callable[[Run], Settings], kind: str, where: str) -> list[Run]:
         """The runs that agree in these settings, where they are of most jobs."""
@@ -108,8 +136,8 @@ class RunFilter:
 
 def data_settings(run: Run) -> Settings:
     """In what data sets behind one name differ: the settings of `data`, and the test images with their numbers of cells."""
-    # The same data may lie elsewhere; what is tested on does not change with the place.
-    settings = {name: value for name, value in settings_of("data")(run).items() if name != "data.root"}
+    # The same data may lie elsewhere and be cut otherwise; what is tested on does not change with that.
+    settings = {name: value for name, value in settings_of("data")(run).items() if name not in _DATA_ASIDE}
     return {**settings, "test images": {name: row.get("n_true") for name, row in sorted(run.per_image.items())}}
 
 

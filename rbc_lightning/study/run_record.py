@@ -13,6 +13,7 @@ import yaml
 
 from rbc_lightning import __version__
 from rbc_lightning.core.recipe import LAYOUT
+from rbc_lightning.core.seeds import SEED_KEYS
 from rbc_lightning.errors import InputError
 
 METRICS, PER_IMAGE, CONFIG = "metrics.json", "per_image.csv", "config.yaml"
@@ -65,6 +66,15 @@ class Run:
     def seed(self) -> int:
         """Base seed."""
         return int(self.metrics["seed"])
+
+    @property
+    def seeds(self) -> dict[str, int]:
+        """Seed of each purpose that has an effect on a run of this mix; the base seed where none is recorded."""
+        mix, recorded = self.metrics["mix"], self.metrics.get("seeds", {})
+        without = [] if mix["synthetic"] else ["masks", "translator", "synthetic"]
+        if not any(mix.values()):
+            without.append("training")
+        return {purpose: int(recorded.get(purpose, self.seed)) for purpose in SEED_KEYS if purpose not in without}
 
     @property
     def score(self) -> str:

@@ -40,7 +40,14 @@ Choice = Literal["last", "quality"]
 
 @dataclass(frozen=True)
 class LoadContext:
-    """What a translator may need of the run that uses it: its training samples, seed and store, and where images are made."""
+    """What a translator may need of the run that uses it.
+
+    Args:
+        train: its training samples.
+        seed: of its synthetic pairs.
+        device: where images are made.
+        store: of what was made.
+    """
 
     train: Samples
     seed: int
@@ -145,8 +152,9 @@ class TranslatorRecipe(Recipe[Translator]):
 
     Args:
         train: samples that it is trained on.
-        seed: of the run.
+        seed: of its training.
         trainer: how it is trained.
+        pairs_seed: of the synthetic pairs that it paints; None for that of its training.
         tracking: where the curves go.
         name: what tables and plans call it.
         candidates: checkpoints kept of the second half of each training.
@@ -165,6 +173,7 @@ class TranslatorRecipe(Recipe[Translator]):
     train: Samples
     seed: int
     trainer: TrainerSettings
+    pairs_seed: int | None = aside(None)
     tracking: Tracking | None = aside(None)
     name: str = aside("translator")
     candidates: int = 0
@@ -218,7 +227,8 @@ class TranslatorRecipe(Recipe[Translator]):
 
     def load(self, directory: Path, store: Store) -> Translator:
         """The translator, ready to use on the trainer's device."""
-        return load_translator(directory, LoadContext(self.train, self.seed, self.trainer.device, store))
+        seed = self.seed if self.pairs_seed is None else self.pairs_seed
+        return load_translator(directory, LoadContext(self.train, seed, self.trainer.device, store))
 
     def batch_sizes(self) -> dict[str, int]:
         """Images of an optimiser step of its trainings, by the name of the setting."""

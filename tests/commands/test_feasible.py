@@ -2,6 +2,7 @@
 
 import pytest
 from omegaconf import OmegaConf
+from plain_samples import plain_manifest
 from tiny_data import write_tiny_folder
 
 from rbc_lightning.app import main
@@ -38,6 +39,20 @@ def test_the_least_images_of_any_seed_decide(tmp_path, compose_tiny, values, pro
         with pytest.raises(InputError, match=problem):
             check_real_images(config)
     assert not list(tmp_path.iterdir())
+
+
+def test_the_cut_that_is_asked_about_is_that_of_its_own_seed(tmp_path, compose_tiny, monkeypatch):
+    cut = []
+    monkeypatch.setattr("rbc_lightning.commands.feasible.read_split", lambda *of: cut.append(of[-1]) or plain_manifest())
+    for overrides, params, seeds in (
+        (("seed=3",), {}, [3]),
+        ((), {"seed": "0,1"}, [0, 1]),
+        (("data.split_seed=5",), {"seed": "0,1"}, [5]),
+        ((), {"data.split_seed": "2,4", "seed": "0,1"}, [2, 4]),
+    ):
+        cut.clear()
+        check_real_images(multirun_of(compose_tiny(tmp_path, *overrides), {KEY: "5,10", **params}))
+        assert cut == seeds
 
 
 def test_without_validation_there_are_more(tmp_path, compose_tiny):

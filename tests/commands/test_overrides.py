@@ -19,6 +19,8 @@ from rbc_lightning.commands.overrides import overrides_of
         (("augment=flips",), ["scale=tiny", "augment=flips"]),
         (("model.task.cell_size=21.5", "masks=real"), ["scale=tiny", "masks=real", "model.task.cell_size=21.5"]),
         (("translator.task.diff_augment='color,cutout'",), ["scale=tiny", "translator.task.diff_augment='color,cutout'"]),
+        (("training.seed=0", "synthetic.seed=1"), ["scale=tiny", "training.seed=0"]),
+        (("data.split_seed=5", "masks=real"), ["scale=tiny", "masks=real", "data.split_seed=5"]),
         (("~augment.transforms.grayscale",), ["scale=tiny", "~augment.transforms.grayscale.p"]),
     ],
 )
@@ -34,6 +36,7 @@ def test_a_command_names_what_decides_and_gives_the_same_run(tmp_path, compose_t
 
 def test_a_data_set_from_elsewhere_keeps_the_short_command():
     assert overrides_of(compose(["scale=tiny"]), ("data=mine",)) == ("data=mine", "scale=tiny")
+    assert overrides_of(compose(["masks.seed=2"]), ("data=mine",)) == ("data=mine", "masks.seed=2")
     assert overrides_of(compose(["scale=tiny"]), ("data=mine", "data.root=a (1)")) == (
         "data=mine",
         "data.root='a (1)'",
@@ -44,3 +47,4 @@ def test_a_data_set_from_elsewhere_keeps_the_short_command():
 def test_the_default_needs_no_word_but_the_data():
     assert Experiment(compose()).command == ("data=phantom",)
     assert Experiment(compose(["data.n_train=9"])).command == ("data=phantom", "data.n_train=9")
+    assert Experiment(compose(["seed=3"])).command == ("data=phantom",)

@@ -1,6 +1,7 @@
 import pytest
 from run_records import RECIPE, changed, write_run
 
+from rbc_lightning.core.seeds import SEED_KEYS
 from rbc_lightning.study.choose import group_runs
 from rbc_lightning.study.collect import collect_runs
 
@@ -168,3 +169,76 @@ def test_one_run_of_another_sweep_or_protocol_hides_nothing(tmp_path):
     groups = grouped(tmp_path)
     assert names(groups) == {column: {0: column} for column in ("rd", "rd_aug", "rd_sd_aug")}
     assert any("paper" in line for line in groups.left_out)
+
+
+# --- seeds by purpose
+
+
+def write_seeded(root, name, column, seed=0, data_hash=None, **own):
+    """A run whose seeds of some purposes do not follow `seed`; its identities follow from all of them, as real ones do."""
+    seeds = dict.fromkeys(SEED_KEYS, seed) | own
+    base, pairs = f"base {seeds['training']}", f"pairs {seeds['masks']} {seeds['translator']} {seeds['synthetic']}"
+    identity = {"base": base, "augmented": "a" if "aug" in column else None, "synthetic": pairs if "sd" in column else None}
+    settings = changed(data__split_seed=seeds["split"])
+    data_hash = data_hash or f"d{seeds['split']}"
+    write_run(root, name, column, seed, settings=settings, identity=identity, seeds=seeds, data_hash=data_hash)
+
+
+def test_one_split_for_all_seeds_keeps_them_all(tmp_path):
+    for seed in (0, 1, 2):
+        for column in ("rd", "rd_sd_aug"):
+            write_seeded(tmp_path, f"{column}{seed}", column, seed, split=0)
+    groups = grouped(tmp_path)
+    assert names(groups) == {column: {s: f"{column}{s}" for s in (0, 1, 2)} for column in ("rd", "rd_sd_aug")}
+    assert groups.left_out == ()
+
+
+@pytest.mark.parametrize("purpose", SEED_KEYS)
+def test_another_luck_is_no_replicate_and_replaces_nothing(tmp_path, purpose):
+    for seed in (0, 1):
+        write_seeded(tmp_path, f"rd{seed}", "rd", seed)
+        write_seeded(tmp_path, f"all{seed}", "rd_sd_aug", seed)
+    # Newer, and more of them.
+    for value in (3, 4, 5):
+        write_seeded(tmp_path, f"luck{value}", "rd_sd_aug", 0, **{purpose: value})
+    groups = grouped(tmp_path)
+    assert names(groups) == {"rd": {0: "rd0", 1: "rd1"}, "rd_sd_aug": {0: "all0", 1: "all1"}}
+    (line,) = groups.left_out
+    where = "smears" if purpose == "split" else "fcn8s"
+    own = f"{SEED_KEYS[purpose]} 3, 4, 5 where that of the others follows seed"
+    assert line == f"{where}: left out 3 runs with {own}: luck3, luck4, luck5"
+
+
+def test_a_sweep_over_luck_leaves_the_ordinary_run_in_the_table(tmp_path):
+    for translator in (0, 1, 2):
+        for training in (0, 1, 2):
+            write_seeded(tmp_path, f"l{translator}{training}", "rd_sd_aug", 0, translator=translator, training=training)
+    groups = grouped(tmp_path)
+    assert names(groups) == {"rd_sd_aug": {0: "l00"}}
+    assert [line.split(" where ")[0] for line in groups.left_out] == [
+        "fcn8s: left out 6 runs with training.seed 1, 2",
+        "fcn8s: left out 2 runs with translator.seed 1, 2",
+    ]
+
+
+def test_one_translator_for_all_seeds_is_taken_where_it_has_more_runs(tmp_path):
+    for seed in (0, 1, 2):
+        write_seeded(tmp_path, f"rd{seed}", "rd", seed)
+        write_seeded(tmp_path, f"one{seed}", "rd_sd", seed, translator=7)
+    write_seeded(tmp_path, "stray", "rd_sd", 1)
+    groups = grouped(tmp_path)
+    assert names(groups) == {"rd": {s: f"rd{s}" for s in (0, 1, 2)}, "rd_sd": {s: f"one{s}" for s in (0, 1, 2)}}
+    assert groups.left_out == ("fcn8s: left out 1 run with translator.seed 1 where that of the others is 7: stray",)
+
+
+def test_a_seed_that_cuts_nothing_divides_no_runs(tmp_path):
+    """The data set has a validation split of its own."""
+    for seed in (0, 1, 2):
+        write_seeded(tmp_path, f"rd{seed}", "rd", seed, split=5 if seed else 0, data_hash="all")
+    assert names(grouped(tmp_path)) == {"rd": {0: "rd0", 1: "rd1", 2: "rd2"}}
+
+
+def test_runs_made_under_one_seed_follow_it(tmp_path):
+    write_run(tmp_path, "old", "rd_sd", 1)
+    write_seeded(tmp_path, "new", "rd_sd", 0)
+    assert names(grouped(tmp_path)) == {"rd_sd": {0: "new", 1: "old"}}

@@ -54,7 +54,7 @@ RANGES = {
 
 @dataclass(frozen=True)
 class LayoutFitRecipe(Recipe[FittedSampler]):
-    """The sampler's values fitted to the layouts that a bank's shapes come from; `seed` is the base seed of the run."""
+    """The sampler's values fitted to the layouts that a bank's shapes come from; `seed` is `masks.seed`."""
 
     kind = "layout_fit"
     format = 2

@@ -24,7 +24,7 @@ Draw = Callable[..., SampledMask]
 
 @dataclass(frozen=True, kw_only=True)
 class LabelMapSource(Node):
-    """A source of label maps: the configuration group `masks`, given the train split's samples and the base seed."""
+    """A source of label maps: the configuration group `masks`, given the train split's samples and `masks.seed`."""
 
     kind = "masks"
 
