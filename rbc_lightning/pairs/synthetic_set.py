@@ -140,7 +140,7 @@ class GivenPairs(Recipe[tuple[Sample, ...]]):
 
 @dataclass(frozen=True, kw_only=True)
 class MaskSet(Recipe[tuple[Path, ...]]):
-    """The first `count` label maps of a source, in `labels/`: those of the synthetic pairs of the same numbers."""
+    """The first `count` label maps of a source, in `labels/`: those of the synthetic pairs of the same numbers and seed."""
 
     kind: ClassVar[str] = "mask_set"
     title: ClassVar[str] = "label maps"

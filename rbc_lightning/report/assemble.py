@@ -18,6 +18,7 @@ from rbc_lightning.study.choose import RunGroups, group_runs
 from rbc_lightning.study.collect import collect_runs
 from rbc_lightning.study.curves import ALONG, gain_curves
 from rbc_lightning.study.curves import to_csv as curves_to_csv
+from rbc_lightning.study.luck import luck_notes
 from rbc_lightning.study.run_record import Run
 from rbc_lightning.study.table2 import build_table2
 from rbc_lightning.study.table2_text import to_csv, to_latex, to_markdown
@@ -91,6 +92,8 @@ def make_report(settings: ReportSettings, access: RunAccess, *, data: str, runs_
     except ValueError as error:
         setting = "" if settings.score is None else f"report.score={settings.score}: "
         raise InputError(f"{setting}{error}; rerun=true trains a run again") from error
+    luck = {row.model: luck_notes(found, row.model, data, row.metric) for row in table.rows}
+    table = replace(table, rows=tuple(replace(row, notes=(*row.notes, *luck[row.model])) for row in table.rows))
     # Models without the score have no place in the rest of the report either.
     groups = replace(groups, runs={row.model: groups.runs[row.model] for row in table.rows})
     sweeps = {sweep: gain_curves(sweep, found, data, settings.score) for sweep in ALONG}

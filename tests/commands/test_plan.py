@@ -137,6 +137,16 @@ def test_a_sweep_is_planned_whatever_its_launcher_and_nothing_is_run(tmp_path, m
     assert not take_planned().jobs
 
 
+def test_what_jobs_of_other_luck_share_is_planned_once(tmp_path, monkeypatch, capsys, tiny_folder, timed):
+    monkeypatch.setattr("sys.argv", ["rbc_lightning"])
+    places = (f"artifacts_dir={tmp_path}/artifacts", f"runs_dir={tmp_path}/runs", "data=folder", f"data.root={tiny_folder}")
+    assert main(["stage=plan", "+sweep=luck", "scale=tiny", *places]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "Plan of luck: 9 trainings" in out
+    for shared in ("shape bank 1 of 1", "fit of the sampler 1 of 1", "GAN, stage 1 3 of 3", "synthetic pairs 3 of 3"):
+        assert shared in out
+
+
 def test_a_bad_job_is_reported_and_the_others_are_planned(tmp_path, monkeypatch, capsys, tiny_folder, timed):
     monkeypatch.setattr("sys.argv", ["rbc_lightning"])
     places = (f"artifacts_dir={tmp_path}/artifacts", f"runs_dir={tmp_path}/runs", "data=folder", f"data.root={tiny_folder}")

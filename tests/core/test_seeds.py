@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from rbc_lightning.core.seeds import afresh, derive_seed, mask_seed, pair_seeds
+from rbc_lightning.core.seeds import SEED_KEYS, Seeds, afresh, derive_seed, mask_seed, pair_seeds
+from rbc_lightning.errors import InputError
 
 
 def test_streams_of_a_seed_are_what_they_have_always_been():
@@ -22,3 +23,20 @@ def test_a_pair_has_two_seeds_of_its_own():
 def test_spawning_afresh_leaves_the_callers_sequence_alone(seed):
     states = [afresh(seed).spawn(1)[0].generate_state(1)[0] for _ in range(2)]
     assert states[0] == states[1]
+
+
+def test_purposes_follow_the_base_seed_unless_they_have_one():
+    config = {"seed": 3, "data": {"split_seed": 0}, "masks": {"seed": 3}, "translator": {"seed": 7}}
+    seeds = Seeds.of({**config, "synthetic": {"seed": 3}, "training": {"seed": 3}})
+    assert seeds.by_purpose() == {"split": 0, "masks": 3, "translator": 7, "synthetic": 3, "training": 3}
+    assert seeds.overrides() == ("data.split_seed=0", "translator.seed=7")
+    assert Seeds.following(0).overrides() == ()
+    assert list(Seeds.following(0).by_purpose()) == list(SEED_KEYS)
+
+
+@pytest.mark.parametrize("value", [-1, True, 1.0, "1", None])
+def test_what_is_no_seed_is_refused(value):
+    with pytest.raises(InputError, match=rf"^seed={value}; expected an integer of at least 0$"):
+        Seeds.following(value)
+    with pytest.raises(InputError, match=rf"^masks\.seed={value}; expected .*: set one, or leave it out to follow seed$"):
+        Seeds(0, 0, value, 0, 0, 0)

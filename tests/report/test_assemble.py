@@ -109,6 +109,22 @@ def test_of_two_translators_each_has_a_report(root, report):
         report(translator="none_such")
 
 
+def test_whose_luck_the_spread_is_stands_below_the_model(root, report):
+    for translator in (0, 1):
+        for training in (0, 1):
+            seeds = {"split": 0, "masks": 0, "translator": translator, "synthetic": 0, "training": training}
+            identity = {"base": f"{training}", "augmented": "a", "synthetic": f"{translator}"}
+            write(root, "rd_sd_aug", 0, data=f"{translator}{training}", seeds=seeds, identity=identity)
+    for path in root.glob("*/metrics.json"):
+        path.write_text(json.dumps({**json.loads(path.read_text()), "data": "smears"}))
+    result = report()
+    (run,) = result.runs
+    assert run.seeds == dict.fromkeys(("split", "masks", "translator", "synthetic", "training"), 0)
+    text = (result.directory / "table2.md").read_text()
+    assert "- fcn8s: of the spread of RD+SD+aug over seeds (standard deviation 0.0000 of 4 runs, 2 x 2 seeds), " in text
+    assert "with training.seed 1 where that of the others follows seed" in text
+
+
 def test_no_runs_on_this_data_set_is_one_line(root, report):
     with pytest.raises(InputError, match=r"runs_dir=.*runs: no such directory"):
         report()

@@ -9,6 +9,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 
 from rbc_lightning.app import CONF_DIR, compose
+from rbc_lightning.core.seeds import Seeds
 from rbc_lightning.data.mix import Mix
 
 # pytest's own filters come after the one that the package sets.
@@ -49,7 +50,16 @@ def test_real_images_varies_their_number_in_three_columns():
     assert len(jobs) == 15
 
 
-@pytest.mark.parametrize("sweep", ["table2", "ratio", "real_images"])
+def test_luck_crosses_training_and_translator_on_one_split():
+    params = dict(whole_config("+sweep=luck").hydra.sweeper.params)
+    assert params == {"translator.seed": "0,1,2", "training.seed": "0,1,2", "seed": "0"}
+    cfg = compose(["+sweep=luck", "translator.seed=2", "training.seed=1", "seed=4"])
+    assert Mix.resolve(16, **cfg.mix).column == "rd_sd_aug"
+    assert Seeds.of(cfg) == Seeds(base=4, split=4, masks=4, translator=2, synthetic=4, training=1)
+    assert Mix.resolve(16, **compose(["+sweep=luck", "mix=rd_sd"]).mix).column == "rd_sd"
+
+
+@pytest.mark.parametrize("sweep", ["table2", "ratio", "real_images", "luck"])
 def test_a_sweep_needs_no_flag_and_names_its_record(sweep):
     cfg = whole_config(f"+sweep={sweep}", "runs_dir=elsewhere")
     assert cfg.hydra.mode == RunMode.MULTIRUN

@@ -1,0 +1,148 @@
+import warnings
+
+import numpy as np
+import pytest
+from run_records import RECIPE, changed, write_run
+
+from rbc_lightning.core.seeds import SEED_KEYS
+from rbc_lightning.study.collect import collect_runs
+from rbc_lightning.study.luck import luck_notes, variance_components
+
+
+def write_luck(root, score, column="rd_sd_aug", seed=0, name=None, **changes):
+    """A run whose images x and y have the mean `score`; `changes` are seeds of purposes, or entries of the record."""
+    own = {purpose: changes.pop(purpose) for purpose in SEED_KEYS if purpose in changes}
+    seeds = dict.fromkeys(SEED_KEYS, seed) | own
+    images, data_hash = {"x": score + 0.05, "y": score - 0.05}, f"d{seeds['split']}"
+    name = name or f"{column}_{'_'.join(map(str, seeds.values()))}"
+    write_run(root, name, column, seed, **{"images": images, "seeds": seeds, "data_hash": data_hash, **changes})
+
+
+def notes(root, model="fcn8s", data="smears", **asked):
+    return luck_notes(collect_runs(root).runs, model, data, **asked)
+
+
+def effects(rng, shape, deviations):
+    rows, columns, rest = deviations
+    return rows * rng.normal(size=(shape[0], 1)) + columns * rng.normal(size=shape[1]) + rest * rng.normal(size=shape)
+
+
+# --- components
+
+
+def test_components_by_hand():
+    # Row means 2, 5; column means 2, 3.5, 5; residuals 0 but for +-1/2 in the outer columns.
+    scores = [[0.5 - 1, 2, 3.5 + 1], [3.5 + 1, 5, 6.5 - 1]]
+    # MS_rows = 3 x 4.5, MS_columns = 2 x 2.25, MS_rest = 4 / 2.
+    assert variance_components(scores) == pytest.approx(((13.5 - 2) / 3, (4.5 - 2) / 2, 2.0))
+    assert variance_components(np.transpose(scores)) == pytest.approx(((4.5 - 2) / 2, (13.5 - 2) / 3, 2.0))
+
+
+def test_a_negative_component_is_none():
+    assert variance_components([[1.0, 0.0], [0.0, 1.0]]) == (0.0, 0.0, 1.0)
+    assert variance_components(np.full((3, 3), 0.9)) == pytest.approx((0.0, 0.0, 0.0))
+
+
+@pytest.mark.parametrize("scores", [[[1.0, 2.0]], [[1.0], [2.0]], [1.0, 2.0], [[1.0, np.nan], [0.0, 1.0]]])
+def test_what_is_no_layout_is_refused(scores):
+    with pytest.raises(ValueError, match=r"two seeds or more of either purpose, got shape \("):
+        variance_components(scores)
+
+
+@pytest.mark.parametrize("shape", [(3, 3), (4, 6), (9, 5)])
+def test_an_analysis_of_variance_and_a_mixed_model_agree(shape):
+    pandas = pytest.importorskip("pandas", reason="statsmodels is not installed")
+    from statsmodels.formula.api import ols
+    from statsmodels.regression.mixed_linear_model import MixedLM
+    from statsmodels.stats.anova import anova_lm
+
+    scores = effects(np.random.default_rng(shape), shape, (2.0, 1.5, 1.0))
+    rows, columns = np.indices(shape)
+    table = pandas.DataFrame({"y": scores.ravel(), "a": rows.ravel(), "b": columns.ravel(), "all": 1})
+    squares = anova_lm(ols("y ~ C(a) + C(b)", table).fit())["mean_sq"]
+    rest = squares["Residual"]
+    expected = ((squares["C(a)"] - rest) / shape[1], (squares["C(b)"] - rest) / shape[0], rest)
+    assert min(expected) > 0
+    assert variance_components(scores) == pytest.approx(expected)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        parts = {"a": "0 + C(a)", "b": "0 + C(b)"}
+        model = MixedLM.from_formula("y ~ 1", groups="all", vc_formula=parts, re_formula="0", data=table).fit(reml=True)
+    assert variance_components(scores) == pytest.approx((*model.vcomp, model.scale), rel=0.02)
+
+
+def test_known_components_are_recovered():
+    rng = np.random.default_rng(0)
+    found = np.mean([variance_components(effects(rng, (8, 8), (0.003, 0.002, 0.001))) for _ in range(2000)], axis=0)
+    assert found == pytest.approx([9e-6, 4e-6, 1e-6], rel=0.05)
+
+
+# --- notes
+
+
+def test_two_purposes_crossed_share_the_spread(tmp_path):
+    table = np.array([[0.90, 0.91, 0.93], [0.92, 0.935, 0.94], [0.95, 0.95, 0.975]])
+    for (translator, training), score in np.ndenumerate(table):
+        write_luck(tmp_path, score, translator=translator, training=training)
+    # Other columns, models and data are no part of it.
+    write_luck(tmp_path, 0.1, "rd")
+    write_luck(tmp_path, 0.1, name="dcan", model="dcan", translator=1)
+    parts = variance_components(table)
+    shares = [f"{100 * part / sum(parts):.0f} %" for part in parts]
+    assert shares == ["73 %", "22 %", "5 %"]
+    assert notes(tmp_path) == [
+        f"of the spread of RD+SD+aug over seeds (standard deviation {np.sqrt(sum(parts)):.4f} of 9 runs, 3 x 3 seeds), "
+        "translator seed 73 %, training seed 22 %, their interplay 5 %"
+    ]
+    assert notes(tmp_path, data="mars") == notes(tmp_path, "dcan") == []
+
+
+def test_one_purpose_alone_has_a_deviation(tmp_path):
+    for training, score in enumerate((0.90, 0.92, 0.97)):
+        write_luck(tmp_path, score, "rd", training=training)
+    deviation = np.std([0.90, 0.92, 0.97], ddof=1)
+    assert notes(tmp_path) == [f"RD: training seed alone makes a standard deviation of {deviation:.4f} (3 runs)"]
+
+
+def test_runs_whose_seeds_move_together_say_nothing_of_single_ones(tmp_path):
+    for seed in (0, 1, 2):
+        write_luck(tmp_path, 0.9 + 0.01 * seed, "rd_sd_aug", seed)
+        write_luck(tmp_path, 0.9 + 0.01 * seed, "rd", seed)
+    assert notes(tmp_path) == []
+
+
+def test_a_cut_that_varies_brings_its_own_samples(tmp_path):
+    for split in (0, 1):
+        for training in (0, 1):
+            write_luck(tmp_path, 0.9 + 0.02 * split + 0.01 * training, "rd", split=split, training=training)
+    (note,) = notes(tmp_path)
+    assert note.endswith("split seed 80 %, training seed 20 %, their interplay 0 %")
+
+
+def test_what_is_not_crossed_is_left_out(tmp_path):
+    for translator in (0, 1, 2):
+        for training in (0, 1, 2):
+            if (translator, training) != (2, 2):
+                write_luck(tmp_path, 0.9 + 0.01 * translator, translator=translator, training=training)
+    write_luck(tmp_path, 0.5, translator=7, training=8)
+    (note,) = notes(tmp_path)
+    assert "of 6 runs, 2 x 3 seeds" in note or "of 6 runs, 3 x 2 seeds" in note
+
+
+def test_other_settings_and_older_runs_of_the_same_seeds_take_no_part(tmp_path):
+    write_luck(tmp_path, 0.1, "rd", training=1, name="older")
+    for training in (0, 1, 2):
+        write_luck(tmp_path, 0.9, "rd", training=training)
+    short = changed(RECIPE, base__training__steps=300)
+    for training in (3, 4):
+        write_luck(tmp_path, 0.1, "rd", training=training, recipe=short)
+    write_luck(tmp_path, 0.1, "rd", training=5, formats={"train": 9})
+    assert notes(tmp_path) == ["RD: training seed alone makes a standard deviation of 0.0000 (3 runs)"]
+
+
+def test_another_score_is_asked_of_the_runs_that_have_it(tmp_path):
+    for training, value in enumerate((0.1, 0.3)):
+        write_luck(tmp_path, 0.9, "rd", training=training, by_image={"aji": {"x": value, "y": value}})
+    (note,) = notes(tmp_path, score="aji")
+    assert "deviation of 0.1414 (2 runs)" in note
+    assert notes(tmp_path, score="pq") == []
