@@ -5,14 +5,18 @@ import shutil
 
 import numpy as np
 import pytest
+import yaml
 from omegaconf import open_dict
 from PIL import Image
 from training_helpers import read_rows
 
 from rbc_lightning.app import run
 from rbc_lightning.commands import report
+from rbc_lightning.commands.experiment import Experiment
+from rbc_lightning.commands.plain import plain
 from rbc_lightning.data.formats import write_image
 from rbc_lightning.report import assemble
+from rbc_lightning.study.run_record import CONFIG, Run
 
 
 @pytest.fixture
@@ -163,3 +167,16 @@ def test_cards_and_sheets_are_found_where_the_stages_leave_them(place, page_of, 
     assert "Where cells are placed" in [picture.title for picture in page.sheets]
     assert not [line for line in page.missing if "card" in line]
     assert f"quality card: translator {translator.name}" in page.sources
+
+
+@pytest.mark.parametrize(("own", "recorded"), [(("data.split_seed=5",), True), ((), False)])
+def test_test_images_are_found_by_the_cut_that_the_run_saw(tmp_path, compose_tiny, own, recorded):
+    """Runs made when there was one seed for everything have that alone in their configuration."""
+    cfg = compose_tiny(tmp_path, "seed=2", *own)
+    manifest, config = Experiment(cfg).manifest, plain(cfg)
+    if not recorded:
+        del config["data"]["split_seed"]
+    (tmp_path / CONFIG).write_text(yaml.safe_dump(config))
+    scores = {name: {"dice": 0.9} for name in manifest.ids("test")}
+    run = Run(tmp_path, {"data_hash": manifest.fingerprint()}, scores, {}, 0.0)
+    assert [sample.sample_id for sample in report._access(compose_tiny(tmp_path)).tested(run)] == list(manifest.ids("test"))
