@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytorch_lightning as pl
 import torch
@@ -19,6 +19,7 @@ from rbc_lightning.core.trainer import TrainerSettings, resolve_precision
 
 LAST = Path("checkpoints") / "last.ckpt"
 """The checkpoint that an interrupted training goes on from, below its directory."""
+_HALF = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
 
 
 class SharedBatch(DDPStrategy):
@@ -50,6 +51,13 @@ class SharedBatch(DDPStrategy):
         # Of two networks stepped in turn, one has no gradient in each backward pass; DDP would wait for it.
         self._ddp_kwargs["find_unused_parameters"] = task is not None and not task.automatic_optimization
         super().configure_ddp()
+
+    def validation_step(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 (Lightning's)
+        """Validate without the wrapper, which waits for the others at every image: processes may have more or fewer."""
+        task = self.lightning_module
+        assert task is not None
+        with self.precision_plugin.val_step_context():
+            return task.validation_step(*args, **kwargs)
 
 
 def build_trainer(
@@ -132,6 +140,12 @@ def fit_or_resume(trainer: pl.Trainer, task: pl.LightningModule, data: pl.Lightn
         if trainer.interrupted:
             raise KeyboardInterrupt from ended
         raise
+
+
+def autocast(device: torch.device, precision: str) -> torch.autocast:
+    """The arithmetic of a trainer outside of it; `precision` is its setting, by its name or "auto"."""
+    half = _HALF.get(resolve_precision(precision))
+    return torch.autocast(device.type, dtype=half, enabled=half is not None)
 
 
 def begun_epochs(directory: Path) -> int:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from rbc_lightning.core.processes import rank_and_size
 from rbc_lightning.data.augment.crops import Augment
 from rbc_lightning.data.augment.transforms import FLIPS, build_augmentation
 from rbc_lightning.data.manifest import Manifest
@@ -38,6 +39,7 @@ class PairDataModule(pl.LightningDataModule):
         augment: see `MixDataset`, as for `crop` and `cache_bytes`.
         batch_size: samples per optimiser step, over all processes together.
         steps_per_epoch: optimiser steps between two validations; epochs are slices of an endless stream.
+        num_workers: loader processes of training and of validation, each.
         paint: generates images (B, C, H, W) in [0, 1] of label maps int64 (B, H, W) with a seed each; needed when
             `synthetic` draws on the fly, called on the training device after the transfer.
         select_on: the split that validation reads and weights are chosen on; "test" as in Bailo et al. 2019, which makes
@@ -117,12 +119,23 @@ class PairDataModule(pl.LightningDataModule):
         )
 
     def val_dataloader(self) -> DataLoader[dict[str, Any]]:
-        """Whole images of the split that weights are chosen on, one at a time, decoded once for all epochs."""
-        return _whole_images(self.manifest.split(self.select_on), VALIDATION_BYTES)
+        """Whole images of the split that weights are chosen on, one at a time, decoded once for all epochs.
+
+        They are dealt out among the processes of a distributed run; fewer images than processes are seen by all.
+        """
+        samples, (rank, size) = self.manifest.split(self.select_on), rank_and_size()
+        # A worker has the same images in every epoch, since they come in turn: each keeps its own.
+        share = VALIDATION_BYTES // max(1, self.num_workers)
+        return DataLoader(
+            SmearDataset(samples, share),
+            sampler=range(rank, len(samples), size) if len(samples) >= size else None,
+            persistent_workers=self.num_workers > 0,
+            **self._whole_images(),
+        )
 
     def test_dataloader(self) -> DataLoader[dict[str, Any]]:
         """Whole test images, one at a time; real and untouched."""
-        return _whole_images(self.manifest.split("test"))
+        return DataLoader(SmearDataset(self.manifest.split("test")), **self._whole_images())
 
     def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:
         """Generate the images of samples that were drawn as label maps alone."""
@@ -141,7 +154,5 @@ class PairDataModule(pl.LightningDataModule):
             counts[draw.source, pool[draw.index].sample_id if pool else ONLINE, draw.augmented] += 1
         return counts
 
-
-def _whole_images(samples: Sequence[Sample], cache_bytes: int = 0) -> DataLoader[dict[str, Any]]:
-    # In this process: each worker would decode and keep all of them for itself.
-    return DataLoader(SmearDataset(samples, cache_bytes), batch_size=1, generator=torch.Generator().manual_seed(0))
+    def _whole_images(self) -> dict[str, Any]:
+        return {"batch_size": 1, "num_workers": self.num_workers, "generator": torch.Generator().manual_seed(0)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import zip_longest
 from operator import attrgetter
 from typing import Any, Literal, NamedTuple
 
@@ -101,38 +102,63 @@ def choose_metrics(has_label_maps: bool, given: Mapping[str, Metric]) -> dict[st
     return chosen
 
 
+class ScoredImage(NamedTuple):
+    """One image of some `Scores`, as processes send it to each other.
+
+    Attributes:
+        name: its sample_id.
+        units: what each function measured, in the order of the functions.
+        values: further numbers of the image.
+    """
+
+    name: str
+    units: tuple[Any, ...]
+    values: Mapping[str, float]
+
+
 class Scores:
-    """The values of some metrics, in the order of columns, over a set of images."""
+    """The values of some metrics, in the order of columns, over a set of images.
+
+    Attributes:
+        images: those added, in their order.
+    """
 
     def __init__(self, metrics: Iterable[Metric]) -> None:
         self.metrics = tuple(metrics)
-        # By image: what each function measured.
-        self._units: list[dict[Callable[..., Any], Any]] = []
+        # Of metrics that share a function, the first asks it.
+        self._functions = tuple(dict.fromkeys(metric.per_unit for metric in self.metrics))
+        self.images: list[ScoredImage] = []
 
-    def update(self, prediction: Prediction, label_map: LabelMap) -> dict[str, float]:
+    def update(self, prediction: Prediction, label_map: LabelMap, name: str = "", **values: float) -> dict[str, float]:
         """Add one image with its true label map, integer (H, W); give its row: every metric that has a value, by name.
+
+        `name` is its sample_id, `values` are numbers of the image, such as its loss, whose means `compute` gives as well.
 
         Raises:
             TypeError: a label map is not an integer array.
             ValueError: the label maps differ in shape, the map found has an id without a row, or boxes or scores have
                 another shape than `Instances` says. Nothing is kept of such an image.
         """
-        # Of metrics that share a function, the first asks it.
-        functions = dict.fromkeys(metric.per_unit for metric in self.metrics)
-        units = {function: function(prediction, label_map) for function in functions}
-        row = {m.name: float(m.value(units[m.per_unit])) for m in self.metrics if m.value is not None}
-        self._units.append(units)
+        image = ScoredImage(name, tuple(function(prediction, label_map) for function in self._functions), values)
+        row = {m.name: float(m.value(self._unit(image, m))) for m in self.metrics if m.value is not None}
+        self.images.append(image)
         return row
 
+    def join(self, parts: Sequence[Sequence[ScoredImage]]) -> None:
+        """Take the images of all processes instead: each once, in the order in which they were dealt out in turn."""
+        dealt = (image for turn in zip_longest(*parts) for image in turn if image is not None)
+        self.images = list({image.name: image for image in dealt}.values())
+
     def compute(self) -> dict[str, float]:
-        """The value over all images of every metric that has one, by name.
+        """The value over all images of every metric that has one, by name, and the means of further numbers.
 
         Raises:
             ValueError: no image was added.
         """
-        if not self._units:
+        if not self.images:
             raise ValueError("No image was added, so there is no score: call update() first.")
-        return {metric.name: self._over_images(metric, self._units) for metric in self.metrics if metric.aggregate is not None}
+        means = {name: float(np.mean([image.values[name] for image in self.images])) for name in self.images[0].values}
+        return {m.name: self._over_images(m, self.images) for m in self.metrics if m.aggregate is not None} | means
 
     def left_out(self, units: Sequence[str]) -> dict[str, dict[str, float]]:
         """The value over all images but those of one unit, of every metric whose `aggregate` is a function: by name and unit.
@@ -145,19 +171,21 @@ class Scores:
         Raises:
             ValueError: another number of units than of images.
         """
-        if len(units) != len(self._units):
-            raise ValueError(f"expected the unit of each of {len(self._units)} images, got {len(units)}")
+        if len(units) != len(self.images):
+            raise ValueError(f"expected the unit of each of {len(self.images)} images, got {len(units)}")
         # By unit, the images of all others.
         others = {
-            left: [image for image, unit in zip(self._units, units, strict=True) if unit != left]
+            left: [image for image, unit in zip(self.images, units, strict=True) if unit != left]
             for left in dict.fromkeys(units)
         }
         pooled = [metric for metric in self.metrics if callable(metric.aggregate) and len(others) > 1]
         return {m.name: {left: self._over_images(m, images) for left, images in others.items()} for m in pooled}
 
-    @staticmethod
-    def _over_images(metric: Metric, images: Sequence[Mapping[Callable[..., Any], Any]]) -> float:
-        units = [image[metric.per_unit] for image in images]
+    def _unit(self, image: ScoredImage, metric: Metric) -> Any:  # noqa: ANN401 (the metric knows)
+        return image.units[self._functions.index(metric.per_unit)]
+
+    def _over_images(self, metric: Metric, images: Sequence[ScoredImage]) -> float:
+        units = [self._unit(image, metric) for image in images]
         if callable(metric.aggregate):
             return float(metric.aggregate(units))
         assert metric.value is not None  # checked by Metric

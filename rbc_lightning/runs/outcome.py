@@ -13,6 +13,7 @@ from rbc_lightning.data.sample import Sample
 from rbc_lightning.metrics.instances import Instances
 from rbc_lightning.report.figures.runs import save_run_figure
 from rbc_lightning.segmenters.base import BaseTask
+from rbc_lightning.segmenters.segmentation import SegmentationTask
 from rbc_lightning.study.tables import OPTIMISTIC
 from rbc_lightning.tracking.base import Tracking
 from rbc_lightning.tracking.wandb_tables import log_pairs, log_predictions, log_summary
@@ -44,6 +45,14 @@ def without_units(task: BaseTask, groups: Mapping[str, str]) -> dict[str, dict[s
         name: {unit: value if math.isfinite(value) else None for unit, value in by_unit.items()}
         for name, by_unit in task.left_out(groups).items()
     }
+
+
+def thresholds(task: BaseTask, split: str) -> dict[str, float | str | None]:
+    """Each threshold of a task and, as NAME_chosen_on, the split on which it was chosen; None where it was given."""
+    if not isinstance(task, SegmentationTask):
+        return {}
+    chosen = {f"{name}_chosen_on": split if name in task.to_choose else None for name in task.thresholds}
+    return {name: getattr(task, name) for name in task.thresholds} | chosen
 
 
 def draw(directory: Path, data: PairDataModule, find: Find, *, optimistic: bool) -> None:

@@ -32,7 +32,7 @@ from rbc_lightning.errors import blaming
 from rbc_lightning.metrics.instances import Instances
 from rbc_lightning.pairs.base import PairSource
 from rbc_lightning.runs.agreement import write_agreement
-from rbc_lightning.runs.outcome import draw, finite, show, without_units, write_counts, write_per_image
+from rbc_lightning.runs.outcome import draw, finite, show, thresholds, without_units, write_counts, write_per_image
 from rbc_lightning.segmenters.base import BaseTask
 from rbc_lightning.segmenters.model import Model, TrainingSettings
 from rbc_lightning.segmenters.training import find_objects, fit, is_begun, load_best
@@ -244,6 +244,7 @@ class TrainedSegmenter(Recipe[Path]):
         return {
             task.monitor.replace("val/", "selection/") if on_test else task.monitor: best,
             "selected_on": "test" if on_test else "val",
+            **thresholds(task, "test" if on_test else "val"),
             "optimistic": on_test,
             "headline": task.monitor.replace("val/", "test/"),
             "column": self._column,

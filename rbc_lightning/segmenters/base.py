@@ -12,6 +12,7 @@ import torch
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
+from rbc_lightning.core.processes import gather, share_buffers
 from rbc_lightning.errors import InputError
 from rbc_lightning.metrics.instances import Instances, Prediction
 from rbc_lightning.metrics.registry import Metric, Scores, choose_metrics
@@ -31,7 +32,8 @@ class BaseTask(pl.LightningModule):
     A subclass has `training_step` and `predict_instances`; validation and test follow. Logged are `val/NAME` of the metrics
     in `validated`, `test/NAME` of all, and each epoch how many samples of each kind were trained on: `drawn/real`,
     `drawn/synthetic`, `drawn/augmented`. After a test, `per_image` holds one row per image: sample_id and the metrics that
-    have a value of an image. Test on one device: the rows are those of this process.
+    have a value of an image. Test on one device: the rows are those of this process. Processes that share a training share
+    the images of its validation; a mean that a `validation_step` of one's own logs is wrong where one has more than another.
     A ValueError refuses arguments out of range.
 
     Class attributes:
@@ -115,16 +117,21 @@ class BaseTask(pl.LightningModule):
         return standardize(image, self.objects)
 
     def on_validation_epoch_start(self) -> None:
-        """Start the validation scores afresh."""
+        """Start the validation scores afresh, in every process with the weights of the first."""
+        share_buffers(self)
         self._validation = self._scores(*self.validated)
 
     def validation_step(self, batch: Batch) -> None:
         """Score the images."""
-        for image, label_map in zip(batch["image"], batch["label_map"].cpu().numpy(), strict=True):
-            self._validation.update(self.predict(image), label_map)
+        label_maps = batch["label_map"].cpu().numpy()
+        for name, image, label_map in zip(batch["sample_id"], batch["image"], label_maps, strict=True):
+            self._validation.update(self.predict(image), label_map, name)
 
     def on_validation_epoch_end(self) -> None:
-        """Log the scores of the validation."""
+        """Log the scores of the validation, over the images of all processes."""
+        parts = gather(self._validation.images)
+        if len(parts) > 1:
+            self._validation.join(parts)
         self.log_dict({f"val/{name}": value for name, value in self._validation.compute().items()}, sync_dist=True)
 
     def on_test_epoch_start(self) -> None:

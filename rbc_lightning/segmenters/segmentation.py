@@ -23,18 +23,29 @@ from rbc_lightning.segmenters.postprocess import split_cells
 TILE_OVERLAP = 128
 """Pixels shared by two tiles: the seam in the middle lies two strides of FCN-8s from either border."""
 SOFT_DICE = SoftDice()
+NEUTRAL = 0.5
+"""Where a threshold of a probability starts that is to be chosen."""
 
 
 class SegmentationTask(BaseTask):
     """Trains and tests a network for cells against background (Bailo et al. 2019, Sec. 5.2).
 
-    The target is `label_map > 0`. Logged beside what `BaseTask` logs: `train/loss`, `val/loss`.
+    The target is `label_map > 0`. Logged beside what `BaseTask` logs: `train/loss`; `val/loss`, the mean over images.
     A ValueError refuses arguments out of range.
+
+    Class attributes:
+        thresholds: names of the attributes that turn probabilities into cells.
+        grid: values of the threshold among which validation chooses.
+
+    Attributes:
+        to_choose: thresholds that were left open, by name, with the values among which validation chooses on the best
+            weights after the training; it is validated with where they start. Without a metric behind `monitor` they
+            stay there.
 
     Args:
         net: Network from (B, C, H, W) to logits per pixel (B, outputs, H, W); here one output.
         loss: Of logits and target (B, H, W).
-        threshold: Probability above which a pixel is foreground.
+        threshold: Probability above which a pixel is foreground; None: chosen on validation.
         cell_size: Mean diameter of a cell in pixels, from which the smallest patch follows that is a cell; None keeps all.
         optimizer, schedule, tile, metrics, objects: See `BaseTask`.
     """
@@ -42,6 +53,8 @@ class SegmentationTask(BaseTask):
     monitor: ClassVar[str] = "val/dice"
     validated: ClassVar[tuple[str, ...]] = ("dice",)
     outputs: ClassVar[int] = 1
+    thresholds: ClassVar[tuple[str, ...]] = ("threshold",)
+    grid: ClassVar[tuple[float, ...]] = tuple(step / 20 for step in range(4, 17))
     least_area: ClassVar[float] = 0.1
     """Patches of foreground under this share of a mean cell's area are no cells."""
 
@@ -51,7 +64,7 @@ class SegmentationTask(BaseTask):
         loss: Loss = SOFT_DICE,
         optimizer: MakeOptimizer = ADAMW,
         schedule: MakeSchedule | None = ONE_CYCLE,
-        threshold: float = 0.5,
+        threshold: float | None = None,
         cell_size: float | None = None,
         tile: int | None = None,
         metrics: Mapping[str, Metric] | None = None,
@@ -59,13 +72,15 @@ class SegmentationTask(BaseTask):
     ) -> None:
         super().__init__(net, optimizer, schedule, metrics, objects, tile)
         check_factory("loss", loss, "logits", "target")
-        if not 0 < threshold < 1:
-            raise ValueError(f"threshold must lie strictly between 0 and 1, got {threshold}.")
+        if threshold is not None and not 0 < threshold < 1:
+            raise ValueError(f"threshold must lie strictly between 0 and 1 or be None, got {threshold}.")
         if cell_size is not None and not cell_size > 0:
             raise ValueError(f"cell_size must be a positive diameter in pixels or None, got {cell_size}.")
         if tile is not None and tile < self.least_tile:
             raise ValueError(f"tile must be at least {self.least_tile} pixels or None, got {tile}.")
-        self.loss, self.threshold, self.cell_size = loss, threshold, cell_size
+        self.loss, self.cell_size = loss, cell_size
+        self.threshold = NEUTRAL if threshold is None else threshold
+        self.to_choose: dict[str, tuple[float, ...]] = {"threshold": self.grid} if threshold is None else {}
 
     def forward(self, image: Tensor) -> Tensor:
         """Logits float32 (B, outputs, H, W) of images (B, C, H, W) in [0, 1]."""
@@ -97,10 +112,11 @@ class SegmentationTask(BaseTask):
 
     def validation_step(self, batch: Batch) -> None:
         """Log the loss, score the images, each in one piece."""
-        logits, label_map = self(batch["image"]), batch["label_map"]
-        self.log("val/loss", self.total_loss(logits, label_map), batch_size=len(label_map), sync_dist=True)
-        for maps, truth in zip(logits.sigmoid().cpu().numpy(), label_map.cpu().numpy(), strict=True):
-            self._validation.update(self._prediction(maps), truth)
+        logits, label_maps = self(batch["image"]), batch["label_map"]
+        every_maps, truths = logits.sigmoid().cpu().numpy(), label_maps.cpu().numpy()
+        for index, (name, maps, truth) in enumerate(zip(batch["sample_id"], every_maps, truths, strict=True)):
+            loss = self.total_loss(logits[index : index + 1], label_maps[index : index + 1])
+            self._validation.update(self.prediction(maps), truth, name, loss=loss.item())
 
     def predict_step(self, batch: Batch) -> Tensor:
         """Probability of foreground, float32 (B, H, W)."""
@@ -125,7 +141,12 @@ class SegmentationTask(BaseTask):
 
     def predict(self, image: Tensor) -> Prediction:
         """Foreground and cells of one image, float32 (C, H, W) in [0, 1]."""
-        return self._prediction(self.predict_maps(image).detach().cpu().numpy())
+        return self.prediction(self.predict_maps(image).detach().cpu().numpy())
+
+    def set_thresholds(self, chosen: Mapping[str, float]) -> None:
+        """Set those of `to_choose`; others stay as they were given."""
+        for name in self.to_choose.keys() & chosen.keys():
+            setattr(self, name, chosen[name])
 
     def predict_instances(self, image: Tensor) -> Instances:
         """Cells of one image, float32 (C, H, W) in [0, 1], with their label map."""
@@ -140,6 +161,7 @@ class SegmentationTask(BaseTask):
         """Area in pixels under which a patch is no cell."""
         return 0 if self.cell_size is None else round(self.least_area * np.pi / 4 * self.cell_size**2)
 
-    def _prediction(self, maps: NDArray[np.float32]) -> Prediction:
+    def prediction(self, maps: NDArray[np.float32]) -> Prediction:
+        """Foreground and cells of probability maps (outputs, H, W), by the thresholds."""
         # Dice alone needs no cells: they are read when a metric asks.
         return Prediction(partial(self.read_cells, maps), maps[0] > self.threshold, self.score_threshold)

@@ -14,18 +14,23 @@ from pytorch_lightning.loggers import Logger
 from torch import Tensor
 
 from rbc_lightning.core.callbacks import LossGuard, running_mean
-from rbc_lightning.core.trainer import TrainerSettings, resolve_precision
-from rbc_lightning.core.training import LAST, build_trainer, fit_or_resume, last_checkpoint, test_trainer
+from rbc_lightning.core.files import write_atomically
+from rbc_lightning.core.progress import tell
+from rbc_lightning.core.trainer import TrainerSettings
+from rbc_lightning.core.training import LAST, autocast, build_trainer, fit_or_resume, last_checkpoint, test_trainer
 from rbc_lightning.data.sample import ImageSpec, to_unit
 from rbc_lightning.errors import InputError
 from rbc_lightning.metrics.instances import Instances
 from rbc_lightning.segmenters.base import BaseTask
 from rbc_lightning.segmenters.model import Model, TrainingSettings
+from rbc_lightning.segmenters.segmentation import SegmentationTask
+from rbc_lightning.segmenters.thresholds import choose_thresholds
 
 BEST = LAST.with_name("best.ckpt")
 """The checkpoint that validation chose, below the directory of a training."""
 _REMEDY = "take the checkpoint of a run with the same model.*, such as checkpoints/best.ckpt of its run directory"
-_HALF = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
+_THRESHOLDS = "thresholds"
+"""Key of the chosen thresholds, by name, in the checkpoint."""
 
 
 def is_begun(directory: Path) -> bool:
@@ -43,12 +48,13 @@ def fit(
     seed: int,
     loggers: Sequence[Logger] = (),
 ) -> tuple[pl.Trainer, float | None]:
-    """Train, going on where an earlier attempt stopped; validation chooses the weights that `load_best` returns.
+    """Train, going on where an earlier attempt stopped; validation chooses what `load_best` returns.
 
-    `directory` gets `checkpoints/`; PyTorch's generators are seeded epoch by epoch; the caller closes the loggers.
+    These are the weights, and then the thresholds that the task leaves open; both lie in one checkpoint. `directory` gets
+    `checkpoints/`; PyTorch's generators are seeded epoch by epoch; the caller closes the loggers.
 
     Returns:
-        A trainer of one process, for a test, and the best value of the task's `monitor`.
+        A trainer of one process, for a test, and the value of the task's `monitor` that chose the weights.
     """
     checkpoints = (directory / BEST).parent
     best = ModelCheckpoint(
@@ -61,6 +67,8 @@ def fit(
         callbacks.append(running_mean(training.ema_decay, device))
     made = build_trainer(trainer, directory, seed=seed, callbacks=callbacks, loggers=loggers, max_steps=training.steps)
     fit_or_resume(made, task, data, directory / LAST)
+    if isinstance(task, SegmentationTask) and task.to_choose and task.monitor.removeprefix("val/") in task.metrics:
+        _choose_thresholds(directory, trainer, task, data)
     return test_trainer(trainer, directory, made), _best_score(directory, best)
 
 
@@ -70,12 +78,16 @@ def load_best(directory: Path, model: Model) -> BaseTask:
 
 
 def load_checkpoint(path: Path, model: Model) -> BaseTask:
-    """The task of a model with the weights of a checkpoint; pretrained weights are neither read nor fetched.
+    """The task of a model with weights and thresholds of a checkpoint; pretrained weights are neither read nor fetched.
+
+    Thresholds that were given stay as they are. Such that are open, and not in the checkpoint, stay where they start: told
+    in a line, for only the best weights of a finished training have some.
 
     Raises:
         InputError: no such file, no checkpoint, or one of another model.
     """
-    weights = _read_weights(path)
+    content = _read(path)
+    weights: dict[str, Tensor] = content["state_dict"]
     task = model.build(for_training=False)
     expected = task.state_dict()
     differs = sorted(expected.keys() ^ weights.keys()) or [k for k in expected if expected[k].shape != weights[k].shape]
@@ -84,6 +96,11 @@ def load_checkpoint(path: Path, model: Model) -> BaseTask:
             f"{path}: weights of another model than {model.name} ({len(differs)} tensors differ, first {differs[0]}); {_REMEDY}"
         )
     task.load_state_dict(weights)
+    if isinstance(task, SegmentationTask) and task.to_choose:
+        chosen = content[_THRESHOLDS]
+        task.set_thresholds(chosen)
+        for name in sorted(task.to_choose.keys() - chosen.keys()):
+            tell(f"note: {path} has no chosen {name}, as last weights have none; {getattr(task, name)} is taken")
     return task
 
 
@@ -94,21 +111,37 @@ def find_objects(task: BaseTask, image: NDArray[Any], spec: ImageSpec, precision
     `precision` is the trainer's, by its name or "auto", as in the test; objects of less than `least_score` are left out.
     """
     tensor = torch.from_numpy(to_unit(image, spec).transpose(2, 0, 1).copy()).to(task.device)
-    half = _HALF.get(resolve_precision(precision))
-    with torch.autocast(task.device.type, dtype=half, enabled=half is not None):
+    with autocast(task.device, precision):
         return task.eval().predict_instances(tensor).at_least(least_score)
 
 
-def _read_weights(path: Path) -> dict[str, Tensor]:
+def _read(path: Path) -> dict[str, Any]:
+    """What a checkpoint holds, its weights and thresholds checked for their types."""
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         # Of any type: reading foreign bytes as a pickle fails in whatever way they happen to ask for.
         raise InputError(f"{path}: no checkpoint of a training ({type(error).__name__}); {_REMEDY}") from error
-    weights = content.get("state_dict") if isinstance(content, dict) else None
-    if not isinstance(weights, dict) or not all(isinstance(value, Tensor) for value in weights.values()):
-        raise InputError(f"{path}: no checkpoint of a training (it has no state_dict); {_REMEDY}")
-    return weights
+    found = {_THRESHOLDS: {}, **content} if isinstance(content, dict) else {}
+    for key, kind in (("state_dict", Tensor), (_THRESHOLDS, float)):
+        values = found.get(key)
+        if not isinstance(values, dict) or not all(isinstance(value, kind) for value in values.values()):
+            raise InputError(f"{path}: no checkpoint of a training (it has no {key}); {_REMEDY}")
+    return found
+
+
+def _choose_thresholds(directory: Path, trainer: TrainerSettings, task: SegmentationTask, data: pl.LightningDataModule) -> None:
+    """Choose thresholds for the best weights, and write them into their checkpoint.
+
+    A training that was stopped before the end of this does it again, with the same outcome.
+    """
+    path = directory / BEST
+    content = torch.load(path, map_location="cpu", weights_only=True)
+    task.load_state_dict(content["state_dict"])
+    chosen = choose_thresholds(task.to(trainer.device), data.val_dataloader(), trainer.precision)
+    content[_THRESHOLDS] = dict(chosen.thresholds)
+    write_atomically(path, lambda part: torch.save(content, part))
+    tell(chosen.line())
 
 
 def _best_score(directory: Path, best: ModelCheckpoint) -> float | None:

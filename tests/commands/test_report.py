@@ -97,8 +97,8 @@ def test_the_page_shows_verdicts_and_every_test_image_with_its_layers(place, pag
 def test_another_threshold_is_predicted_with_anew(place, page_of):
     page_of("report.models=[fcn8s]")
     path = run_of(place, "rd_sd", "fcn8s") / "config.yaml"
-    assert "threshold: 0.6" in path.read_text()
-    path.write_text(path.read_text().replace("threshold: 0.6", "threshold: 0.9"))
+    path.write_text(path.read_text().replace("threshold: null", "threshold: 0.9"))
+    assert "threshold: 0.9" in path.read_text()
     assert page_of("report.models=[fcn8s]")[1] == 2
 
 

@@ -16,6 +16,7 @@ from rbc_lightning.data.datamodule import PairDataModule
 from rbc_lightning.data.mix import Mix
 from rbc_lightning.errors import InputError
 from rbc_lightning.segmenters.model import Model
+from rbc_lightning.segmenters.segmentation import SegmentationTask
 from rbc_lightning.segmenters.training import load_best
 from rbc_lightning.usage import CONF_DIR
 
@@ -111,7 +112,16 @@ def test_reloaded_weights_score_as_they_did(trained):
     assert [list(row) for row in task.per_image] == [header, header]
     for row, told in zip(task.per_image, read_rows(result.directory / "per_image.csv"), strict=True):
         assert all(float(told[name]) == pytest.approx(value, abs=1e-6) for name, value in row.items() if name != "sample_id")
-    # What was kept is what was validated: the running mean, not the weights of the last step.
+    # What was kept is what was validated: the running mean, not the weights of the last step; before thresholds were chosen.
+    if isinstance(task, SegmentationTask):
+        chosen = {name: getattr(task, name) for name in task.thresholds}
+        assert chosen == {name: result.metrics[name] for name in chosen}
+        given = {name: kept["task"][name] for name in chosen if kept["task"][name] is not None}
+        assert given == ({} if cfg.model.name in SEGMENTERS else {"contour_threshold": 1.0})
+        assert {name: result.metrics[f"{name}_chosen_on"] for name in chosen} == {
+            name: None if name in given else "val" for name in chosen
+        }
+        task.set_thresholds({"threshold": 0.5})
     validated = trainer.validate(task, datamodule=data, verbose=False)[0]
     assert validated[task.monitor] == pytest.approx(result.metrics[task.monitor], abs=1e-6)
 

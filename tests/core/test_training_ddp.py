@@ -1,7 +1,9 @@
 """Runs whose trainings are shared by two processes on the CPU."""
 
 import csv
+import os
 import pickle
+from collections import Counter
 from multiprocessing.reduction import ForkingPickler
 
 import pytest
@@ -15,6 +17,7 @@ from rbc_lightning.core.label_files import read_label_map
 from rbc_lightning.core.training import SharedBatch, build_trainer
 from rbc_lightning.data.manifest import Samples
 from rbc_lightning.errors import InputError
+from rbc_lightning.metrics.registry import Scores
 from rbc_lightning.translators.pix2pixhd.phases import PhaseSettings
 from rbc_lightning.translators.pix2pixhd.translator import Pix2PixHDTranslator
 
@@ -125,3 +128,35 @@ def test_what_processes_cannot_share_is_refused_before_anything_is_made(override
 @pytest.mark.parametrize("overrides", [["+experiment=rd"], ["stage=masks"], ["+experiment=rd_sd", "synthetic.path=somewhere"]])
 def test_batch_sizes_matter_only_to_trainings_that_may_start(overrides):
     Experiment(compose(["trainer=ddp_cpu", *overrides]))
+
+
+def test_processes_share_a_validation_whose_scores_are_those_of_one(tmp_path, compose_tiny, monkeypatch):
+    """Three images for two processes, against both of them looking at all; pooled precision, batch norm, a running mean."""
+    update, log = Scores.update, tmp_path / "seen"
+
+    def note(scores, prediction, label_map, name="", **values):
+        if "loss" in values:
+            with log.open("a") as handle:  # of all processes
+                handle.write(f"{os.getpid()} {name}\n")
+        return update(scores, prediction, label_map, name, **values)
+
+    monkeypatch.setattr(Scores, "update", note)
+    curves, seen = [], []
+    options = ("data.validation_fraction=0.6", "training.ema_decay=0.5", "training.steps=24", "training.steps_per_epoch=12")
+    model = ("model=dcan", "model.task.contour_threshold=1.0", "model.task.optimizer.lr=2e-2")
+    for place in ("shared", "all"):
+        with monkeypatch.context() as patch:
+            if place == "all":
+                patch.setattr("rbc_lightning.data.datamodule.rank_and_size", lambda: (0, 1))
+            result = run(compose_tiny(tmp_path / place, "+experiment=rd", *options, *model, *FORKED))
+        with (result.directory / "curves" / "metrics.csv").open() as handle:
+            rows = [row for row in csv.DictReader(handle) if row["val/ap50"]]
+        curves.append([[row[f"val/{name}"] for name in ("dice", "ap50", "loss")] for row in rows])
+        seen.append([line.split() for line in log.read_text().splitlines()])
+        log.unlink()
+    assert curves[0] == curves[1]
+    assert len({*map(tuple, curves[0])}) == len(curves[0]) == 2
+    assert all(float(value) > 0 for value in curves[0][-1])
+    counts = [sorted(Counter(process for process, _ in each).values()) for each in seen]
+    assert counts == [[2, 4], [6, 6]]
+    assert set(Counter(name for _, name in seen[0]).values()) == {2}

@@ -1,3 +1,4 @@
+import os
 from collections import Counter
 from dataclasses import replace
 
@@ -8,7 +9,7 @@ from plain_samples import TWO_CHANNELS, fluorescent_sample
 
 from rbc_lightning.core.label_files import write_label_map
 from rbc_lightning.data.augment.transforms import FLIPS, build_augmentation
-from rbc_lightning.data.datamodule import PairDataModule
+from rbc_lightning.data.datamodule import VALIDATION_BYTES, PairDataModule
 from rbc_lightning.data.lineage import Ancestor, Lineage
 from rbc_lightning.data.manifest import Manifest, Samples
 from rbc_lightning.data.mix import Mix
@@ -177,6 +178,41 @@ def test_a_validation_decodes_its_images_once_for_all_epochs(manifest, monkeypat
         assert all(
             torch.equal(a, b) for pair, again in zip(first, epoch, strict=True) for a, b in zip(pair, again, strict=True)
         )
+
+
+def test_workers_keep_the_images_of_a_validation_each_its_own(manifest, tmp_path, monkeypatch):
+    load, log = FilePair.image, tmp_path / "reads"
+
+    def read(files):
+        with log.open("a") as handle:  # of all processes
+            handle.write(f"{os.getpid()} {files.image_path.stem}\n")
+        return load(files)
+
+    monkeypatch.setattr(FilePair, "image", read)
+    samples = [replace(manifest.split("test")[0], sample_id=str(n), group=str(n), split="val") for n in range(5)]
+    data = datamodule(Manifest((*manifest.split("train"), *samples)), num_workers=2)
+    loader = data.val_dataloader()
+    epochs = [[batch["sample_id"][0] for batch in loader] for _ in range(3)]
+    assert epochs == [["0", "1", "2", "3", "4"]] * 3
+    readers = [line.split()[0] for line in log.read_text().splitlines()]
+    assert len(readers) == 5
+    assert sorted(readers.count(reader) for reader in set(readers)) == [2, 3]
+    assert str(os.getpid()) not in readers
+    assert loader.dataset._cache.max_bytes == VALIDATION_BYTES // 2
+    test = datamodule(manifest, num_workers=2).test_dataloader()
+    assert test.num_workers == 2
+    assert [batch["sample_id"][0] for batch in test] == list(manifest.ids("test"))
+
+
+@pytest.mark.parametrize(("count", "size"), [(5, 2), (4, 2), (3, 3), (2, 3)])
+def test_processes_share_the_images_of_a_validation_unless_they_are_fewer(manifest, monkeypatch, count, size):
+    samples = [replace(manifest.split("test")[0], sample_id=str(n), group=str(n), split="val") for n in range(count)]
+    data, seen = datamodule(Manifest((*manifest.split("train"), *samples))), []
+    for rank in range(size):
+        monkeypatch.setattr("rbc_lightning.data.datamodule.rank_and_size", lambda rank=rank: (rank, size))
+        seen.append([int(batch["sample_id"][0]) for batch in data.val_dataloader()])
+    everything = list(range(count))
+    assert seen == ([everything[rank::size] for rank in range(size)] if count >= size else [everything] * size)
 
 
 def test_a_validation_keeps_no_more_than_its_bound(manifest, monkeypatch):

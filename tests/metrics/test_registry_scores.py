@@ -1,5 +1,6 @@
 """Scores of images by all registered metrics: rows of hand-made images, and that the whole is what the pure functions say."""
 
+import pickle
 from dataclasses import replace
 
 import numpy as np
@@ -232,3 +233,25 @@ def test_a_refused_image_leaves_nothing_behind():
         scores.update(Prediction(replace(cells, scores=cells.scores[:2])), THREE)
     with pytest.raises(ValueError, match="No image was added"):
         scores.compute()
+
+
+def test_images_that_were_dealt_out_are_put_together_as_one_would_have_seen_them():
+    rng = np.random.default_rng(0)
+    images = [(as_found(THREE, rng.random(3)), np.roll(THREE, shift, 1), f"i{shift}") for shift in range(5)]
+    metrics = list(REGISTRY.values())
+
+    def scored(chosen):
+        scores = Scores(metrics)
+        for prediction, truth, name in chosen:
+            scores.update(prediction, truth, name, loss=float(name[1:]))
+        return scores
+
+    whole = scored(images)
+    assert whole.compute()["loss"] == 2.0
+    # Sent from process to process.
+    dealt = pickle.loads(pickle.dumps([scored(images[rank::2]).images for rank in range(2)]))
+    for parts in (dealt, [whole.images] * 3):
+        joined = Scores(metrics)
+        joined.join(parts)
+        assert [image.name for image in joined.images] == [name for *_, name in images]
+        assert joined.compute() == whole.compute()

@@ -1,6 +1,7 @@
 import json
 
 import pytest
+from torch import nn
 from training_helpers import read_rows
 
 from rbc_lightning.core.files import write_json
@@ -8,7 +9,10 @@ from rbc_lightning.data.datamodule import PairDataModule
 from rbc_lightning.data.mix import Mix
 from rbc_lightning.data.readers.folder import read_folder
 from rbc_lightning.data.splits import cut_validation
-from rbc_lightning.runs.outcome import finite, without_units, write_counts, write_per_image
+from rbc_lightning.runs.outcome import finite, thresholds, without_units, write_counts, write_per_image
+from rbc_lightning.segmenters.dcan.task import ContourTask
+from rbc_lightning.segmenters.segmentation import SegmentationTask
+from rbc_lightning.segmenters.threshold.task import ThresholdTask
 
 
 def test_draws_are_counted_over_whole_passes(tiny_folder, tmp_path):
@@ -42,3 +46,16 @@ def test_what_is_no_number_leaves_the_record_valid(tmp_path):
     write_json(tmp_path / "m.json", {**finite(scores), "left_out": without_units(Tested(), {"a": "p", "b": "q"})})
     content = json.loads((tmp_path / "m.json").read_text(), parse_constant=pytest.fail)
     assert content == {"test/dice": 0.5, "left_out": {"ap": {"p": 0.25, "q": None}}}
+
+
+def test_thresholds_are_told_with_the_split_that_chose_them():
+    task = ContourTask(nn.Conv2d(3, 2, 1), contour_threshold=0.3, contour_radius=1)
+    task.set_thresholds({"threshold": 0.6})
+    assert thresholds(task, "val") == {
+        "threshold": 0.6,
+        "contour_threshold": 0.3,
+        "threshold_chosen_on": "val",
+        "contour_threshold_chosen_on": None,
+    }
+    assert thresholds(SegmentationTask(nn.Conv2d(3, 1, 1)), "test")["threshold_chosen_on"] == "test"
+    assert thresholds(ThresholdTask(nn.Identity(), cell_size=20.0), "val") == {}

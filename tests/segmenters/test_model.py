@@ -158,7 +158,7 @@ def test_an_optimiser_of_torch_is_named_in_the_configuration():
         ({"thresh": 0.5}, r"model\.task\.thresh=0\.5 is no setting of SegmentationTask; it has loss, optimizer"),
         (
             {"threshold": 2},
-            r"model\.task: threshold must lie strictly between 0 and 1, got 2.*check the settings model\.task\.\*",
+            r"model\.task: threshold must lie strictly between 0 and 1 or be None, got 2.*check the settings model\.task\.\*",
         ),
         ({"optimizer": {"_target_": "torch.optim.SGD", "lr": 0.1}}, r"model\.task: .*params"),
         (

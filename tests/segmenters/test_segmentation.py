@@ -87,9 +87,8 @@ def test_validation_logs_the_mean_dice_over_images_and_the_loss():
     task = SegmentationTask(RedMeansCell())
     (scores,) = trainer().validate(task, DataLoader(SAMPLES, batch_size=2), verbose=False)
     assert scores["val/dice"] == pytest.approx((4 / 7 + 1) / 2)
-    image = torch.stack([item["image"] for item in SAMPLES])
-    target = torch.stack([item["label_map"] for item in SAMPLES]) > 0
-    assert scores["val/loss"] == pytest.approx(SoftDice()(4 * standardize(image)[:, 0], target).item())
+    losses = [SoftDice()(4 * standardize(s["image"][None])[:, 0], (s["label_map"] > 0)[None]).item() for s in SAMPLES]
+    assert scores["val/loss"] == pytest.approx(sum(losses) / 2)
     assert (task.monitor, task.mode) == ("val/dice", "max")
 
 
@@ -116,7 +115,8 @@ def test_the_loss_that_is_given_is_minimised_and_logged():
     task, loader = SegmentationTask(RedMeansCell(), loss=error), DataLoader(SAMPLES, batch_size=2)
     (before,) = trainer().validate(task, loader, verbose=False)
     batch = next(iter(loader))
-    assert before["val/loss"] == pytest.approx(error(task(batch["image"])[:, 0], (batch["label_map"] > 0).float()).item())
+    whole = error(task(batch["image"])[:, 0], (batch["label_map"] > 0).float())
+    assert before["val/loss"] == pytest.approx(whole.item())
     trainer(max_steps=5).fit(task, DataLoader(SAMPLES * 5, batch_size=2))
     assert trainer().validate(task, loader, verbose=False)[0]["val/loss"] < before["val/loss"]
 
@@ -165,7 +165,7 @@ def test_same_seed_same_weights_and_other_seed_others(discs):
     ("arguments", "message"),
     [
         ({"loss": "dice"}, "loss must be a function of logits and target, got 'dice': name one by _target_"),
-        ({"threshold": 1.0}, "threshold must lie strictly between 0 and 1, got 1.0"),
+        ({"threshold": 1.0}, "threshold must lie strictly between 0 and 1 or be None, got 1.0"),
         ({"cell_size": 0.0}, "cell_size must be a positive diameter in pixels or None, got 0.0"),
     ],
 )

@@ -1,5 +1,6 @@
 """Training a segmenter without a configuration: checkpoints, the running mean, what is found again, what is no checkpoint."""
 
+import re
 import socket
 from dataclasses import replace
 
@@ -9,13 +10,14 @@ import pytorch_lightning as pl
 import torch
 from tiny_data import disc_smear
 from torch.utils.data import DataLoader
-from training_helpers import assert_same
+from training_helpers import Killed, assert_same
 
 from rbc_lightning.core.trainer import TrainerSettings
 from rbc_lightning.core.training import LAST
 from rbc_lightning.data.sample import ImageSpec
 from rbc_lightning.errors import InputError
 from rbc_lightning.segmenters.model import Model, TrainingSettings
+from rbc_lightning.segmenters.segmentation import SegmentationTask
 from rbc_lightning.segmenters.training import BEST, find_objects, fit, is_begun, load_best, load_checkpoint
 
 MODEL = Model(
@@ -51,6 +53,16 @@ class Smears(pl.LightningDataModule):
     test_dataloader = val_dataloader
 
 
+class ByLoss(SegmentationTask):
+    """Weights of the least loss, which knows no threshold."""
+
+    monitor, mode = "val/loss", "min"
+
+
+def die(*_):
+    raise Killed
+
+
 def train(directory, training=TRAINING, model=MODEL):
     torch.manual_seed(0)
     task = model.build()
@@ -66,8 +78,13 @@ def trained(tmp_path_factory):
 def test_the_best_validated_weights_are_kept_and_their_value_is_returned(trained):
     directory, (_, best), _ = trained
     quiet = {"logger": False, "enable_progress_bar": False, "enable_checkpointing": False}
-    (scores,) = pl.Trainer(accelerator="cpu", **quiet).validate(load_best(directory, MODEL), Smears(), verbose=False)
-    assert scores["val/dice"] == pytest.approx(best, abs=1e-6)
+    task, scores = load_best(directory, MODEL), {}
+    for name, threshold in (("chosen", task.threshold), ("start", 0.5)):
+        task.set_thresholds({"threshold": threshold})
+        (found,) = pl.Trainer(accelerator="cpu", **quiet).validate(task, Smears(), verbose=False)
+        scores[name] = found["val/dice"]
+    assert scores["start"] == pytest.approx(best, abs=1e-6)
+    assert scores["chosen"] > scores["start"]
     assert 0 < best <= 1
     assert is_begun(directory)
     assert not is_begun(directory / "elsewhere")
@@ -90,6 +107,51 @@ def test_an_interrupted_training_ends_as_an_undisturbed_one(tmp_path):
     for part in ("state_dict", "current_model_state", "optimizer_states", "averaging_state"):
         assert_same(ours[part], theirs[part])
     assert first == second
+
+
+def test_the_threshold_lies_in_the_checkpoint_and_the_training_was_validated_without_it(trained):
+    kept = torch.load(trained[0] / BEST, weights_only=True)
+    assert kept["thresholds"] == {"threshold": load_best(trained[0], MODEL).threshold}
+    assert kept["thresholds"]["threshold"] in SegmentationTask.grid
+    assert kept["thresholds"]["threshold"] != 0.5
+    assert "thresholds" not in torch.load(trained[0] / LAST, weights_only=True)
+
+
+def test_a_threshold_that_is_given_is_taken(trained, tmp_path):
+    model = replace(MODEL, task={**MODEL.task, "threshold": 0.35})
+    train(tmp_path, replace(TRAINING, steps=2), model)
+    assert "thresholds" not in torch.load(tmp_path / BEST, weights_only=True)
+    assert load_best(tmp_path, model).threshold == load_checkpoint(trained[0] / BEST, model).threshold == 0.35
+
+
+def test_a_training_stopped_before_the_choice_chooses_the_same(trained, tmp_path, monkeypatch, capsys):
+    directory = trained[0]
+    with monkeypatch.context() as patch:
+        patch.setattr("rbc_lightning.segmenters.training.choose_thresholds", die)
+        with pytest.raises(Killed):
+            train(tmp_path)
+    assert "thresholds" not in torch.load(tmp_path / BEST, weights_only=True)
+    capsys.readouterr()
+    for _ in range(2):  # after the choice as well
+        (_, best), _ = train(tmp_path)
+        assert best == trained[1][1]
+        assert_same(load_best(tmp_path, MODEL).state_dict(), load_best(directory, MODEL).state_dict())
+        assert load_best(tmp_path, MODEL).threshold == load_best(directory, MODEL).threshold
+        (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("Chose")]
+        assert re.fullmatch(r"Chose threshold 0\.\d+ by validation: dice 0\.\d{4} \(0\.\d{4} with threshold 0\.5\)", line)
+
+
+def test_without_a_metric_to_choose_by_the_threshold_stays(tmp_path, capsys):
+    model = replace(MODEL, task={**MODEL.task, "_target_": f"{__name__}.ByLoss"})
+    (_, best), _ = train(tmp_path, replace(TRAINING, steps=2), model)
+    assert best > 0
+    assert load_best(tmp_path, model).threshold == 0.5
+    assert "best.ckpt has no chosen threshold, as last weights have none; 0.5 is taken" in capsys.readouterr().out
+
+
+def test_last_weights_have_no_threshold_of_their_own(trained, capsys):
+    assert load_checkpoint(trained[0] / LAST, MODEL).threshold == 0.5
+    assert "last.ckpt has no chosen threshold, as last weights have none; 0.5 is taken" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
@@ -126,6 +188,10 @@ def reshaped(content):
         (lambda path, _: None, r"no checkpoint of a training \(FileNotFoundError\)"),
         (lambda path, _: path.write_bytes(b""), r"no checkpoint of a training \(EOFError\)"),
         (lambda path, _: torch.save(torch.ones(3), path), r"no checkpoint of a training \(it has no state_dict\)"),
+        (
+            lambda path, known: torch.save({**torch.load(known, weights_only=True), "thresholds": {"threshold": "low"}}, path),
+            r"no checkpoint of a training \(it has no thresholds\)",
+        ),
         (lambda path, _: torch.save({"state_dict": {}}, path), r"weights of another model than three \(\d+ tensors differ"),
         (
             lambda path, known: torch.save(reshaped(torch.load(known, weights_only=True)), path),

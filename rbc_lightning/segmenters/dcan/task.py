@@ -26,6 +26,8 @@ CONTOUR_SHARE = 1 / 15
 """Radius of a contour over the diameter of a cell: 3 pixels of 46."""
 GROWTH = 3
 """Pixels that a cell grows by at most, over the radius of the contour."""
+CONTOUR = 0.1
+"""Where the threshold of the contour starts, if it is to be chosen: low, for wide contours part cells, which then grow."""
 AUXILIARY_DECAY, AUXILIARY_FLOOR = 10.0, 1e-3
 """DCAN divides the weight of its auxiliary losses by ten every `auxiliary_steps` steps, down to a thousandth."""
 
@@ -46,8 +48,8 @@ class ContourTask(SegmentationTask):
     Args:
         net: Network from (B, C, H, W) to logits (B, 2, H, W): objectness, contour.
         contour_loss: Of the contour; binary cross entropy (torch.nn.BCEWithLogitsLoss) is kinder to thin lines.
-        threshold: Objectness above which a pixel is a cell's.
-        contour_threshold: Probability of contour below which it stays so.
+        threshold: Objectness above which a pixel is a cell's; None: chosen on validation, together with the next.
+        contour_threshold: Probability of contour below which it stays so; None: chosen on validation.
         contour_radius: Half width of the contour in pixels; None for a fifteenth of the cell size, at least 1.
         auxiliary_steps: Steps after which the weight of auxiliary losses falls to a tenth.
         loss, cell_size, optimizer, schedule, tile, metrics, objects: See `SegmentationTask`; `loss` is of the objectness.
@@ -56,6 +58,10 @@ class ContourTask(SegmentationTask):
     monitor: ClassVar[str] = "val/ap50"
     validated: ClassVar[tuple[str, ...]] = ("dice", "ap50")
     outputs: ClassVar[int] = 2
+    thresholds: ClassVar[tuple[str, ...]] = ("threshold", "contour_threshold")
+    # Fewer than of one threshold alone: thirty pairs of values take 4 s for a field of 1920 x 1200 with 600 cells.
+    grid: ClassVar[tuple[float, ...]] = (0.3, 0.4, 0.5, 0.6, 0.7)
+    contour_grid: ClassVar[tuple[float, ...]] = (0.02, 0.05, 0.1, 0.2, 0.4, 0.7)
     least_area: ClassVar[float] = 0.035
     """Less than elsewhere, for a cell without its rim is small."""
 
@@ -66,8 +72,8 @@ class ContourTask(SegmentationTask):
         contour_loss: Loss = SOFT_DICE,
         optimizer: MakeOptimizer = ADAMW,
         schedule: MakeSchedule | None = ONE_CYCLE,
-        threshold: float = 0.5,
-        contour_threshold: float = 0.1,
+        threshold: float | None = None,
+        contour_threshold: float | None = None,
         contour_radius: int | None = None,
         cell_size: float | None = None,
         tile: int | None = None,
@@ -77,14 +83,17 @@ class ContourTask(SegmentationTask):
     ) -> None:
         super().__init__(net, loss, optimizer, schedule, threshold, cell_size, tile, metrics, objects)
         check_factory("contour_loss", contour_loss, "logits", "target")
-        if not 0 < contour_threshold <= 1:
-            raise ValueError(f"contour_threshold must lie in (0, 1], got {contour_threshold}.")
+        if contour_threshold is not None and not 0 < contour_threshold <= 1:
+            raise ValueError(f"contour_threshold must lie in (0, 1] or be None, got {contour_threshold}.")
         if contour_radius is None and cell_size is None:
             raise ValueError("contour_radius needs a number of pixels, or cell_size to follow from; both are None.")
         if contour_radius is not None and contour_radius < 1:
             raise ValueError(f"contour_radius must be at least 1 pixel or None, got {contour_radius}.")
         check_counts(auxiliary_steps=auxiliary_steps)
-        self.contour_threshold, self.contour_loss, self.auxiliary_steps = contour_threshold, contour_loss, auxiliary_steps
+        self.contour_loss, self.auxiliary_steps = contour_loss, auxiliary_steps
+        self.contour_threshold = CONTOUR if contour_threshold is None else contour_threshold
+        if contour_threshold is None:
+            self.to_choose["contour_threshold"] = self.contour_grid
         self.contour_radius = max(1, round((cell_size or 0) * CONTOUR_SHARE)) if contour_radius is None else contour_radius
 
     def total_loss(self, logits: Tensor, label_map: Tensor) -> Tensor:

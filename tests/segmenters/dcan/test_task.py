@@ -158,7 +158,7 @@ def test_auxiliary_classifiers_are_trained_as_well(touching):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"contour_threshold": 0.0}, r"contour_threshold must lie in \(0, 1\], got 0.0"),
+        ({"contour_threshold": 0.0}, r"contour_threshold must lie in \(0, 1\] or be None, got 0.0"),
         ({"contour_loss": "bce"}, "contour_loss must be a function of logits and target, got 'bce': name one by _target_"),
         ({"cell_size": None}, "contour_radius needs a number of pixels, or cell_size to follow from; both are None"),
         ({"contour_radius": 0}, "contour_radius must be at least 1 pixel or None, got 0"),

@@ -1,0 +1,80 @@
+"""Thresholds of probability maps, chosen on validation once the weights are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import product
+
+import torch
+
+from rbc_lightning.core.training import autocast
+from rbc_lightning.metrics.registry import Scores
+from rbc_lightning.segmenters.base import Batch
+from rbc_lightning.segmenters.segmentation import SegmentationTask
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What a choice of thresholds found.
+
+    Attributes:
+        thresholds: those of the best score, by name.
+        start: those that the training was validated with.
+        metric: name of the metric of the task's `monitor`.
+        score, start_score: its values with either.
+    """
+
+    thresholds: Mapping[str, float]
+    start: Mapping[str, float]
+    metric: str
+    score: float
+    start_score: float
+
+    def line(self) -> str:
+        """One line for the console."""
+        chosen, start = (
+            ", ".join(f"{name} {value:g}" for name, value in each.items()) for each in (self.thresholds, self.start)
+        )
+        return f"Chose {chosen} by validation: {self.metric} {self.score:.4f} ({self.start_score:.4f} with {start})"
+
+
+@torch.inference_mode()
+def choose_thresholds(task: SegmentationTask, batches: Iterable[Batch], precision: str) -> Chosen:
+    """Find the thresholds with the best score of the task's `monitor` among all that `to_choose` combines, and set them.
+
+    Equal scores: those nearest to where they started, then the lowest. Each image is seen by the network once.
+
+    Args:
+        task: on its device; it is left in evaluation mode.
+        batches: of validation.
+        precision: the trainer's, by its name or "auto".
+    """
+    names, metric = tuple(task.to_choose), task.monitor.removeprefix("val/")
+    start = tuple(float(getattr(task, name)) for name in names)
+
+    def far(values: tuple[float, ...]) -> tuple[float, tuple[float, ...]]:
+        return round(sum(abs(a - b) for a, b in zip(values, start, strict=True)), 6), values
+
+    tried = sorted({start, *product(*task.to_choose.values())}, key=far)
+    scores = [Scores([task.metrics[metric]]) for _ in tried]
+    task.eval()
+    for batch in batches:
+        for image, truth in zip(batch["image"].to(task.device), batch["label_map"].cpu().numpy(), strict=True):
+            with autocast(task.device, precision):
+                maps = task.predict_maps(image).float().cpu().numpy()
+            for values, score in zip(tried, scores, strict=True):
+                task.set_thresholds(dict(zip(names, values, strict=True)))
+                score.update(task.prediction(maps), truth)
+    found = [score.compute()[metric] for score in scores]
+    # The first of equal ones, which is the nearest.
+    best = (max if task.mode == "max" else min)(range(len(tried)), key=found.__getitem__)
+    chosen = Chosen(
+        thresholds=dict(zip(names, tried[best], strict=True)),
+        start=dict(zip(names, start, strict=True)),
+        metric=metric,
+        score=found[best],
+        start_score=found[0],
+    )
+    task.set_thresholds(chosen.thresholds)
+    return chosen
