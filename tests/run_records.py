@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -55,10 +56,24 @@ def changed(_base=SETTINGS, **dotted):
     return settings
 
 
-def write_run(root, name, column, seed=0, *, settings=None, recipe=RECIPE, images=IMAGES, ratio=None, by_image=None, **metrics):
+def write_run(
+    root,
+    name,
+    column,
+    seed=0,
+    *,
+    settings=None,
+    recipe=RECIPE,
+    images=IMAGES,
+    ratio=None,
+    by_image=None,
+    agreement=None,
+    **metrics,
+):
     """Write a run directory.
 
-    `images` has the headline scores by test image, `by_image` those of other metrics; `metrics` replaces entries of the record.
+    `images` has the headline scores by test image, `by_image` those of other metrics, `agreement` headline scores of a second
+    annotation; `metrics` replaces entries of the record.
     """
     directory = root / name
     directory.mkdir(parents=True)
@@ -89,11 +104,21 @@ def write_run(root, name, column, seed=0, *, settings=None, recipe=RECIPE, image
     rows = [(image, *(values[image] for values in columns.values()), 7.0) for image in images]
     with (directory / "per_image.csv").open("w", newline="") as handle:
         csv.writer(handle).writerows([("sample_id", *columns, "n_true"), *rows])
+    if agreement:
+        table = "".join(f"{image},,{value}\n" for image, value in agreement.items())
+        (directory / "agreement.csv").write_text(f"sample_id,group,{score}\n{table}")
     whole = {**(settings or SETTINGS), "mix": {"real": "all", "ratio": ratio, "total": 8}}
     (directory / "config.yaml").write_text(yaml.safe_dump(whole))
     (directory / "metrics.json").write_text(json.dumps(record))
     stamp = next(clock)
     os.utime(directory / "metrics.json", (stamp, stamp))
+
+
+def write_floor(root, name, seed=0, **changes):
+    """Write the directory of a run without training."""
+    nothing = dict.fromkeys(("real", "synthetic", "augmented", "total"), 0)
+    recipe = changed(RECIPE, base={"model": {"task": {"min_area": None}}})
+    write_run(root, name, "without_training", seed, **{"model": "threshold", "mix": nothing, "recipe": recipe} | changes)
 
 
 # --- in memory, for Table 2
@@ -110,23 +135,55 @@ def scores_of(column, seed, spread=0.002):
 
 
 def make_run(
-    model, column, seed, score="dice", optimistic=False, values=None, headline=None, translator="pix2pixhd", by_image=None
+    model,
+    column,
+    seed,
+    score="dice",
+    optimistic=False,
+    values=None,
+    headline=None,
+    translator="pix2pixhd",
+    by_image=None,
+    left_out=None,
+    agreement=None,
 ):
-    """A run with the scores `values` of its headline, and of other metrics those of `by_image`."""
+    """A run with the scores `values` of its headline, and of other metrics those of `by_image`.
+
+    `left_out` has scores over all images but those of a unit, by metric and unit; `agreement` those of a second annotation.
+    """
     values = scores_of(column, seed) if values is None else values
     metrics = {"model": model, "column": column, "seed": seed, "headline": f"test/{score}", "optimistic": optimistic}
     metrics |= {"metrics": METRICS, "mix": {"real": 8, "synthetic": 4 if "sd" in column else 0}}
     metrics[f"test/{score}"] = float(np.mean(values)) if headline is None else headline
+    metrics |= {"left_out": left_out} if left_out else {}
     columns = {score: values, **(by_image or {})}
     # Rows come in another order in every run.
     order = np.random.default_rng(seed).permutation(len(values))
     per_image = {f"i{k:02d}": {name: float(found[k]) for name, found in columns.items()} for k in order}
-    return Run(Path(f"{column}{seed}"), metrics, per_image, {"translator.name": translator}, 0.0)
+    return Run(Path(f"{column}{seed}"), metrics, per_image, {"translator.name": translator}, 0.0, agreement=agreement or {})
 
 
-def make_groups(models=("fcn8s",), columns=COLUMNS, seeds=(0, 1, 2), left_out=(), **settings):
+def make_floor(values=None, seeds=(0, 1, 2), **settings):
+    """Runs without training by seed; a seed changes next to nothing."""
+    values = 0.8 + 0.01 * np.arange(N_IMAGES) if values is None else values
+    return {seed: make_run("threshold", "without_training", seed, values=values + 1e-4 * seed, **settings) for seed in seeds}
+
+
+def make_pooled(model, column, seed, score="ap50", by_image=True, units=None):
+    """A run whose score over all images together is the mean of their squares, which its pseudo-values then are."""
+    values = scores_of(column, seed)
+    units = [f"image i{k:02d}" for k in range(N_IMAGES)] if units is None else units
+    left = {unit: float(np.mean(values[[name != unit for name in units]] ** 2)) for unit in sorted({*units})}
+    whole = float(np.mean(values**2))
+    run = make_run(model, column, seed, score=score, values=values, headline=whole, left_out={score: left})
+    rows = {name: row if by_image else {} for name, row in run.per_image.items()}
+    groups = {f"i{k:02d}": unit for k, unit in enumerate(units) if not unit.startswith("image ")}
+    return replace(run, per_image=rows, groups=groups)
+
+
+def make_groups(models=("fcn8s",), columns=COLUMNS, seeds=(0, 1, 2), left_out=(), floor=None, **settings):
     runs = {
         model: {column: {seed: make_run(model, column, seed, **settings) for seed in seeds} for column in columns}
         for model in models
     }
-    return RunGroups("smears", runs, tuple(left_out))
+    return RunGroups("smears", runs, tuple(left_out), floor or {})

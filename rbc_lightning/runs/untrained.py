@@ -20,9 +20,8 @@ from rbc_lightning.data.mix import Mix
 from rbc_lightning.runs.recipe import Protocol, TrainedSegmenter
 from rbc_lightning.segmenters.base import BaseTask
 from rbc_lightning.segmenters.model import TrainingSettings
+from rbc_lightning.study.tables import WITHOUT_TRAINING
 
-WITHOUT_TRAINING = "without_training"
-"""Stands in the place of a column of the table."""
 _PRECISION = "32-true"  # nothing is gained by less
 
 

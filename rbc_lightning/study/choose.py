@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from rbc_lightning.study.collect import all_runs
 from rbc_lightning.study.comparable import RunFilter, Settings, data_settings, settings_of
 from rbc_lightning.study.run_record import Run
-from rbc_lightning.study.tables import TITLES
+from rbc_lightning.study.tables import TITLES, WITHOUT_TRAINING
 
 _RATIO, _N_REAL = "mix.ratio", "data.n_real_images"
 _RATIO_COLUMNS = ("rd_aug", "rd_sd_aug", "rd_sd")
@@ -23,11 +23,13 @@ class RunGroups:
         data: name of the data set.
         runs: model -> column -> seed -> run, columns in the order of the table.
         left_out: one line for each kind of run that was left out, with the reason.
+        floor: seed -> run without training on the very samples and splits of the runs of that seed.
     """
 
     data: str
     runs: Mapping[str, Mapping[str, Mapping[int, Run]]]
     left_out: tuple[str, ...]
+    floor: Mapping[int, Run] = field(default_factory=dict)
 
     def every(self) -> list[Run]:
         """All runs."""
@@ -55,6 +57,7 @@ def group_runs(runs: Sequence[Run], data: str) -> RunGroups:
     cut from train by seed: data are compared by the test images and by the settings of `data`, and, within a seed, by the hash
     of all samples and splits.
     """
+    every, runs = runs, [run for run in runs if run.column != WITHOUT_TRAINING]
     plain = [run for run in runs if run.settings.get(_RATIO) is None and run.settings.get(_N_REAL) is None]
     notes = []
     if len(plain) < len(runs) and any(run.data == data for run in plain):
@@ -68,7 +71,23 @@ def group_runs(runs: Sequence[Run], data: str) -> RunGroups:
     for model, of, kept in _by_model(chosen, chosen.on_data(mine, data_settings, data)):
         models[model] = of.by_column(of.one_mix(kept, model), model)
         chosen.left_out += of.left_out
-    return RunGroups(data, models, (*chosen.left_out, *notes))
+    floor = floor_beside([run for columns in models.values() for run in all_runs(columns)], every, chosen)
+    return RunGroups(data, models, (*chosen.left_out, *notes), floor)
+
+
+def floor_beside(runs: Sequence[Run], candidates: Sequence[Run], chosen: RunFilter | None = None) -> dict[int, Run]:
+    """Seed -> run without training, on the very samples and splits of the runs of that seed; of one model and its settings.
+
+    Args:
+        runs: those of a table; the floor changes nothing in their choice.
+        candidates: finished runs, of which those without training are looked at.
+        chosen: notes what is left out.
+    """
+    chosen = RunFilter() if chosen is None else chosen
+    of_seed = {(run.seed, run.metrics["data_hash"]) for run in runs}
+    floors = [run for run in candidates if run.column == WITHOUT_TRAINING and (run.seed, run.metrics["data_hash"]) in of_seed]
+    floors = chosen.comparable(floors, "without training")
+    return chosen.by_column(floors, "without training").get(WITHOUT_TRAINING, {})
 
 
 def ratio_runs(runs: Sequence[Run], data: str) -> tuple[SweepRuns, ...]:

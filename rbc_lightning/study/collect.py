@@ -112,6 +112,10 @@ class PairedScores(Generic[_Key]):
         """Scores (n_seeds, n_units): of images, or the mean over those of each group."""
         return unit_means(self.scores[column], self.groups)
 
+    def by_seed(self, column: _Key) -> NDArray[np.float64]:
+        """Means over units (n_seeds,)."""
+        return np.asarray(self.means(column).mean(axis=1))
+
     def difference(self, column: _Key, against: _Key) -> Difference | None:
         """Of two columns, over the seeds that both have; None without one."""
         common = [seed for seed in self.seeds[column] if seed in self.seeds[against]]

@@ -16,6 +16,7 @@ from rbc_lightning.study.collect import named
 from rbc_lightning.study.run_record import PARTS, Run, flat
 from rbc_lightning.study.tables import COLUMNS, CONTROLS
 
+_GROWTH = "scale.large_per_real"
 _N_SETTINGS = 3  # that a message names
 _DATA_ASIDE = ("data.root", SEED_KEYS["split"])
 _PURPOSES = {"base": ("training",), "augmented": (), "synthetic": ("masks", "translator", "synthetic")}
@@ -71,7 +72,7 @@ class RunFilter:
         kept: list[Run] = []
         for column, title in {**COLUMNS, **CONTROLS}.items():
             of_column = [run for run in runs if run.column == column]
-            kept += self.fullest(of_column, settings_of("mix"), "with another mix", f"{model}, {title}")
+            kept += self.fullest(of_column, _mix_of(of_column), "with another mix", f"{model}, {title}")
         return kept
 
     def by_column(self, runs: list[Run], model: str) -> dict[str, dict[int, Run]]:
@@ -144,6 +145,26 @@ def data_settings(run: Run) -> Settings:
 def settings_of(group: str) -> Callable[[Run], Settings]:
     """All settings of a configuration group."""
     return lambda run: {name: value for name, value in run.settings.items() if name.startswith(f"{group}.")}
+
+
+def _mix_of(runs: list[Run]) -> Callable[[Run], Settings]:
+    """The settings of the mix, with the rule by which its total grew where that rule changed the mix of one of these runs.
+
+    The total of a large mix is recorded as it was made; by seed it follows the real images that validation leaves.
+    """
+    rules = {run.settings.get(_GROWTH) for run in runs if run.metrics["mix"].get("total") not in (None, _total_of(run))}
+
+    def mix(run: Run) -> Settings:
+        rule = run.settings.get(_GROWTH)
+        return {**settings_of("mix")(run), **({_GROWTH: rule} if rule in rules else {})}
+
+    return mix
+
+
+def _total_of(run: Run) -> object:
+    """The total that the mix was configured with; what was made, where it has none."""
+    total = run.settings.get("mix.total")
+    return run.metrics["mix"].get("total") if total is None else total
 
 
 def _recipe_of(part: str) -> Callable[[Run], Settings]:

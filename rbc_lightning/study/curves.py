@@ -6,9 +6,9 @@ from typing import Literal
 
 from rbc_lightning.study.choose import SweepRuns, ratio_runs, real_images_runs
 from rbc_lightning.study.collect import all_runs, paired_scores, version_notes
+from rbc_lightning.study.rows import TableEntry, make_entry
 from rbc_lightning.study.run_record import Run
 from rbc_lightning.study.statistics import Difference
-from rbc_lightning.study.table2 import TableEntry, make_entry
 from rbc_lightning.study.tables import REFERENCES, TITLES, csv_text
 
 Sweep = Literal["ratio", "real_images"]
@@ -104,7 +104,7 @@ def _curve(sweep: Sweep, chosen: SweepRuns, data: str, score: str | None) -> Gai
         return GainCurve(sweep, data, chosen.model, name, 0, (), None, optimistic, notes, higher)
     points = []
     for x, columns in chosen.points.items():
-        entries = {column: make_entry(column, runs, paired.means((x, column))) for column, runs in columns.items()}
+        entries = {column: make_entry(column, runs, paired.by_seed((x, column))) for column, runs in columns.items()}
         gains = {
             (column, against): difference
             for column in columns

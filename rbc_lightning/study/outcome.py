@@ -1,14 +1,14 @@
 """The closing table of a run: its score, those of the runs that stand beside it, and the published ones."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from rich.table import Table
 
-from rbc_lightning.study.choose import runs_beside
+from rbc_lightning.study.choose import floor_beside, runs_beside
 from rbc_lightning.study.collect import collect_runs, version_notes
 from rbc_lightning.study.run_record import Run, read_metrics
-from rbc_lightning.study.tables import COLUMNS, CONTROLS, OPTIMISTIC, PAPER_TITLE, published
+from rbc_lightning.study.tables import COLUMNS, CONTROLS, OPTIMISTIC, PAPER_TITLE, WITHOUT_TRAINING, published
 
 
 def outcome_table(directory: Path) -> Table:
@@ -19,11 +19,18 @@ def outcome_table(directory: Path) -> Table:
         ValueError: its record lacks what a table needs.
     """
     own = read_metrics(directory)
-    found = collect_runs(directory.parent, lambda other: all(other.get(key) == own.get(key) for key in ("data", "model")))
+    found = collect_runs(
+        directory.parent,
+        lambda other: (
+            other.get("data") == own.get("data")
+            and (other.get("model") == own.get("model") or other.get("column") == WITHOUT_TRAINING)
+        ),
+    )
     run = next((run for run in found.runs if run.directory == directory), None)
     if run is None:
         raise ValueError(f"{directory}: no record of a finished run; rerun=true makes it again")
     shown = runs_beside(run, found.runs)
+    floor = floor_beside([run], found.runs).get(run.seed)
     metric = str(run.metrics["headline"])
     about = f"{run.metrics.get('n_test', '?')} test images, {run.metrics.get('steps', '?')} steps, one seed ({run.seed})"
     about += f"; {OPTIMISTIC}" if run.optimistic else ""
@@ -36,19 +43,31 @@ def outcome_table(directory: Path) -> Table:
     paper = published(run.model, run.score)
     if paper:
         table.add_row(PAPER_TITLE, *(f"{value:.3f}" for value in paper.values()), style="dim")
-    table.caption = _caption(run, metric, shown, len(found.runs) - len(shown))
+    hidden = sum(other.model == run.model for other in found.runs) - len(shown)
+    notes = [*_about_run(run, metric), *_floor_line(floor, metric)]
+    notes += _about_others(shown, hidden) if run.column in COLUMNS else []
+    table.caption = "; ".join(notes) or None
     return table
 
 
-def _caption(run: Run, metric: str, shown: Mapping[str, Run], hidden: int) -> str | None:
+def _about_run(run: Run, metric: str) -> Iterator[str]:
+    """A run that is in none of the columns."""
     if run.column in CONTROLS:
-        return f"this run, {CONTROLS[run.column]}: {run.metrics[metric]:.4f}"
-    if run.column not in COLUMNS:
-        return f"this run: {run.metrics[metric]:.4f}, on a mix that is none of the five columns"
+        yield f"this run, {CONTROLS[run.column]}: {run.metrics[metric]:.4f}"
+    elif run.column not in COLUMNS and run.column != WITHOUT_TRAINING:
+        yield f"this run: {run.metrics[metric]:.4f}, on a mix that is none of the five columns"
+
+
+def _floor_line(floor: Run | None, metric: str) -> Iterator[str]:
+    if floor is not None and metric in floor.metrics:
+        yield f"without training: {floor.metrics[metric]:.3f}"
+
+
+def _about_others(shown: Mapping[str, Run], hidden: int) -> list[str]:
     notes = list(version_notes(list(shown.values())))
     if hidden:
         notes.append(f"{hidden} finished runs on this data with other settings or seeds are not shown")
-    return "; ".join(notes) or None
+    return notes
 
 
 def _score(run: Run | None, metric: str, *, bold: bool) -> str:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import platform
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from rbc_lightning.core.seeds import SEED_KEYS
 from rbc_lightning.errors import InputError
 
 METRICS, PER_IMAGE, CONFIG = "metrics.json", "per_image.csv", "config.yaml"
+AGREEMENT = "agreement.csv"
 PARTS = ("base", "augmented", "synthetic")
 """Parts of a run's recipe: the training itself; augmented and synthetic samples, None for a mix without them."""
 
@@ -38,6 +40,7 @@ class Run:
         settings: the resolved configuration of config.yaml, flat: "training.steps" -> 600.
         written: when it finished, seconds since the epoch.
         groups: patient or slide of each test image, where that is known.
+        agreement: of test images with two annotations, scores of the second against the first by sample_id, from agreement.csv.
     """
 
     directory: Path
@@ -46,6 +49,7 @@ class Run:
     settings: Mapping[str, Any]
     written: float
     groups: Mapping[str, str] = field(default_factory=dict)
+    agreement: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     @property
     def model(self) -> str:
@@ -89,6 +93,18 @@ class Run:
     def has(self, metric: str) -> bool:
         """Whether every test image has a score of this name, be it NaN."""
         return all(metric in row for row in self.per_image.values())
+
+    def whole(self, metric: str) -> float:
+        """A score over all test images together; NaN where it is not recorded."""
+        return _number(self.metrics.get(f"test/{metric}"))
+
+    def left_out(self, metric: str) -> dict[str, float]:
+        """A score over all test images but those of a unit, by unit: a group, or `image <sample_id>` without one.
+
+        Empty where it is not recorded, as for a score that is the mean over images; NaN where it is undefined.
+        """
+        recorded = self.metrics.get("left_out", {}).get(metric, {})
+        return {str(unit): _number(value) for unit, value in recorded.items()}
 
     def title(self, metric: str) -> str:
         """What people call a metric, as it was registered when the run was made."""
@@ -135,15 +151,27 @@ def read_run(directory: Path, metrics: Mapping[str, Any]) -> Run:
     if missing:
         raise ValueError(f"{METRICS} lacks {', '.join(missing)}")
     float(metrics[metrics["headline"]])
-    with (directory / PER_IMAGE).open(newline="") as handle:
-        rows = list(csv.DictReader(handle))
-    groups = {row["sample_id"]: row.pop("group") for row in rows if row.get("group")}
-    per_image = {row.pop("sample_id"): {name: float(value) for name, value in row.items() if name != "group"} for row in rows}
+    rows, per_image = _scores(directory / PER_IMAGE)
+    groups = {row["sample_id"]: row["group"] for row in rows if row.get("group")}
+    _, agreement = _scores(directory / AGREEMENT) if (directory / AGREEMENT).is_file() else ([], {})
     settings = dict(flat(yaml.load((directory / CONFIG).read_text(), _LOADER)))
-    run = Run(directory, metrics, per_image, settings, (directory / METRICS).stat().st_mtime, groups)
+    run = Run(directory, metrics, per_image, settings, (directory / METRICS).stat().st_mtime, groups, agreement)
     if not per_image or len(per_image) < len(rows) or not run.has(run.score):
         raise ValueError(f"{PER_IMAGE} has no {run.score} for each test image, or an image twice")
     return run
+
+
+def _scores(path: Path) -> tuple[list[dict[str, str]], dict[str, dict[str, float]]]:
+    """Rows of a table of scores by image, and the scores by sample_id."""
+    with path.open(newline="") as handle:
+        rows = list(csv.DictReader(handle))
+    about = ("sample_id", "group")
+    return rows, {row["sample_id"]: {name: float(value) for name, value in row.items() if name not in about} for row in rows}
+
+
+def _number(value: object) -> float:
+    # Without NaN in JSON an undefined score is null.
+    return float(value) if isinstance(value, int | float) else math.nan
 
 
 def flat(tree: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:

@@ -2,8 +2,19 @@
 
 from collections.abc import Iterator
 
-from rbc_lightning.study.table2 import Comparison, ModelRow, Table2, TableEntry, interval_text, p_text
-from rbc_lightning.study.tables import CONTROLS, OPTIMISTIC, PAPER_TITLE, REFERENCES, TITLES, csv_text
+from rbc_lightning.study.compare import Comparison, interval_text, p_text
+from rbc_lightning.study.rows import ModelRow, TableEntry
+from rbc_lightning.study.table2 import Table2
+from rbc_lightning.study.tables import (
+    CONTROLS,
+    OPTIMISTIC,
+    PAPER_TITLE,
+    REFERENCES,
+    TITLES,
+    TWO_ANNOTATORS,
+    WITHOUT_TRAINING,
+    csv_text,
+)
 
 MARK = "†"  # behind optimistic figures
 EXPLORATORY = "‡"  # behind p-values that no question was asked for
@@ -15,6 +26,12 @@ _ASKED = (
     f"Holm's correction is over the two questions, what synthetic data add to {TITLES['rd_aug']} and to {TITLES['rd']}; "
     f"{EXPLORATORY} every other comparison is exploratory and not corrected"
 )
+_FLOOR = (
+    "Without training: a model that learns nothing, tested on the same images; its interval is that of its mean over other "
+    "images or groups. It is no column, and no question is asked of it"
+)
+_NO_FLOOR = "no run without training beside these: floor=threshold makes one, with the next stage=train"
+_COMPARED = ("difference", "low", "high", "p", "p_holm", "n_seeds", "n_units", "verdict")
 _LATEX = {letter: f"\\{letter}" for letter in "&%$#_{}"} | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}"}
 _LATEX |= {"^": r"\textasciicircum{}", "±": r"$\pm$", "−": "$-$", "†": r"$\dagger$", "‡": r"$\ddagger$", "<": "$<$", ">": "$>$"}
 
@@ -23,7 +40,7 @@ def to_markdown(table: Table2) -> str:
     """The table as Markdown: verdicts, the columns, the comparisons, notes."""
     parts = [f"# Table 2 on {table.data}", "\n".join(f"- **{verdict}** {why}" for verdict, why in verdict_lines(table))]
     for caption, header, rows in grids(table):
-        lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
+        lines = [header, ["---", *["---:"] * (len(header) - 1)], *([*row, *[""] * (len(header) - len(row))] for row in rows)]
         grid = "\n".join(f"| {' | '.join(text.replace('|', '/') for text in line)} |" for line in lines)
         parts += [f"**{caption}**", grid]
     return "\n\n".join([*parts, "\n".join(f"- {note}" for note in footnotes(table))]) + "\n"
@@ -34,7 +51,7 @@ def to_latex(table: Table2) -> str:
     parts = [r"% needs \usepackage{booktabs,graphicx}"]
     parts += [rf"\noindent \textbf{{{_latex(verdict)}}} {_latex(why)}" + "\n" for verdict, why in verdict_lines(table)]
     for caption, header, rows in grids(table):
-        first, *others = [" & ".join(_latex(text) for text in line) + r" \\" for line in (header, *rows)]
+        first, *others = [_latex_line(line, len(header)) for line in (header, *rows)]
         body = "\n".join([r"\toprule", first, r"\midrule", *others, r"\bottomrule"])
         columns = "l" + "r" * (len(header) - 1)
         fitted = f"\\resizebox{{\\textwidth}}{{!}}{{\\begin{{tabular}}{{{columns}}}\n{body}\n\\end{{tabular}}}}"
@@ -43,36 +60,50 @@ def to_latex(table: Table2) -> str:
 
 
 def to_csv(table: Table2) -> str:
-    """One line for each model and column; numbers unrounded, empty where there is none."""
+    """One line for each model and column, then for its floor and its ceiling; numbers unrounded, empty where there is none.
+
+    `low` and `high` are the interval of the floor's mean; `pooled_difference_against_...` and what follows it compare scores
+    over all images together.
+    """
+    compared = [(measure, against) for measure in ("", "pooled_") for against in (*REFERENCES, WITHOUT_TRAINING)]
     header = ["data", "model", "score", "n_images", "column", "mean", "spread", "pooled", "n_seeds", "optimistic", "paper"]
-    compared = ("difference", "low", "high", "p", "p_holm", "n_seeds", "n_units", "verdict")
-    lines = []
+    header += [f"{measure}{name}_against_{against}" for measure, against in compared for name in _COMPARED]
+    lines: list[dict[str, object]] = []
     for row in table.rows:
+        about = {"data": table.data, "model": row.model, "score": row.score}
         for column in table.columns:
+            line: dict[str, object] = {**about, "n_images": row.n_images, "column": column, "paper": row.paper.get(column)}
             entry = row.entries.get(column)
-            line: list[object] = [table.data, row.model, row.score, row.n_images, column]
-            line += (entry.mean, entry.spread, entry.pooled, len(entry.seeds), entry.optimistic) if entry else [None] * 5
-            line.append(row.paper.get(column))
-            for against in REFERENCES:
-                c = row.comparisons.get((column, against))
-                line += _figures(c) if c else [None] * len(compared)
+            if entry:
+                line |= {"mean": entry.mean, "spread": entry.spread, "pooled": entry.pooled}
+                line |= {"n_seeds": len(entry.seeds), "optimistic": entry.optimistic}
+            for measure, against in compared:
+                of = row.pooled if measure else row
+                c = of.comparison(column, against) if of else None
+                line |= {f"{measure}{name}_against_{against}": value for name, value in _figures(c).items()} if c else {}
             lines.append(line)
-    return csv_text([*header, *[f"{name}_against_{against}" for against in REFERENCES for name in compared]], lines)
+        lines += [about | line for line in _bounds_in_csv(row)]
+    names = [*header, "low", "high"]
+    return csv_text(names, [[line.get(name) for name in names] for line in lines])
 
 
 def verdict_lines(table: Table2) -> Iterator[tuple[str, str]]:
-    """For each model the answer to the first question, and the reasons for all."""
+    """For each model the answer to the first question, the reasons for all, and what floor and ceiling say of them."""
     for row in table.rows:
-        yield f"{row.model}: {row.answers[0].verdict}.", " ".join(f"{answer.text}." for answer in row.answers)
+        reasons = (*[answer.text for answer in row.answers], *[f"{text[0].upper()}{text[1:]}" for text in row.bounds])
+        yield f"{row.model}: {row.answers[0].verdict}.", " ".join(f"{reason}." for reason in reasons)
 
 
 def grids(table: Table2) -> Iterator[tuple[str, list[str], list[list[str]]]]:
-    """The means, then the differences with each reference: caption, header, lines."""
+    """The means, then the differences with each reference: caption, header, lines; one of a single text spans the columns."""
     header = ["", *[TITLES[column] for column in table.columns]]
     yield "Mean over test images and seeds ± standard deviation over seeds", header, list(_mean_lines(table))
-    for against in REFERENCES:
-        lines = [[f"{row.model}, {row.label}", *[_against(row, c, against) for c in table.columns]] for row in table.rows]
-        yield f"Difference with {TITLES[against]}, 95 % interval, p", header, lines
+    measures = [measure for row in table.rows for measure in row.measures]
+    for against, title in (*((name, TITLES[name]) for name in REFERENCES), (WITHOUT_TRAINING, "the score without training")):
+        shown = measures if against in REFERENCES else [measure for measure in measures if measure.floor]
+        lines = [[f"{row.model}, {row.label}", *[_against(row, c, against) for c in table.columns]] for row in shown]
+        if lines:
+            yield f"Difference with {title}, 95 % interval, p", header, lines
 
 
 def _mean_lines(table: Table2) -> Iterator[list[str]]:
@@ -82,11 +113,25 @@ def _mean_lines(table: Table2) -> Iterator[list[str]]:
             f"{row.model}, {row.label}",
             *[figure_text(found.mean, found, found.spread) if found else "-" for found in entries],
         ]
-        if any(found and found.pooled is not None for found in entries):
+        if row.pooled:
+            entries = [row.pooled.entries.get(column) for column in table.columns]
+            pooled = [figure_text(found.mean, found, found.spread) if found else "-" for found in entries]
+            yield [f"{row.model}, {row.pooled.label}", *pooled]
+        elif any(found and found.pooled is not None for found in entries):
             pooled = [figure_text(found.pooled, found) if found else "-" for found in entries]
             yield [f"{row.model}, {row.label} pooled", *pooled]
         if row.paper:
             yield [f"{row.model}, {PAPER_TITLE}", *[figure_text(row.paper.get(column)) for column in table.columns]]
+        yield from ([f"{row.model}, {line}"] for line in bound_lines(row))
+
+
+def bound_lines(row: ModelRow) -> Iterator[str]:
+    """Floor and ceiling of a model with their figures, one line for each way to score."""
+    for measure in row.measures:
+        if measure.floor:
+            yield f"{measure.floor.title}: {measure.score} {measure.floor.figure}"
+    if row.ceiling:
+        yield f"two annotators agree: {row.score} {row.ceiling.figure}"
 
 
 def footnotes(table: Table2) -> Iterator[str]:
@@ -97,11 +142,12 @@ def footnotes(table: Table2) -> Iterator[str]:
     yield from (f"{row.model}: {note}" for row in table.rows for note in (row.units, *row.notes))
     yield _METHOD
     yield _ASKED
+    yield _FLOOR if any(row.answering.floor or row.floor for row in table.rows) else _NO_FLOOR
     yield from table.notes
 
 
 def _against(row: ModelRow, column: str, against: str) -> str:
-    found = row.comparisons.get((column, against))
+    found = row.comparison(column, against)
     return f"{interval_text(found.difference)}, {p_of(found)}" if found else "-"
 
 
@@ -110,9 +156,20 @@ def p_of(comparison: Comparison) -> str:
     return f"{p_text(comparison.p)}{f' {EXPLORATORY}' if comparison.p_holm is None else ''}"
 
 
-def _figures(c: Comparison) -> tuple[object, ...]:
+def _figures(c: Comparison) -> dict[str, object]:
     found = c.difference
-    return found.value, found.low, found.high, found.p_value, c.p_holm, found.n_seeds, found.n_units, c.verdict
+    values = (found.value, found.low, found.high, found.p_value, c.p_holm, found.n_seeds, found.n_units, c.verdict)
+    return dict(zip(_COMPARED, values, strict=True))
+
+
+def _bounds_in_csv(row: ModelRow) -> Iterator[dict[str, object]]:
+    floor, ceiling = row.floor, row.ceiling
+    if floor:
+        pooled = row.pooled.floor.mean if row.pooled and row.pooled.floor else None
+        line = {"column": WITHOUT_TRAINING, "n_images": floor.n_images, "mean": floor.mean, "spread": floor.spread}
+        yield {**line, "pooled": pooled, "n_seeds": len(floor.seeds), "optimistic": False, "low": floor.low, "high": floor.high}
+    if ceiling:
+        yield {"column": TWO_ANNOTATORS, "n_images": ceiling.n_images, "mean": ceiling.mean}
 
 
 def figure_text(value: float | None, entry: TableEntry | None = None, spread: float | None = None) -> str:
@@ -120,6 +177,11 @@ def figure_text(value: float | None, entry: TableEntry | None = None, spread: fl
     if value is None:
         return "-"
     return f"{value:.3f}{'' if spread is None else f' ± {spread:.3f}'}{f' {MARK}' if entry and entry.optimistic else ''}"
+
+
+def _latex_line(cells: list[str], width: int) -> str:
+    written = " & ".join(_latex(text) for text in cells)
+    return (written if len(cells) == width else rf"\multicolumn{{{width}}}{{l}}{{{written}}}") + r" \\"
 
 
 def _latex(text: str) -> str:

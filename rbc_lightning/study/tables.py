@@ -8,7 +8,11 @@ COLUMNS = {"rd": "RD", "sd": "SD", "rd_aug": "RD+aug", "rd_sd": "RD+SD", "rd_sd_
 CONTROLS = {"rd_large": "RD repeated to the size of the large columns", "sd_large": "SD at the size of the large columns"}
 TITLES = {**COLUMNS, "rd_large": "RD large", "sd_large": "SD large"}
 
+WITHOUT_TRAINING, TWO_ANNOTATORS = "without_training", "two_annotators"
+"""Stand where else a column does: the floor, a model that learns nothing, and the ceiling, one annotation scored by another."""
+
 REFERENCES = ("rd_aug", "rd")
+Question = tuple[str, str]
 # Does adding synthetic data help: beside real and augmented data, and beside real data alone.
 QUESTIONS = (("rd_sd_aug", "rd_aug"), ("rd_sd", "rd"))
 

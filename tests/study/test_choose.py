@@ -1,5 +1,5 @@
 import pytest
-from run_records import RECIPE, changed, write_run
+from run_records import RECIPE, changed, write_floor, write_run
 
 from rbc_lightning.study.choose import group_runs, ratio_runs, real_images_runs, runs_beside
 from rbc_lightning.study.collect import collect_runs
@@ -233,3 +233,47 @@ def test_a_mix_that_is_no_column_stands_for_itself(tmp_path):
     write_run(tmp_path, "own", "other")
     assert beside(tmp_path, "own") == {"rd": "rd", "other": "own"}
     assert beside(tmp_path, "rd") == {"rd": "rd"}
+
+
+# --- the floor
+
+
+def test_a_floor_on_the_very_data_of_a_seed_stands_below_its_columns(tmp_path):
+    for seed in (0, 1):
+        write_run(tmp_path, f"rd{seed}", "rd", seed)
+        write_floor(tmp_path, f"floor{seed}", seed)
+    # A seed that no column has, other splits, other data, and an older run of the same.
+    write_floor(tmp_path, "seed2", 2)
+    write_floor(tmp_path, "splits", 1, data_hash="of fewer images")
+    write_floor(tmp_path, "elsewhere", 0, data="elsewhere", data_hash="e")
+    groups = group_runs(collect_runs(tmp_path).runs, "smears")
+    assert {seed: run.directory.name for seed, run in groups.floor.items()} == {0: "floor0", 1: "floor1"}
+    assert [run.directory.name for run in groups.every()] == ["rd0", "rd1"]
+    assert groups.left_out == ()
+
+
+def test_a_floor_is_of_one_model_and_its_settings(tmp_path):
+    write_run(tmp_path, "rd0", "rd")
+    write_run(tmp_path, "rd1", "rd", 1)
+    for seed in (0, 1):
+        write_floor(tmp_path, f"floor{seed}", seed)
+    write_floor(tmp_path, "otsu", 1, recipe=changed(RECIPE, base={"model": {"task": {"min_area": 9}}}))
+    groups = group_runs(collect_runs(tmp_path).runs, "smears")
+    assert {seed: run.directory.name for seed, run in groups.floor.items()} == {0: "floor0", 1: "floor1"}
+    assert groups.left_out == (
+        "without training: left out 1 run with other settings (model.task.min_area 9 instead of None): otsu",
+    )
+
+
+def test_floors_choose_no_runs_and_are_none_of_the_columns(tmp_path):
+    """A floor made by a job of a sweep bears that sweep's settings, which had no effect on it."""
+    write_run(tmp_path, "old", "rd")
+    write_run(tmp_path, "new", "rd", recipe=changed(RECIPE, base__training__steps=300))
+    for name in ("a", "b", "c"):
+        write_floor(tmp_path, name, ratio=[4, 0, 36])
+    runs = collect_runs(tmp_path).runs
+    with_floors, without = (group_runs(some, "smears") for some in (runs, [run for run in runs if run.column == "rd"]))
+    assert (with_floors.runs, with_floors.left_out[:1]) == (without.runs, without.left_out)
+    assert with_floors.floor[0].directory.name == "c"
+    assert ratio_runs(runs, "smears") == real_images_runs(runs, "smears") == ()
+    assert group_runs([run for run in runs if run.column != "rd"], "smears").floor == {}

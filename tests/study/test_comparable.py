@@ -1,5 +1,5 @@
 import pytest
-from run_records import RECIPE, changed, write_run
+from run_records import RECIPE, SETTINGS, changed, write_run
 
 from rbc_lightning.core.seeds import SEED_KEYS
 from rbc_lightning.study.choose import group_runs
@@ -242,3 +242,32 @@ def test_runs_made_under_one_seed_follow_it(tmp_path):
     write_run(tmp_path, "old", "rd_sd", 1)
     write_seeded(tmp_path, "new", "rd_sd", 0)
     assert names(grouped(tmp_path)) == {"rd_sd": {0: "new", 1: "old"}}
+
+
+def grown(total, per_real):
+    """Record and settings of a run whose mix was configured with 8 samples and made with `total`."""
+    mix = {"real": 4, "synthetic": 0, "augmented": total - 4, "total": total}
+    return {"mix": mix, "settings": {**SETTINGS, "scale": {"large": 8, "large_per_real": per_real}}}
+
+
+def test_mixes_that_grew_by_another_rule_are_no_one_mix(tmp_path):
+    """Their configured totals are the same, 8, and seed by seed nobody saw 10 samples beside 40."""
+    for seed in (0, 1):
+        write_run(tmp_path, f"a{seed}", "rd_aug", seed, **grown(10, 2.5))
+    write_run(tmp_path, "stray", "rd_aug", 2, **grown(40, 10))
+    groups = grouped(tmp_path)
+    assert names(groups) == {"rd_aug": {0: "a0", 1: "a1"}}
+    told = "fcn8s, RD+aug: left out 1 run with another mix (scale.large_per_real 10 instead of 2.5): stray"
+    assert groups.left_out == (told,)
+
+
+def test_a_rule_that_changed_no_mix_divides_no_runs_and_totals_may_follow_the_seed(tmp_path):
+    for seed, (total, per_real) in enumerate([(8, 1.5), (8, 2), (8, None)]):
+        write_run(tmp_path, f"a{seed}", "rd_aug", seed, **grown(total, per_real))
+    # Validation leaves four real images to one seed and five to another.
+    for seed, total in enumerate((8, 10)):
+        write_run(tmp_path, f"b{seed}", "rd_aug", seed, model="dcan", **grown(total, 2))
+    groups = grouped(tmp_path)
+    assert names(groups) == {"rd_aug": {0: "a0", 1: "a1", 2: "a2"}}
+    assert names(groups, "dcan") == {"rd_aug": {0: "b0", 1: "b1"}}
+    assert groups.left_out == ()

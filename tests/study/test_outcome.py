@@ -2,7 +2,7 @@ import io
 
 import pytest
 from rich.console import Console
-from run_records import write_run
+from run_records import write_floor, write_run
 
 from rbc_lightning.study.outcome import outcome_table
 from rbc_lightning.study.tables import COLUMNS, CONTROLS
@@ -89,3 +89,22 @@ def test_a_run_without_its_files_is_refused(tmp_path):
     (tmp_path / "own" / "per_image.csv").unlink()
     with pytest.raises(ValueError, match="own: no record of a finished run; rerun=true makes it again"):
         outcome_table(tmp_path / "own")
+
+
+def test_the_floor_of_the_same_splits_stands_below_the_table(tmp_path):
+    write_run(tmp_path, "own", "rd")
+    write_floor(tmp_path, "other_seed", 1, **{"test/dice": 0.5})
+    assert "without training" not in text_of(tmp_path)
+    write_floor(tmp_path, "floor", **{"test/dice": 0.94912})
+    text = text_of(tmp_path)
+    assert "without training: 0.949" in text
+    assert "not shown" not in text
+    write_run(tmp_path, "mix", "other")
+    assert "none of the five columns; without training: 0.949" in text_of(tmp_path, "mix")
+
+
+def test_a_run_without_training_is_its_own_floor(tmp_path):
+    write_floor(tmp_path, "own", **{"test/dice": 0.94912})
+    text = text_of(tmp_path)
+    assert "without training: 0.949" in text
+    assert "none of the five columns" not in text

@@ -1,4 +1,5 @@
 import csv
+import math
 
 import pytest
 from run_records import METRICS, changed, write_run
@@ -86,3 +87,19 @@ def test_the_made_up_records_have_a_row_for_each_image(tmp_path):
     write_run(tmp_path, "a", "rd", images={"p": 0.1, "q": 0.2, "r": 0.3}, by_image={"aji": dict.fromkeys("pqr", 0.5)})
     with (tmp_path / "a" / "per_image.csv").open() as handle:
         assert [(row["sample_id"], row["dice"], row["aji"]) for row in csv.DictReader(handle)][1] == ("q", "0.2", "0.5")
+
+
+def test_the_agreement_of_two_annotations_is_read_where_it_was_recorded(tmp_path):
+    write_run(tmp_path, "a", "rd", agreement={"x": 0.97})
+    write_run(tmp_path, "b", "rd")
+    found = {name: read_run(tmp_path / name, read_metrics(tmp_path / name)) for name in "ab"}
+    assert found["a"].agreement == {"x": {"dice": 0.97}}
+    assert found["b"].agreement == {}
+
+
+def test_scores_over_all_images_but_those_of_a_unit_are_read_from_the_record(tmp_path):
+    write_run(tmp_path, "a", "rd", left_out={"ap50": {"patient 1": 0.8, "image y": None}}, **{"test/ap50": 0.9})
+    run = read_run(tmp_path / "a", read_metrics(tmp_path / "a"))
+    assert run.left_out("ap50") == {"patient 1": 0.8, "image y": pytest.approx(math.nan, nan_ok=True)}
+    assert run.left_out("dice") == {}
+    assert (run.whole("ap50"), math.isnan(run.whole("pq"))) == (0.9, True)

@@ -1,8 +1,9 @@
 import csv
 import io
 import re
+from dataclasses import replace
 
-from run_records import make_groups
+from run_records import make_floor, make_groups, make_pooled
 
 from rbc_lightning.study.choose import RunGroups
 from rbc_lightning.study.table2 import build_table2
@@ -107,3 +108,82 @@ def test_the_same_runs_give_the_same_table_whatever_their_order():
     }
     again = build(RunGroups("smears", turned, ()))
     assert to_csv(again) == to_csv(build(groups))
+
+
+# --- floor, ceiling, pooled scores
+
+
+def with_all():
+    """Two models; the second has pooled scores, and images that were annotated twice."""
+    agreement = {f"i{k:02d}": {"ap50": 0.9} for k in range(6)}
+    dcan = {
+        column: {seed: replace(make_pooled("dcan", column, seed), agreement=agreement) for seed in range(3)}
+        for column in COLUMNS
+    }
+    pooled = {seed: make_pooled("threshold", "without_training", seed) for seed in range(3)}
+    floor = make_floor()
+    both = {
+        seed: replace(
+            run,
+            per_image={name: {**row, **floor[seed].per_image[name]} for name, row in run.per_image.items()},
+        )
+        for seed, run in pooled.items()
+    }
+    return build(RunGroups("smears", {**make_groups().runs, "dcan": dcan}, (), both))
+
+
+def test_floor_and_ceiling_are_lines_of_the_table_and_sentences_of_the_verdict():
+    table = with_all()
+    fcn8s, dcan = table.rows
+    text = to_markdown(table)
+    lines = text.splitlines()
+    assert f"| fcn8s, without training (threshold): Dice {fcn8s.floor.figure} |  |  |  |  |  |" in lines
+    assert f"| dcan, without training (threshold): AP50 {dcan.floor.figure} |  |  |  |  |  |" in lines
+    assert f"| dcan, without training (threshold): AP50 pooled {dcan.pooled.floor.figure} |  |  |  |  |  |" in lines
+    assert "| dcan, two annotators agree: AP50 0.900 (6 images) |  |  |  |  |  |" in lines
+    assert f" Without training Dice {fcn8s.floor.figure}; a threshold does as well as training on RD" in lines[2]
+    assert ". Two annotators agree on 0.900 (6 images)" in lines[3]
+    assert "- Without training: a model that learns nothing, tested on the same images;" in text
+    assert "- no run without training beside these: floor=threshold makes one" in to_markdown(build(make_groups()))
+
+
+def test_every_way_to_score_is_compared_with_every_reference():
+    text = to_markdown(with_all())
+    for caption in ("RD+aug", "RD", "the score without training"):
+        _, _, grid = text.partition(f"**Difference with {caption}, 95 % interval, p**\n\n")
+        names = [line.split(" | ")[0] for line in grid.split("\n\n")[0].splitlines()[2:]]
+        assert names == ["| fcn8s, Dice", "| dcan, AP50", "| dcan, AP50 pooled"]
+        exploratory = [line.count("‡") for line in grid.split("\n\n")[0].splitlines()[2:]]
+        assert exploratory == ([5, 5, 5] if caption.startswith("the") else [3, 4, 3])
+
+
+def test_the_latex_of_a_line_without_columns_spans_them():
+    text = to_latex(with_all())
+    spanning = [line for line in text.splitlines() if line.startswith(r"\multicolumn{6}{l}{")]
+    assert len(spanning) == 4
+    assert all(line.endswith(r"} \\") for line in spanning)
+    assert text.count(r"\begin{tabular}") == 4
+
+
+def test_the_csv_has_floor_and_ceiling_as_lines_and_pooled_comparisons_as_columns():
+    table = with_all()
+    found = {(line["model"], line["column"]): line for line in csv.DictReader(io.StringIO(to_csv(table)))}
+    fcn8s, dcan = table.rows
+    assert [column for model, column in found if model == "fcn8s"] == [*COLUMNS, "without_training"]
+    assert [column for model, column in found if model == "dcan"] == [*COLUMNS, "without_training", "two_annotators"]
+    floor = found["dcan", "without_training"]
+    assert [float(floor[name]) for name in ("mean", "low", "high", "pooled")] == [
+        dcan.floor.mean,
+        dcan.floor.low,
+        dcan.floor.high,
+        dcan.pooled.floor.mean,
+    ]
+    assert (floor["n_seeds"], floor["paper"], floor["difference_against_rd"]) == ("3", "", "")
+    assert [found["dcan", "two_annotators"][name] for name in ("mean", "n_images")] == ["0.9", "6"]
+    line, rd = found["dcan", "rd_sd"], dcan.pooled.comparisons["rd_sd", "rd"]
+    assert (float(line["pooled_high_against_rd"]), float(line["pooled_p_holm_against_rd"])) == (rd.difference.high, rd.p_holm)
+    assert (line["p_holm_against_rd"], line["verdict_against_rd"]) == ("", "helps")
+    against_floor = dcan.floor.comparisons["rd_sd"].difference.value
+    assert float(line["difference_against_without_training"]) == against_floor
+    assert float(found["fcn8s", "rd"]["difference_against_without_training"]) == fcn8s.floor.comparisons["rd"].difference.value
+    assert found["fcn8s", "rd"]["pooled_difference_against_rd_aug"] == ""

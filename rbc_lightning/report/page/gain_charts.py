@@ -5,9 +5,10 @@ from collections.abc import Iterator, Mapping
 from rbc_lightning.report.page import svg
 from rbc_lightning.report.page.content import Chart
 from rbc_lightning.report.page.series import COLORS, MARKS, PLAIN, Key, blank, interval, interval_keys, legend, score_scale
+from rbc_lightning.study.compare import interval_text
 from rbc_lightning.study.curves import ALONG, GainCurve
+from rbc_lightning.study.rows import TableEntry
 from rbc_lightning.study.statistics import Difference
-from rbc_lightning.study.table2 import TableEntry, interval_text
 from rbc_lightning.study.tables import OPTIMISTIC, REFERENCES, TITLES
 
 _LEFT, _RIGHT = 52.0, svg.WIDTH - 10

@@ -21,8 +21,8 @@ from rbc_lightning.report.page.content import GalleryImage, Layer, Page
 from rbc_lightning.report.page.overlays import cells_overlay, mask_overlay, truth_overlay
 from rbc_lightning.report.page.pictures import encode_jpeg, shrink
 from rbc_lightning.study.comparable import settings_of
+from rbc_lightning.study.rows import ModelRow
 from rbc_lightning.study.run_record import Run
-from rbc_lightning.study.table2 import ModelRow
 from rbc_lightning.study.tables import TITLES
 
 # Beside the full mix; of columns with as many seeds, the first.

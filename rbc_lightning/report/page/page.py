@@ -15,7 +15,9 @@ from PIL import Image
 from rbc_lightning.report.page.content import Chart, Page, Picture
 from rbc_lightning.report.page.overlays import LEGEND
 from rbc_lightning.report.page.series import STYLE
-from rbc_lightning.study.table2 import Answer, ModelRow, Table2, signed_text
+from rbc_lightning.study.compare import Answer, signed_text
+from rbc_lightning.study.rows import ModelRow
+from rbc_lightning.study.table2 import Table2
 from rbc_lightning.study.table2_text import figure_text, footnotes, p_of
 from rbc_lightning.study.tables import OPTIMISTIC, PAPER_TITLE, REFERENCES, TITLES
 

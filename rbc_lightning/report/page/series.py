@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from rbc_lightning.report.page.content import Chart
 from rbc_lightning.report.page.svg import DASHES, WIDTH, Scale, drawing, mark, polyline, scale_around, whisker, words
+from rbc_lightning.study.rows import TableEntry
 from rbc_lightning.study.statistics import Difference
-from rbc_lightning.study.table2 import TableEntry
 from rbc_lightning.study.tables import TITLES
 
 _LIGHT = ("#2469b8", "#c98500", "#0f9d7a", "#c667a8", "#b8381f", "#5b6472", "#8a6d3b")

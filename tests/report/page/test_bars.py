@@ -6,7 +6,8 @@ from page_charts import SVG, difference, marks, parse, texts
 
 from rbc_lightning.report.page.bars import bars_with_intervals
 from rbc_lightning.report.page.series import STYLE
-from rbc_lightning.study.table2 import Comparison, ModelRow, TableEntry
+from rbc_lightning.study.compare import Comparison
+from rbc_lightning.study.rows import ModelRow, TableEntry
 from rbc_lightning.study.tables import OPTIMISTIC
 
 INF = float("inf")

@@ -5,7 +5,7 @@ from page_charts import SVG, difference, marks, parse, texts
 
 from rbc_lightning.report.page.gain_charts import gain_chart
 from rbc_lightning.study.curves import GainCurve, GainPoint
-from rbc_lightning.study.table2 import TableEntry
+from rbc_lightning.study.rows import TableEntry
 from rbc_lightning.study.tables import OPTIMISTIC
 
 

@@ -3,7 +3,7 @@ from page_charts import difference
 
 from rbc_lightning.report.page.series import COLORS, MARKS, STYLE, Key, interval, interval_keys, legend, score_scale
 from rbc_lightning.report.page.svg import Scale
-from rbc_lightning.study.table2 import TableEntry
+from rbc_lightning.study.rows import TableEntry
 from rbc_lightning.study.tables import TITLES
 
 

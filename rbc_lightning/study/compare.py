@@ -1,0 +1,116 @@
+"""Columns compared with each other: every comparison, the answers to the two questions, and their wording."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from rbc_lightning.study import statistics
+from rbc_lightning.study.collect import PairedScores
+from rbc_lightning.study.settle import what_would_settle
+from rbc_lightning.study.statistics import Difference, Verdict
+from rbc_lightning.study.tables import OPTIMISTIC, QUESTIONS, REFERENCES, TITLES, Question
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Score of a column less that of another one, over the seeds that both have.
+
+    Attributes:
+        column, against: the two; the second may be no column but the floor, `WITHOUT_TRAINING`.
+        difference: with its own p-value.
+        p_holm: corrected over `QUESTIONS`; None for every other comparison, which is exploratory.
+        verdict: by `p_holm`, or by the difference's own p-value where it is exploratory.
+    """
+
+    column: str
+    against: str
+    difference: Difference
+    p_holm: float | None
+    verdict: Verdict
+
+    @property
+    def p(self) -> float:
+        """The p-value that the verdict goes by."""
+        return self.difference.p_value if self.p_holm is None else self.p_holm
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Does adding synthetic data help?
+
+    Attributes:
+        question: column with synthetic data, and column without.
+        comparison: of the two; None where one is missing.
+        verdict: the answer.
+        remedy: where it is "cannot tell", what would settle it (`what_would_settle`), or what is missing; else empty.
+        optimistic: weights of one of the two were chosen on the test split.
+        text: the answer as one line.
+    """
+
+    question: Question
+    comparison: Comparison | None
+    verdict: Verdict
+    remedy: str
+    optimistic: bool
+    text: str
+
+
+def compare_columns(
+    paired: PairedScores[str], questions: Collection[Question], *, higher_is_better: bool
+) -> dict[Question, Comparison]:
+    """Every column against each of `REFERENCES`.
+
+    Holm's correction is over `questions` alone, so that a column more changes no answer; all others are exploratory.
+    """
+    pairs = [(a, b) for b in REFERENCES for a in TITLES if a != b and a in paired.scores and b in paired.scores]
+    found = {pair: difference for pair in pairs if (difference := paired.difference(*pair))}
+    asked = [pair for pair in questions if pair in found]
+    corrected = dict(zip(asked, map(float, statistics.holm([found[pair].p_value for pair in asked])), strict=True))
+    made = {}
+    for pair, difference in found.items():
+        p_holm = corrected.get(pair)
+        outcome = statistics.verdict(difference, p_holm, higher_is_better=higher_is_better)
+        made[pair] = Comparison(*pair, difference, p_holm, outcome)
+    return made
+
+
+def answer_questions(
+    comparisons: Mapping[Question, Comparison], optimistic: Mapping[str, bool], score: str
+) -> tuple[Answer, ...]:
+    """The answers to `QUESTIONS`.
+
+    Args:
+        comparisons: of `compare_columns`.
+        optimistic: by column that was run, whether its weights were chosen on the test split.
+        score: title of what is compared.
+    """
+    return tuple(_answer(question, optimistic, comparisons.get(question), score) for question in QUESTIONS)
+
+
+def _answer(question: Question, marked: Mapping[str, bool], comparison: Comparison | None, score: str) -> Answer:
+    text = f"{TITLES[question[0]]} against {TITLES[question[1]]}: "
+    if comparison is None:
+        missing = " and ".join(TITLES[name] for name in question if name not in marked)
+        remedy = f"{missing} not run" if missing else "no seed that both were trained with: run one with the other's seeds"
+        return Answer(question, None, "cannot tell", remedy, False, f"{text}cannot tell, {remedy}")
+    outcome, difference = comparison.verdict, comparison.difference
+    remedy = what_would_settle(difference) if outcome == "cannot tell" else ""
+    text += f"{outcome}, {score} {interval_text(difference)}, {p_text(comparison.p)}"
+    optimistic = any(marked[name] for name in question)
+    if optimistic:
+        text += f" ({OPTIMISTIC})"
+    return Answer(question, comparison, outcome, remedy, optimistic, text + (f"; {remedy}" if remedy else ""))
+
+
+def interval_text(difference: Difference) -> str:
+    """A difference with its interval, signs written out: +0.0023 [−0.0013, +0.0060]."""
+    return f"{signed_text(difference.value)} [{signed_text(difference.low)}, {signed_text(difference.high)}]"
+
+
+def signed_text(value: float) -> str:
+    """A difference to four places with its sign, minus as a minus."""
+    return f"{value:+.4f}".replace("-", "−")
+
+
+def p_text(value: float) -> str:
+    """A p-value to three places, or that it is below them."""
+    return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"

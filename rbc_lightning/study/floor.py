@@ -1,0 +1,120 @@
+"""The floor of a table: what a model that learns nothing scores on the same test images, and which columns are no better."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from rbc_lightning.study import statistics
+from rbc_lightning.study.collect import PairedScores
+from rbc_lightning.study.compare import Comparison
+from rbc_lightning.study.run_record import Run
+from rbc_lightning.study.tables import COLUMNS, TITLES, WITHOUT_TRAINING
+
+BySeed = Mapping[int, Run]
+ScoresOf = Callable[[Mapping[str, BySeed]], PairedScores[str]]
+"""Scores of runs that are filed by column and seed: by image or pooled; a ValueError where they have none."""
+
+AS_WELL = "a threshold does as well: this data set cannot show what training data are worth"
+
+
+@dataclass(frozen=True)
+class Floor:
+    """What a model that learns nothing scores.
+
+    Attributes:
+        model: its name, such as "threshold".
+        mean: over the test images that it and all columns have a score of, and over the seeds of its runs.
+        low, high: the 95 % interval of the mean, over other test images or groups and other seeds (other cuts of validation,
+            which is all that a seed changes here).
+        spread: standard deviation over seeds; None with one.
+        n_images, seeds: that it was scored on and run with.
+        comparisons: of each column with it, all exploratory.
+        text: its figure, and the columns that it does as well as.
+    """
+
+    model: str
+    mean: float
+    low: float
+    high: float
+    spread: float | None
+    n_images: int
+    seeds: tuple[int, ...]
+    comparisons: Mapping[str, Comparison]
+    text: str
+
+    @property
+    def title(self) -> str:
+        """How a line of the table calls it."""
+        return f"without training ({self.model})"
+
+    @property
+    def figure(self) -> str:
+        """The mean to three places, with its interval."""
+        return f"{self.mean:.3f} [{self.low:.3f}, {self.high:.3f}]"
+
+
+def floor_below(
+    columns: Mapping[str, BySeed], floors: BySeed, scores_of: ScoresOf, score: str, *, higher_is_better: bool
+) -> Floor | None:
+    """The floor below the columns of a model; None where there is no run of it, or none with these scores.
+
+    It is paired with the columns here and not where they are compared with each other: an image that it has no score of stays
+    in their comparisons, and no comparison with it enters Holm's correction.
+
+    Args:
+        columns: runs by column and seed.
+        floors: runs without training by seed.
+        scores_of: the scores that are compared.
+        score: their title.
+        higher_is_better: their direction.
+    """
+    if not floors:
+        return None
+    try:
+        paired = scores_of({**columns, WITHOUT_TRAINING: floors})
+    except ValueError:
+        return None
+    comparisons = {}
+    for column in columns:
+        difference = paired.difference(column, WITHOUT_TRAINING)
+        if difference:
+            outcome = statistics.verdict(difference, higher_is_better=higher_is_better)
+            comparisons[column] = Comparison(column, WITHOUT_TRAINING, difference, None, outcome)
+    values = paired.by_seed(WITHOUT_TRAINING)
+    mean, half = float(values.mean()), _half_width(paired)
+    low, high = mean - half, mean + half
+    spread = float(values.std(ddof=1)) if len(values) > 1 else None
+    means = {column: float(paired.by_seed(column).mean()) for column in columns if column in COLUMNS}
+    text = f"without training {score} {mean:.3f} [{low:.3f}, {high:.3f}]{_told(means, low, high, higher_is_better)}"
+    model = next(iter(floors.values())).model
+    return Floor(model, mean, low, high, spread, paired.n_images, tuple(floors), comparisons, text)
+
+
+def _half_width(paired: PairedScores[str]) -> float:
+    """Of the 95 % interval of the floor's mean, by the model of the comparisons: its difference with nothing."""
+    values = paired.means(WITHOUT_TRAINING)
+    found = statistics.paired_difference(values, np.zeros_like(values))
+    return (found.high - found.low) / 2
+
+
+def _told(means: Mapping[str, float], low: float, high: float, higher_is_better: bool) -> str:
+    """Which columns a threshold does as well as: those whose means lie within its interval, or on its worse side.
+
+    The rule asks whether the data set has room between no training and training, not whether a column beats the threshold on
+    these very images: paired by image, a gain far smaller than the scatter of images has a verdict, and the differences of
+    columns that are smaller still are then asked of images on which training changes next to nothing. The interval of the
+    floor's own mean holds that scatter. A column on its worse side has less to show still, so it does not silence the sentence.
+    """
+    clear = [column for column, mean in means.items() if (mean > high if higher_is_better else mean < low)]
+    worse = [column for column, mean in means.items() if (mean < low if higher_is_better else mean > high)]
+    within = [column for column in means if column not in clear and column not in worse]
+    if means and not clear:
+        return f"; {AS_WELL}{f' ({_titles(worse)}: worse than without)' if worse else ''}"
+    told = [f"as well as training on {_titles(within)}"] if within else []
+    told += [f"better than training on {_titles(worse)}"] if worse else []
+    return f"; a threshold does {' and '.join(told)}" if told else ""
+
+
+def _titles(columns: list[str]) -> str:
+    return ", ".join(TITLES[column] for column in columns)
