@@ -48,7 +48,7 @@ def compose_tiny(tiny_folder):
     from rbc_lightning.app import compose
 
     def build(directory, *overrides, root=tiny_folder):
-        base = ["scale=tiny", "data=folder", f"data.root={root}", "trainer.progress_bar=false"]
+        base = ["scale=tiny", "data=folder", f"data.root={root}", "trainer.progress_bar=false", "floor=none"]
         return compose([*base, f"artifacts_dir={directory}/artifacts", f"runs_dir={directory}/runs", *overrides])
 
     return build

@@ -8,7 +8,7 @@ from pathlib import Path
 
 def sweep(directory, *overrides):
     places = (f"artifacts_dir={directory}/artifacts", f"runs_dir={directory}/runs")
-    return ["+sweep=table2", "scale=tiny", "training.steps=2", *places, *overrides]
+    return ["+sweep=table2", "scale=tiny", "training.steps=2", "floor=none", *places, *overrides]
 
 
 def finished(directory):

@@ -254,8 +254,9 @@ class Experiment:
         trains_translator = stage in ("translator", "synthesize") or (stage == "train" and makes_pairs)
         _ = self.training, self.quality, self.tracking, self.augmentation
         if stage == "train":
-            for part in ("net", "task"):
-                check_names(plain(self.cfg.model[part]), f"model.{part}", net=None)
+            for name in ("model", *(() if self.cfg.floor.name is None else ("floor",))):
+                for part in ("net", "task"):
+                    check_names(plain(self.cfg[name][part]), f"{name}.{part}", net=None)
         # Its recipes are made only to have their settings checked.
         unread = copy(self)
         unread.train = unread.val = Samples(())

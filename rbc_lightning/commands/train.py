@@ -1,4 +1,4 @@
-"""`stage=train`: make whatever is missing upstream, train on the mix, test on real images, print the outcome."""
+"""`stage=train`: make whatever is missing upstream, train on the mix, test on real images beside a floor, print the outcome."""
 
 import shutil
 from dataclasses import dataclass
@@ -8,8 +8,11 @@ from typing import Any
 from omegaconf import DictConfig
 
 from rbc_lightning.commands.experiment import Experiment
+from rbc_lightning.commands.floor import floor_of
 from rbc_lightning.core.locks import locked
 from rbc_lightning.core.progress import console, tell
+from rbc_lightning.errors import InputError
+from rbc_lightning.runs.recipe import TrainedSegmenter
 from rbc_lightning.study.outcome import outcome_table
 from rbc_lightning.study.run_record import read_metrics
 
@@ -29,23 +32,40 @@ class TrainResult:
 
 
 def run(cfg: DictConfig) -> TrainResult:
-    """Train and test one entry of the grid, or report it when this very run is finished."""
+    """Train and test one entry of the grid, or report it when this very run is finished; make its floor where it is missing."""
     experiment = Experiment(cfg)
+    floor = floor_of(experiment)
     recipe = experiment.run()
-    directory = experiment.runs_dir.resolve() / recipe.name
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    # A second process with the same run waits, and then finds it finished.
-    with locked(directory.with_name(f".{directory.name}.lock"), f"run {directory.name}"):
-        if cfg.rerun and directory.is_dir():
-            shutil.rmtree(directory)
-        reused = recipe.is_complete(directory)
-        if not reused:
-            experiment.store.begin()
-            recipe.build(directory, experiment.store)
+    directory, reused = _make(experiment, recipe, anew=bool(cfg.rerun))
     metrics = read_metrics(directory)
     if reused:
         for made in recipe.upstream():
             if experiment.store.path(made).is_dir():
                 tell(f"Reused {made.title} {made.key}")
+    if floor is not None:
+        _make_floor(floor)
     console.print(outcome_table(directory))
     return TrainResult(directory, metrics, reused)
+
+
+def _make(experiment: Experiment, recipe: TrainedSegmenter, *, anew: bool = False) -> tuple[Path, bool]:
+    """The directory of a finished run, and whether it was finished before."""
+    directory = experiment.runs_dir.resolve() / recipe.name
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    # A second process with the same run waits, and then finds it finished.
+    with locked(directory.with_name(f".{directory.name}.lock"), f"run {directory.name}"):
+        if anew and directory.is_dir():
+            shutil.rmtree(directory)
+        reused = recipe.is_complete(directory)
+        if not reused:
+            experiment.store.begin()
+            recipe.build(directory, experiment.store)
+    return directory, reused
+
+
+def _make_floor(floor: Experiment) -> None:
+    """Make the floor where it is missing; data that it cannot be measured on end no training."""
+    try:
+        _make(floor, floor.run())
+    except InputError as error:
+        tell(f"note: no floor beside this run, floor=none asks for none: {error}")

@@ -12,7 +12,7 @@ from rbc_lightning.study.floor import BySeed, Floor, ScoresOf, floor_below
 from rbc_lightning.study.pooled import is_pooled, pooled_scores
 from rbc_lightning.study.run_record import Run
 from rbc_lightning.study.statistics import Floats
-from rbc_lightning.study.tables import COLUMNS, QUESTIONS, TITLES, WITHOUT_TRAINING, Question, published
+from rbc_lightning.study.tables import COLUMNS, QUESTIONS, REFERENCES, TITLES, WITHOUT_TRAINING, Question, published
 
 
 @dataclass(frozen=True)
@@ -89,6 +89,12 @@ class ModelRow:
         if against == WITHOUT_TRAINING:
             return self.floor.comparisons.get(column) if self.floor else None
         return self.comparisons.get((column, against))
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """What some column is compared with: of `REFERENCES` and the floor."""
+        known = (*REFERENCES, WITHOUT_TRAINING)
+        return tuple(name for name in known if any(self.comparison(column, name) for column in self.entries))
 
     @property
     def label(self) -> str:

@@ -13,7 +13,13 @@ PARTS = ("segmenter", "loss", "optimiser", "metric", "reader", "label_maps", "tr
 
 
 def compose_with_plugins(directory, *overrides):
-    base = ["scale=tiny", "trainer.progress_bar=false", f"artifacts_dir={directory}/artifacts", f"runs_dir={directory}/runs"]
+    base = [
+        "scale=tiny",
+        "floor=none",
+        "trainer.progress_bar=false",
+        f"artifacts_dir={directory}/artifacts",
+        f"runs_dir={directory}/runs",
+    ]
     return compose([f"hydra.searchpath=[file://{CONF}]", *base, *overrides])
 
 

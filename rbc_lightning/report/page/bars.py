@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from rbc_lightning.report.page.content import Chart
 from rbc_lightning.report.page.series import MARKS, PLAIN, Key, blank, interval, interval_keys, legend, score_scale
-from rbc_lightning.report.page.svg import Scale, axis_below, drawing, heading, labels, mark, words, zero_line
+from rbc_lightning.report.page.svg import DOTS, Scale, axis_below, drawing, heading, labels, line_across, mark, words, zero_line
 from rbc_lightning.study.compare import interval_text, signed_text
 from rbc_lightning.study.rows import ModelRow, TableEntry
 from rbc_lightning.study.statistics import Difference
@@ -20,9 +20,11 @@ _WORDS = {"helps": "better", "hurts": "worse", "cannot tell": "cannot tell"}
 def bars_with_intervals(row: ModelRow) -> Chart:
     """Mean score of each column with its spread over seeds, and below it the difference with RD+aug (without it: with RD).
 
-    Better is to the right. The scale of the means holds all marks and need not begin at 0: a mark, unlike a bar, has no length
-    to be read. The figures of Bailo et al. 2019 stand beside as hollow marks.
+    The score is the one that the answers go by. Better is to the right. The scale of the means holds all marks and need not
+    begin at 0: a mark, unlike a bar, has no length to be read. A line across all columns is the floor, a dotted one the
+    ceiling; the figures of Bailo et al. 2019 stand beside as hollow marks.
     """
+    row = row.answering
     title = f"{row.model}: {row.score} of each column"
     if not row.entries:
         return blank(title, f"No finished run of {row.model}.")
@@ -36,10 +38,12 @@ def bars_with_intervals(row: ModelRow) -> Chart:
 
 
 def _means(row: ModelRow, columns: Sequence[str]) -> tuple[list[str], float]:
-    scale = _scale(row, [*row.entries.values(), *row.paper.values()])
+    bounds = list(_bounds(row))
+    scale = _scale(row, [*row.entries.values(), *row.paper.values(), *(value for value, _ in bounds)])
     bottom = 30 + _ROW * len(columns)
     ticks = scale.ticks(4)
     drawn = [heading(14, f"Mean {row.label}"), axis_below(scale, bottom, ticks, labels(ticks), 26)]
+    drawn += [line_across((scale(value), 24), (scale(value), bottom), key.line, key.text) for value, key in bounds]
     for place, column in enumerate(columns):
         y, entry = 30 + _ROW * (place + 0.5), row.entries.get(column)
         drawn.append(words(0, y + 4, TITLES[column]))
@@ -50,8 +54,17 @@ def _means(row: ModelRow, columns: Sequence[str]) -> tuple[list[str], float]:
             drawn.append(interval(column, entry, scale, y, _entry_text(row.score, entry)))
         value = figure_text(entry.mean, entry, entry.spread) if entry else "not run"
         drawn.append(words(_VALUES, y + 4, value, dim=entry is None))
-    key, end = legend([_PAPER_KEY] if row.paper else [], bottom + 36)
-    return [*drawn, key], end if row.paper else bottom + 24
+    keys = [*(key for _, key in bounds), *([_PAPER_KEY] if row.paper else [])]
+    key, end = legend(keys, bottom + 36)
+    return [*drawn, key], end if keys else bottom + 24
+
+
+def _bounds(row: ModelRow) -> Iterator[tuple[float, Key]]:
+    """Floor and ceiling, each with how its line is drawn and called."""
+    if row.floor:
+        yield row.floor.mean, Key(f"{row.floor.title}: {row.floor.mean:.3f}", PLAIN, line="")
+    if row.ceiling:
+        yield row.ceiling.mean, Key(f"two annotators agree: {row.ceiling.mean:.3f}", PLAIN, line=DOTS)
 
 
 def _differences(row: ModelRow, columns: Sequence[str], against: str, top: float) -> tuple[list[str], float]:
@@ -91,6 +104,8 @@ def _row_caption(row: ModelRow, against: str | None) -> Iterator[str]:
                 by_verdict[c.verdict].append(TITLES[c.column])
         said = [f"{_WORDS[verdict]}: {', '.join(titles)}" for verdict, titles in by_verdict.items() if titles]
         yield f"Against {TITLES[against]}, {'; '.join(said)}."
+    for text in row.bounds:
+        yield f"{text[0].upper()}{text[1:]}."
     if any(entry.optimistic for entry in row.entries.values()):
         yield f"† {OPTIMISTIC}."
 

@@ -103,7 +103,7 @@ def _place_ticks(curve: GainCurve, across: svg.Scale) -> tuple[list[float], list
         return ticks, [f"{100 * tick:.0f} %" for tick in ticks], "synthetic samples in the mix"
     ticks = [point.x for point in curve.points]
     names = ["all" if tick == curve.everything else f"{tick:g}" for tick in ticks]
-    return ticks, names, "real training images" + (f" (all: {curve.everything:g})" if "all" in names else "")
+    return ticks, names, "annotated real images" + (f" (all: {curve.everything:g})" if "all" in names else "")
 
 
 def _place_text(curve: GainCurve, x: float) -> str:

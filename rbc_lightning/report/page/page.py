@@ -18,8 +18,8 @@ from rbc_lightning.report.page.series import STYLE
 from rbc_lightning.study.compare import Answer, signed_text
 from rbc_lightning.study.rows import ModelRow
 from rbc_lightning.study.table2 import Table2
-from rbc_lightning.study.table2_text import figure_text, footnotes, p_of
-from rbc_lightning.study.tables import OPTIMISTIC, PAPER_TITLE, REFERENCES, TITLES
+from rbc_lightning.study.table2_text import bound_lines, figure_text, footnotes, p_of
+from rbc_lightning.study.tables import OPTIMISTIC, PAPER_TITLE, TITLES
 
 _REFUSED_IN_SVG = ("script", "foreignObject", "image")
 _SVG = "{http://www.w3.org/2000/svg}"
@@ -60,7 +60,7 @@ def render(page: Page) -> str:
         autoescape=True, loader=FunctionLoader(_resource), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {"data_uri": _data_uri, "drawing": _drawing, "dimensions": _dimensions, "sentence": _sentence}
-    environment.globals |= {"figure": figure_text, "signed": signed_text, "p": p_of, "finite": isfinite}
+    environment.globals |= {"figure": figure_text, "signed": signed_text, "p": p_of, "finite": isfinite, "bounds": bound_lines}
     return environment.get_template("report.html.j2").render(
         page=page,
         table=page.table,
@@ -76,7 +76,6 @@ def render(page: Page) -> str:
         embedded=_embedded(page),
         footnotes=list(footnotes(page.table)),
         titles=TITLES,
-        references=REFERENCES,
         paper_title=PAPER_TITLE,
         optimistic=OPTIMISTIC,
     )
@@ -94,7 +93,8 @@ def _models(table: Table2) -> list[tuple[ModelRow, list[_Finding]]]:
 
 def _findings(row: ModelRow, table: Table2) -> list[_Finding]:
     # One scale for all models with the same score, so that wide intervals look wide.
-    compared = [a.comparison for other in table.rows if other.metric == row.metric for a in other.answers if a.comparison]
+    alike = [other for other in table.rows if other.answering.score == row.answering.score]
+    compared = [a.comparison for other in alike for a in other.answers if a.comparison]
     ends = [abs(end) for c in compared for end in (c.difference.low, c.difference.high) if isfinite(end)]
     return [_finding(answer, row, max(ends, default=0.0)) for answer in row.answers]
 

@@ -12,6 +12,9 @@ WIDTH = 380.0
 DASHES = "2.5 2"
 """Of whiskers that do not cover other seeds."""
 
+DOTS = "1 3"
+"""Of a line that is an upper bound."""
+
 _MAX_WIDTH = "30rem"  # wider than that, letters would be larger than the page's
 _SIZE = 12.0
 _STEPS = (1.0, 2.0, 5.0, 10.0)
@@ -135,7 +138,13 @@ def axis_left(scale: Scale, x: float, right: float, *, most: int = 5, signed: bo
 
 def zero_line(start: Point, end: Point) -> str:
     """Where a difference is 0."""
-    return element("path", d=path((start, end)), stroke="currentColor", stroke_width=1.2, opacity="0.75", title="no difference")
+    return line_across(start, end, None, "no difference")
+
+
+def line_across(start: Point, end: Point, dash: str | None, title: str) -> str:
+    """A line across what is compared with it; `dash` is "" or None for a solid one."""
+    d, dashes = path((start, end)), dash or None
+    return element("path", d=d, stroke="currentColor", stroke_width=1.2, stroke_dasharray=dashes, opacity="0.75", title=title)
 
 
 def polyline(*parts: Sequence[Point], color: str, width: float = 2, dash: str | None = None) -> str:

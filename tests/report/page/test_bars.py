@@ -6,7 +6,9 @@ from page_charts import SVG, difference, marks, parse, texts
 
 from rbc_lightning.report.page.bars import bars_with_intervals
 from rbc_lightning.report.page.series import STYLE
+from rbc_lightning.study.ceiling import Ceiling
 from rbc_lightning.study.compare import Comparison
+from rbc_lightning.study.floor import Floor
 from rbc_lightning.study.rows import ModelRow, TableEntry
 from rbc_lightning.study.tables import OPTIMISTIC
 
@@ -140,3 +142,29 @@ def test_names_stay_text_and_the_same_input_gives_the_same_bytes():
     assert parse(first).find(f"{SVG}title").text.startswith(name)
     assert "<script" not in first.svg
     assert first == second
+
+
+def line_of(root, title):
+    (found,) = [node for node in root.iter(f"{SVG}path") if (node.findtext(f"{SVG}title") or "").startswith(title)]
+    return float(re.match(r"M(\S+) ", found.get("d"))[1]), found
+
+
+def test_floor_and_ceiling_are_labelled_lines_on_the_scale_of_the_means():
+    low = Floor("threshold", 0.85, 0.84, 0.86, None, 20, (0,), {}, "without training Dice 0.850")
+    high = Ceiling(0.95, 12, "two annotators agree on 0.950 (12 images)")
+    chart = bars_with_intervals(replace(row([entry("rd", 0.9)]), floor=low, ceiling=high))
+    root = parse(chart)
+    (x_low, solid), (x_high, dotted) = line_of(root, "without training"), line_of(root, "two annotators agree")
+    ((x_mean, _, _),) = marks(root, "RD: Dice")
+    assert x_high - x_mean == pytest.approx(x_mean - x_low, abs=0.2)
+    assert (solid.get("stroke-dasharray"), dotted.get("stroke-dasharray")) == (None, "1 3")
+    assert {"without training (threshold): 0.850", "two annotators agree: 0.950"} < set(texts(root))
+    assert chart.caption.endswith("Without training Dice 0.850. Two annotators agree on 0.950 (12 images).")
+
+
+def test_the_score_that_answers_is_drawn():
+    pooled = replace(row([entry("rd", 0.7)]), score="Dice pooled")
+    chart = bars_with_intervals(replace(row([entry("rd", 0.9)]), pooled=pooled))
+    assert chart.title == "fcn8s: Dice pooled of each column"
+    assert "0.700" in texts(parse(chart))
+    assert "0.900" not in texts(parse(chart))

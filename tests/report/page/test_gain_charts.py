@@ -50,7 +50,7 @@ def test_numbers_of_images_are_laid_by_doublings_and_all_is_named():
     root = parse(gain_chart(curve(*points, sweep="real_images", everything=40.0, optimistic=True, notes=("one left out",))))
     five, ten, forty = (marks(root, f"{count} real images, RD: Dice")[0][0] for count in (5, 10, 40))
     assert forty - five == pytest.approx(3 * (ten - five), abs=0.3)
-    assert {"5", "10", "all", "real training images (all: 40)", "RD+SD+aug less RD"} < set(texts(root))
+    assert {"5", "10", "all", "annotated real images (all: 40)", "RD+SD+aug less RD"} < set(texts(root))
     assert "40" not in texts(root)
     caption = gain_chart(curve(*points, optimistic=True, notes=("one left out",))).caption
     assert OPTIMISTIC.lower() in caption.lower()
