@@ -35,7 +35,8 @@ class ReportSettings:
         gallery: test images on the page; None for all, 0 for none.
         translator: name of one, where runs with several are there: its runs with synthetic data alone.
         models: those whose predictions lie over the test images; None for every model of the table.
-        score: name of a metric that the runs have by image, such as "aji"; None for the headline of each model.
+        score: name of a metric that the runs have by image, such as "aji", or over all images but those of each unit; None for
+            the headline of each model.
 
     Raises:
         InputError: a value is refused.
@@ -56,7 +57,7 @@ class ReportSettings:
 
 @dataclass(frozen=True)
 class ReportResult:
-    """Where the report is, the runs of its table, the verdicts, and the names of its tables."""
+    """Where the report is, the runs of its table, the verdicts with floor and ceiling, and the names of its tables."""
 
     directory: Path
     runs: tuple[Run, ...]
@@ -120,7 +121,9 @@ def make_report(settings: ReportSettings, access: RunAccess, *, data: str, runs_
     write_text(directory / PAGE, render(page))
     for line in page.missing:
         tell(f"not in the report: {line}")
-    verdicts = tuple(f"{row.model}: {answer.text}" for row in table.rows for answer in row.answers)
+    verdicts = tuple(
+        f"{row.model}: {text}" for row in table.rows for text in (*(answer.text for answer in row.answers), *row.bounds)
+    )
     return ReportResult(directory.resolve(), tuple(runs), verdicts, tuple(texts))
 
 

@@ -99,17 +99,18 @@ def _half_width(paired: PairedScores[str]) -> float:
 
 
 def _told(means: Mapping[str, float], low: float, high: float, higher_is_better: bool) -> str:
-    """Which columns a threshold does as well as: those whose means lie within its interval, or on its worse side.
+    """Which columns a threshold does as well as: those whose means lie within its interval.
 
     The rule asks whether the data set has room between no training and training, not whether a column beats the threshold on
-    these very images: paired by image, a gain far smaller than the scatter of images has a verdict, and the differences of
-    columns that are smaller still are then asked of images on which training changes next to nothing. The interval of the
-    floor's own mean holds that scatter. A column on its worse side has less to show still, so it does not silence the sentence.
+    these very images: paired by image, a gain far smaller than the scatter of images has a verdict, and differences between
+    columns, which are smaller still, are then asked of images on which training changes next to nothing. The interval of the
+    floor's own mean holds that scatter. A column on its worse side has no more to show and does not silence the sentence; where
+    all are there, it is the trainings that fall short, and of the data set nothing is said.
     """
     clear = [column for column, mean in means.items() if (mean > high if higher_is_better else mean < low)]
     worse = [column for column, mean in means.items() if (mean < low if higher_is_better else mean > high)]
     within = [column for column in means if column not in clear and column not in worse]
-    if means and not clear:
+    if within and not clear:
         return f"; {AS_WELL}{f' ({_titles(worse)}: worse than without)' if worse else ''}"
     told = [f"as well as training on {_titles(within)}"] if within else []
     told += [f"better than training on {_titles(worse)}"] if worse else []

@@ -64,6 +64,9 @@ def test_where_some_columns_lie_within_its_interval_they_are_named():
     columns, floors = columns_at({"rd": 0.95, "rd_aug": 0.905, "rd_sd": 0.9, "sd": 0.8})
     told = "a threshold does as well as training on RD+aug, RD+SD and better than training on SD"
     assert floor_of(columns, floors).text.endswith(f"; {told}")
+    columns, floors = columns_at({"rd": 0.7, "sd": 0.6})
+    # Trainings that fall short say nothing of the data.
+    assert floor_of(columns, floors).text.endswith("; a threshold does better than training on RD, SD")
     columns, floors = columns_at({"rd": 0.95, "rd_aug": 0.96})
     found = floor_of(columns, floors)
     assert found.text == f"without training Dice {found.figure}"

@@ -4,7 +4,7 @@ import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import file_digest
-from math import isfinite
+from math import isfinite, nan
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -150,7 +150,8 @@ def _image(sample: ShownSample, shown: Sequence[_Shown]) -> GalleryImage:
     small = _resize(truth, height, width)
     layers = [Layer("truth", truth_overlay(small), None, "", int(truth.max(initial=0)))]
     for row, run, by_sample in shown:
-        score, found = run.per_image[sample.sample_id][row.metric], by_sample[sample.sample_id]
+        # Single images have no score of a metric that is pooled alone.
+        score, found = run.per_image[sample.sample_id].get(row.metric, nan), by_sample[sample.sample_id]
         scaled = _resized(found, truth.shape, height, width)
         metric = REGISTRY.get(run.score)
         # A model chosen by its foreground pixels does not separate touching cells.

@@ -1,6 +1,7 @@
 """Test images with layers, for runs written by hand and predictions that are the truth."""
 
 import io
+import json
 
 import numpy as np
 import pytest
@@ -68,6 +69,15 @@ def test_every_test_image_has_its_truth_and_a_layer_of_each_model(gather, access
     assert page.missing == []
     # Equal hashes are equal samples.
     assert len(access.read) == 1
+
+
+def test_layers_have_no_score_where_single_images_have_none(gather, runs_dir):
+    for name in ("fcn8s_rd", "fcn8s_rd_sd", "rcnn_rd"):
+        record = json.loads((runs_dir / name / "metrics.json").read_text())
+        record |= {"test/ap": 0.5, "left_out": {"ap": {"image x": 0.4, "image y": 0.6}}}
+        (runs_dir / name / "metrics.json").write_text(json.dumps(record))
+    layers = [layer for image in gather(score="ap").gallery for layer in image.layers]
+    assert {layer.score for layer in layers} == {None}
 
 
 def test_layers_have_the_score_of_the_table_and_its_direction(gather):
