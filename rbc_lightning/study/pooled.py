@@ -82,7 +82,9 @@ def pooled_scores(filed: Mapping[_Key, Mapping[int, Run]], score: str) -> Pooled
 
 
 def is_pooled(run: Run, score: str) -> bool:
-    """Whether a run's score over all images is another than the mean of those of single images."""
+    """Whether a run's score over all images is no mean of those of single images: recorded as such, or another value."""
+    if run.left_out(score):
+        return True
     whole = run.whole(score)
     by_image = [row[score] for row in run.per_image.values() if np.isfinite(row.get(score, np.nan))]
     if not np.isfinite(whole):

@@ -38,7 +38,8 @@ def build_table2(groups: RunGroups, score: str | None = None) -> Table2:
     known = {model: columns for model, columns in groups.runs.items() if score is None or _all_have(all_runs(columns), score)}
     if not known:
         models = [all_runs(columns) for columns in groups.runs.values()]
-        names = sorted({name for runs in models for name in runs[0].metrics.get("metrics", {}) if _all_have(runs, name)})
+        recorded = {name for runs in models for key in ("metrics", "left_out") for name in runs[0].metrics.get(key, {})}
+        names = sorted(name for name in recorded if any(_all_have(runs, name) for runs in models))
         raise ValueError(
             f"no model of which all runs on {groups.data} have {score} by image; expected one of {', '.join(names)}"
         )

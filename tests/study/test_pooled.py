@@ -66,3 +66,5 @@ def test_a_score_is_pooled_where_it_is_not_the_mean_over_images():
     assert is_pooled(make_run("fcn8s", "rd", 0, headline=0.5), "dice")
     assert is_pooled(make_pooled("dcan", "rd", 0, by_image=False), "ap50")
     assert not is_pooled(make_run("fcn8s", "rd", 0), "never_recorded")
+    # Both may be 0, or 1.
+    assert is_pooled(make_run("dcan", "rd", 0, score="ap50", left_out={"ap50": {"image i00": 0.5}}), "ap50")

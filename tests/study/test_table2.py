@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from run_records import N_IMAGES, make_groups, make_run, scores_of
+from run_records import N_IMAGES, make_groups, make_pooled, make_run, scores_of
 
 from rbc_lightning.study.choose import RunGroups
 from rbc_lightning.study.statistics import holm, paired_difference
@@ -241,3 +241,15 @@ def test_runs_of_different_versions_are_noted():
     for seed, run in groups.runs["fcn8s"]["rd"].items():
         run.metrics["version"] = "1.0" if seed else "2.0"
     assert "made by different versions: 1.0 (rd1, rd2); 2.0 (rd0)" in build(groups).notes
+
+
+def test_a_score_that_single_images_do_not_have_can_be_chosen():
+    columns = {
+        column: {seed: make_pooled("dcan", column, seed, score="ap", by_image=False) for seed in range(3)} for column in COLUMNS
+    }
+    groups = RunGroups("smears", {**make_groups().runs, "dcan": columns}, ())
+    table = build(groups, score="ap")
+    assert [row.model for row in table.rows] == ["dcan"]
+    assert "fcn8s: left out, not all of its runs have ap by image" in table.notes
+    with pytest.raises(ValueError, match="expected one of ap, dice"):
+        build(groups, score="pq")
