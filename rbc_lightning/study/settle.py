@@ -25,10 +25,16 @@ def what_would_settle(difference: Difference) -> str:
         return f"about {' or '.join(ways)} would settle it"
     if difference.value == 0:
         return "the columns do not differ at all here"
-    both = units_needed(difference, 2 * n_seeds)
-    if both:
-        return f"neither more {units} nor more seeds alone: about {both} {units} with {2 * n_seeds} seeds would settle it"
-    return f"more than {_MOST_UNITS} {units} would be needed (now {n_units})"
+    # Neither alone: more seeds, doubled until images do.
+    more = [2 * n_seeds]
+    while more[-1] < _MOST_SEEDS:
+        more.append(min(2 * more[-1], _MOST_SEEDS))
+    for seeds in more:
+        both = units_needed(difference, seeds)
+        if both:
+            both = max(both, n_units)
+            return f"neither more {units} nor more seeds alone: about {both} {units} with {seeds} seeds would settle it"
+    return f"the difference is too small beside its scatter for {_MOST_UNITS} {units} and {_MOST_SEEDS} seeds"
 
 
 def units_needed(difference: Difference, n_seeds: int | None = None) -> int | None:

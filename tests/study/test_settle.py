@@ -55,7 +55,7 @@ def test_the_seeds_needed_are_the_first_that_do():
             "one seed does not show how much of it is the luck of a training: train two more seeds of each column",
         ),
         (difference(0.0), "the columns do not differ at all here"),
-        (difference(1e-6), "more than 10000 test images would be needed (now 20)"),
+        (difference(1e-6), "the difference is too small beside its scatter for 10000 test images and 30 seeds"),
         # Enough already, held back by the correction of p: at least one more of either.
         (difference(0.1), "about 21 test images (now 20) or 4 seeds (now 3) would settle it"),
     ],
@@ -71,3 +71,12 @@ def test_where_seeds_hide_it_more_seeds_are_asked_for():
     both = difference(0.01, seed_sd=0.004, unit_sd=0.03)
     assert (units_needed(both), seeds_needed(both)) == (None, None)
     assert what_would_settle(both).startswith("neither more test images nor more seeds alone: about ")
+
+
+def test_seeds_are_doubled_until_images_do():
+    """With six seeds no number of images tells it; with twelve some do."""
+    hidden = difference(0.0045, seed_sd=0.004, unit_sd=0.03)
+    assert units_needed(hidden, 6) is None
+    assert what_would_settle(hidden) == (
+        f"neither more test images nor more seeds alone: about {units_needed(hidden, 12)} test images with 12 seeds would settle it"
+    )
