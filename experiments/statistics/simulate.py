@@ -19,7 +19,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from rbc_lightning.study.statistics import LEVEL, Difference, MeanSquares, paired_difference, pseudo_values, verdict
+from rbc_lightning.study.statistics import LEVEL, MeanSquares, paired_difference, pseudo_values, verdict
 
 Floats = NDArray[np.float64]
 Luck = Literal["none", "shared", "independent", "opposed"]
@@ -110,8 +110,12 @@ def measure(study: Study, n: int, seed: int) -> dict[str, object]:
     return row(study.name, study.seeds, n, covered, false, found, float(np.median(widths)))
 
 
-def measure_pooled(seeds: int, n: int, seed: int) -> dict[str, object]:
-    """The same for recall over all cells of a rare class, which 40 images have one of on average, by pseudo-values."""
+def measure_pooled(seeds: int, n: int, seed: int, score: Literal["recall", "AP"]) -> dict[str, object]:
+    """The same for a score over all cells of a rare class, which 40 images have one of on average, by pseudo-values.
+
+    Images differ in how hard they are, seeds in their luck; columns do not. True cells found tend to higher confidences than
+    false alarms.
+    """
     rng = np.random.default_rng([seed, seeds])
     covered = false = found = 0
     widths = []
@@ -120,20 +124,40 @@ def measure_pooled(seeds: int, n: int, seed: int) -> dict[str, object]:
         hard = rng.normal(0, 0.5, 40)
         luck = rng.normal(0, 0.1, (2, seeds, 1))
         hits = [rng.binomial(count, 1 / (1 + np.exp(-(1 + hard + luck[column])))) for column in range(2)]
-        compared = _pooled(hits[0], hits[1], count)
+        alarms = rng.poisson(0.5, (2, seeds, 40)) if score == "AP" else None
+        values = []
+        for column in range(2):
+            if alarms is None:
+                whole, without = hits[column].sum(axis=1) / count.sum(), _recall_without(hits[column], count)
+            else:
+                both = [_precision(rng, *drawn, count) for drawn in zip(hits[column], alarms[column], strict=True)]
+                whole, without = np.array([ap[0] for ap in both]), np.array([ap[1:] for ap in both])
+            values.append(pseudo_values(whole, without))
+        compared = paired_difference(*values)
         covered += compared.low <= 0 <= compared.high
         false += verdict(compared) != "cannot tell"
         found += compared.low > 0
         widths.append(compared.high - compared.low)
-    return row("40 images, pooled recall of a rare class", seeds, n, covered, false, found, float(np.median(widths)))
+    return row(f"40 images, pooled {score} of a rare class", seeds, n, covered, false, found, float(np.median(widths)))
 
 
-def _pooled(one: NDArray[np.integer], other: NDArray[np.integer], count: NDArray[np.integer]) -> Difference:
-    values = []
-    for hits in (one, other):
-        whole = hits.sum(axis=1) / count.sum()
-        values.append(pseudo_values(whole, (hits.sum(axis=1, keepdims=True) - hits) / (count.sum() - count)))
-    return paired_difference(*values)
+def _recall_without(hits: NDArray[np.integer], count: NDArray[np.integer]) -> Floats:
+    """Recall (n_seeds, n_images) of all images but one."""
+    return np.asarray((hits.sum(axis=1, keepdims=True) - hits) / (count.sum() - count))
+
+
+def _precision(
+    rng: np.random.Generator, hits: NDArray[np.integer], alarms: NDArray[np.integer], count: NDArray[np.integer]
+) -> Floats:
+    """Average precision by area, of all images and of all but each one (1 + n_images,)."""
+    images = np.concatenate([np.repeat(np.arange(len(count)), number) for number in (hits, alarms)])
+    right = np.arange(len(images)) < hits.sum()
+    order = np.argsort(-(rng.normal(size=len(images)) + right))
+    images, right = images[order], right[order]
+    kept = np.vstack([np.ones(len(images), bool), images != np.arange(len(count))[:, None]])
+    precision = np.cumsum(kept & right, axis=1) / np.maximum(1, np.cumsum(kept, axis=1))
+    reached = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
+    return np.asarray((reached * (kept & right)).sum(axis=1) / (count.sum() - np.concatenate([[0], count])))
 
 
 def row(name: str, seeds: int, n: int, covered: int, false: int, found: int, width: float) -> dict[str, object]:
@@ -184,8 +208,8 @@ def main() -> None:
     for study in studies():
         rows.append(measure(study, chosen.studies, chosen.seed))
         print(*rows[-1].values(), sep="  ", flush=True)
-    for seeds in (2, 3, 5):
-        rows.append(measure_pooled(seeds, chosen.studies, chosen.seed))
+    for score, seeds in product(("recall", "AP"), (2, 3, 5)):
+        rows.append(measure_pooled(seeds, chosen.studies, chosen.seed, score))
         print(*rows[-1].values(), sep="  ", flush=True)
     write(chosen.out / "coverage.csv", rows)
     extremes = []
