@@ -38,17 +38,21 @@ class SweepCallback(Callback):  # type: ignore[misc]  # hydra has no annotations
     """Hydra's hook at the beginning of a multirun, in the process that the user started."""
 
     def on_multirun_start(self, config: DictConfig, **_: object) -> None:
-        """Remember where the jobs will write how they went; ends the process where the sweep's name names no directory."""
+        """Remember where the jobs will write how they went; ends the process where the sweep cannot be."""
         try:
             check_name("sweep_name", config.sweep_name)
+            if config.stage != _PLAN:
+                # Imported here: it brings all libraries, which the workers of a launcher need not wait for.
+                from rbc_lightning.commands.feasible import check_real_images
+
+                check_real_images(config)
         except InputError as error:
             # Of an exception in a callback Hydra makes a warning, and begins the sweep.
-            print(f"error: {error}", file=sys.stderr)
+            print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
             raise SystemExit(2) from error
         if config.stage == _PLAN:
             _gather_here(config)
             return
-        _refuse_what_cannot_be(config)
         directory = Path(config.hydra.sweep.dir)
         # What the first job of submitit's launchers prints goes to a file.
         queued = config.hydra.runtime.choices["hydra/launcher"].startswith("submitit")
@@ -93,19 +97,6 @@ def take_planned() -> PlannedSweep:
     global _planned
     planned, _planned = _planned, PlannedSweep()
     return planned
-
-
-def _refuse_what_cannot_be(config: DictConfig) -> None:
-    """End this process in one line where the data set has not the images that jobs ask for."""
-    # Imported here: it brings all libraries, which the workers of a launcher need not wait for.
-    from rbc_lightning.commands.feasible import check_real_images
-
-    try:
-        check_real_images(config)
-    except InputError as error:
-        # Of exceptions in a callback Hydra makes warnings, but not of this one.
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        sys.exit(2)
 
 
 def _gather_here(config: DictConfig) -> None:

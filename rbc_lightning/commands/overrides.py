@@ -16,6 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from rbc_lightning.commands.plain import plain
 from rbc_lightning.core.seeds import SEED_KEYS, Seeds
+from rbc_lightning.study.run_record import flat
 from rbc_lightning.usage import CONF_DIR
 
 # Groups that decide a run, in the order in which others are interpolated from them.
@@ -71,17 +72,17 @@ def _nearest(group: str, wanted: Mapping[str, Any]) -> str | None:
 
     Whichever is found, what it gets wrong is set by value.
     """
-    flat = dict(_flat(wanted))
+    given = dict(flat(wanted))
     default = next(
         entry[group] for entry in yaml.safe_load((CONF_DIR / "config.yaml").read_text())["defaults"] if group in entry
     )
     likeness = {}
     for path in sorted((CONF_DIR / group).glob("*.yaml")):
         found = _file(path)
-        unlike = sum(flat.get(key, _ABSENT) != value for key, value in found.items() if not str(value).startswith("${"))
+        unlike = sum(given.get(key, _ABSENT) != value for key, value in found.items() if not str(value).startswith("${"))
         likeness[path.stem] = (
-            found.get("name") == flat.get("name"),
-            -unlike - len(flat.keys() - found.keys()),
+            found.get("name") == given.get("name"),
+            -unlike - len(given.keys() - found.keys()),
             path.stem == default,
         )
     nearest = max(likeness, key=lambda name: likeness[name])
@@ -95,12 +96,12 @@ def _file(path: Path) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name in below:
         found |= _file(path.with_name(f"{name}.yaml"))
-    return found | dict(_flat(values))
+    return found | dict(flat(values))
 
 
 def _differences(wanted: Mapping[str, Any], composed: Mapping[str, Any], parts: tuple[str, ...]) -> Iterator[str]:
     for part in parts:
-        ours, theirs = dict(_flat({part: wanted[part]})), dict(_flat({part: composed[part]}))
+        ours, theirs = dict(flat({part: wanted[part]})), dict(flat({part: composed[part]}))
         for key in [*ours, *(key for key in theirs if key not in ours)]:
             if key in _ASIDE or ours.get(key, _ABSENT) == theirs.get(key, _ABSENT):
                 continue
@@ -109,14 +110,6 @@ def _differences(wanted: Mapping[str, Any], composed: Mapping[str, Any], parts: 
                 yield f"~{key}"
             else:
                 yield f"{'' if key in theirs else '++'}{key}={_text(ours[key])}"
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in values.items():
-        if isinstance(value, Mapping) and value:
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
 
 
 def _text(value: Any) -> str:  # noqa: ANN401 (a value of YAML)

@@ -10,8 +10,7 @@ from rbc_lightning.core.labels import label_map_to_boxes
 from rbc_lightning.data.sample import LabelMap, Sample
 from rbc_lightning.metrics.instances import Instances, Prediction
 from rbc_lightning.metrics.registry import Metric, Scores
-
-AGREEMENT = "agreement.csv"
+from rbc_lightning.study.run_record import AGREEMENT
 
 
 def write_agreement(directory: Path, samples: Iterable[Sample], metrics: Iterable[Metric]) -> None:

@@ -14,6 +14,7 @@ from rbc_lightning.metrics.instances import Instances
 from rbc_lightning.report.figures.runs import save_run_figure
 from rbc_lightning.segmenters.base import BaseTask
 from rbc_lightning.segmenters.segmentation import SegmentationTask
+from rbc_lightning.study.run_record import PER_IMAGE
 from rbc_lightning.study.tables import OPTIMISTIC
 from rbc_lightning.tracking.base import Tracking
 from rbc_lightning.tracking.wandb_tables import log_pairs, log_predictions, log_summary
@@ -31,7 +32,7 @@ def write_counts(directory: Path, data: PairDataModule, steps: int) -> None:
 def write_per_image(directory: Path, task: BaseTask, groups: Mapping[str, str]) -> None:
     """Write `per_image.csv`: sample_id, group (of `groups`, by sample_id) and scores of each test image."""
     rows = [{"sample_id": row["sample_id"], "group": groups[str(row["sample_id"])], **row} for row in task.per_image]
-    write_rows(directory / "per_image.csv", rows)
+    write_rows(directory / PER_IMAGE, rows)
 
 
 def finite(scores: Mapping[str, float]) -> dict[str, float]:

@@ -36,7 +36,7 @@ from rbc_lightning.runs.outcome import draw, finite, show, thresholds, without_u
 from rbc_lightning.segmenters.base import BaseTask
 from rbc_lightning.segmenters.model import Model, TrainingSettings
 from rbc_lightning.segmenters.training import find_objects, fit, is_begun, load_best
-from rbc_lightning.study.run_record import METRICS, machine
+from rbc_lightning.study.run_record import CONFIG, METRICS, machine
 from rbc_lightning.study.tables import COLUMNS
 from rbc_lightning.tracking.base import Tracking, opened
 
@@ -160,7 +160,7 @@ class TrainedSegmenter(Recipe[Path]):
         config = {**self.labels.config, "model": {**self.labels.config["model"], "net": model.net, "task": model.task}}
         known = {**self._facts(), "model": config["model"]}
         with opened(self.tracking, directory, job="train", tags=[self._column, model.name], facts=known) as loggers:
-            write_text(directory / "config.yaml", yaml.safe_dump(to_plain(config), sort_keys=False))
+            write_text(directory / CONFIG, yaml.safe_dump(to_plain(config), sort_keys=False))
             # Before the training, since the model has no part in it: a bad second annotation costs no hours.
             write_agreement(directory, self.manifest.split("test"), task.metrics.values())
             trainer, best = self._train(directory, model.name, task, data, loggers, seed)

@@ -11,6 +11,7 @@ import yaml
 from numpy.typing import NDArray
 
 from rbc_lightning.errors import InputError, in_one_line
+from rbc_lightning.metrics.units import unit_names
 from rbc_lightning.study.run_record import METRICS, Run, is_older, read_run
 from rbc_lightning.study.statistics import Difference, paired_difference, unit_means
 
@@ -141,8 +142,7 @@ def paired_scores(filed: Mapping[_Key, Mapping[int, Run]], score: str) -> Paired
         key: np.array([[run.per_image[name][score] for name in images] for run in by_seed.values()])
         for key, by_seed in filed.items()
     }
-    found = {name: group for run in runs for name, group in run.groups.items()}
-    # An image without a group stands for itself.
-    groups = tuple(found.get(name) or f"image {name}" for name in images)
+    units = unit_names(images, {name: group for run in runs for name, group in run.groups.items()})
+    groups = units if len(set(units)) < len(units) else None
     seeds = {key: tuple(by_seed) for key, by_seed in filed.items()}
-    return PairedScores(scores, seeds, groups if len(set(groups)) < len(groups) else None, len(known) - len(images))
+    return PairedScores(scores, seeds, groups, len(known) - len(images))

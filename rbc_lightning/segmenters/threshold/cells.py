@@ -68,8 +68,7 @@ def find_cells(
         split_distance: least distance in pixels between the middles of two cells of one patch.
 
     Returns:
-        The cells in an order of no meaning, with label map; the score is 0.5 + 0.5 x solidity, the share of its convex hull
-        that a cell fills: 1 for a disc, less for cells that were not parted.
+        The cells in an order of no meaning, see `scored_by_solidity`.
 
     Raises:
         ValueError: the image is not (H, W, C), or an argument is not positive.
@@ -84,8 +83,7 @@ def find_cells(
     best = max(contrasts, key=lambda contrast: contrast.separability)
     mask = fill_holes((best.values > best.threshold).astype(np.uint8), max_hole_area)
     label_map = part_cells(label_patches(mask, min_area) > 0, split_distance)
-    scores = (0.5 + 0.5 * solidity(label_map)).astype(np.float32)
-    return Instances(label_map_to_boxes(label_map), scores, label_map)
+    return scored_by_solidity(label_map)
 
 
 def contrast_of(channel: Plane, sigma: float, objects: Objects = "dark") -> Contrast:
@@ -133,6 +131,12 @@ def part_cells(mask: NDArray[np.bool_], split_distance: float) -> NDArray[np.int
     markers = np.zeros(mask.shape, np.int32)
     markers[tuple(tops.T)] = np.arange(1, len(tops) + 1)
     return np.asarray(watershed(-distance, markers, mask=mask), np.int32)
+
+
+def scored_by_solidity(label_map: NDArray[np.int32]) -> Instances:
+    """The cells 1..n of a label map (H, W), with it; the score is 0.5 + 0.5 x solidity, which is less where cells merged."""
+    scores = (0.5 + 0.5 * solidity(label_map)).astype(np.float32)
+    return Instances(label_map_to_boxes(label_map), scores, label_map)
 
 
 def solidity(label_map: NDArray[np.int32]) -> NDArray[np.float64]:

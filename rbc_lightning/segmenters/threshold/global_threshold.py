@@ -9,14 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from rbc_lightning.core.labels import label_map_to_boxes
 from rbc_lightning.data.sample import Sample
 from rbc_lightning.metrics.instances import Instances
 from rbc_lightning.metrics.registry import Metric
 from rbc_lightning.segmenters.base import BaseTask
 from rbc_lightning.segmenters.illumination import Objects
 from rbc_lightning.segmenters.postprocess import label_patches
-from rbc_lightning.segmenters.threshold.cells import solidity
+from rbc_lightning.segmenters.threshold.cells import scored_by_solidity
 
 
 class Threshold(TypedDict):
@@ -61,7 +60,7 @@ class GlobalThresholdTask(BaseTask):
         self.min_area = min_area
 
     def predict_instances(self, image: Tensor) -> Instances:
-        """Objects of one image, float (C, H, W) in [0, 1], with label map; the score is 0.5 + 0.5 x `solidity`.
+        """Objects of one image, float (C, H, W) in [0, 1], see `scored_by_solidity`.
 
         Raises:
             ValueError: the image has no such channel.
@@ -70,9 +69,7 @@ class GlobalThresholdTask(BaseTask):
             raise ValueError(f"global_threshold has channel {self.channel}, the image has channels 0 to {len(image) - 1}.")
         values = image[self.channel].detach().float().cpu().numpy()
         mask = values > self.level if self.objects == "bright" else values < self.level
-        label_map = label_patches(mask.astype(np.uint8), self.min_area)
-        scores = (0.5 + 0.5 * solidity(label_map)).astype(np.float32)
-        return Instances(label_map_to_boxes(label_map), scores, label_map)
+        return scored_by_solidity(label_patches(mask.astype(np.uint8), self.min_area))
 
 
 def best_threshold(samples: Iterable[Sample], objects: Objects) -> Threshold:
