@@ -181,6 +181,16 @@ def make_pooled(model, column, seed, score="ap50", by_image=True, units=None):
     return replace(run, per_image=rows, groups=groups)
 
 
+def make_pooled_columns(columns=("rd", "rd_aug"), seeds=(0, 1, 2), **settings):
+    """Runs of `make_pooled` by column and seed."""
+    return {column: {seed: make_pooled("dcan", column, seed, **settings) for seed in seeds} for column in columns}
+
+
+def squares_of(column, seeds=(0, 1, 2)):
+    """The pseudo-values of `make_pooled`, (n_seeds, n_images)."""
+    return np.stack([scores_of(column, seed) ** 2 for seed in seeds])
+
+
 def make_groups(models=("fcn8s",), columns=COLUMNS, seeds=(0, 1, 2), left_out=(), floor=None, **settings):
     runs = {
         model: {column: {seed: make_run(model, column, seed, **settings) for seed in seeds} for column in columns}

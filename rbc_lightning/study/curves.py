@@ -124,7 +124,7 @@ def _with_validation(chosen: SweepRuns) -> tuple[SweepRuns, tuple[str, ...]]:
 
     Of seeds that cut off different numbers, whole groups each, the rounded mean; of runs that did not record it, none.
     """
-    every = [run for columns in chosen.points.values() for runs in columns.values() for run in runs.values()]
+    every = [run for columns in chosen.points.values() for run in all_runs(columns)]
     recorded = [int(run.metrics["n_val"]) for run in every if "n_val" in run.metrics]
     beside = round(sum(recorded) / len(recorded)) if recorded else 0
     if not beside:

@@ -3,8 +3,6 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-import numpy as np
-
 from rbc_lightning.study import statistics
 from rbc_lightning.study.collect import PairedScores
 from rbc_lightning.study.compare import Comparison
@@ -81,21 +79,15 @@ def floor_below(
         if difference:
             outcome = statistics.verdict(difference, higher_is_better=higher_is_better)
             comparisons[column] = Comparison(column, WITHOUT_TRAINING, difference, None, outcome)
-    values = paired.by_seed(WITHOUT_TRAINING)
-    mean, half = float(values.mean()), _half_width(paired)
+    by_seed = paired.by_seed(WITHOUT_TRAINING)
+    # By the model of the comparisons.
+    half = statistics.MeanSquares.of(paired.means(WITHOUT_TRAINING)).half(statistics.LEVEL)
+    mean, spread = float(by_seed.mean()), statistics.spread(by_seed)
     low, high = mean - half, mean + half
-    spread = float(values.std(ddof=1)) if len(values) > 1 else None
     means = {column: float(paired.by_seed(column).mean()) for column in columns if column in COLUMNS}
     text = f"without training {score} {mean:.3f} [{low:.3f}, {high:.3f}]{_told(means, low, high, higher_is_better)}"
     model = next(iter(floors.values())).model
     return Floor(model, mean, low, high, spread, paired.n_images, tuple(floors), comparisons, text)
-
-
-def _half_width(paired: PairedScores[str]) -> float:
-    """Of the 95 % interval of the floor's mean, by the model of the comparisons: its difference with nothing."""
-    values = paired.means(WITHOUT_TRAINING)
-    found = statistics.paired_difference(values, np.zeros_like(values))
-    return (found.high - found.low) / 2
 
 
 def _told(means: Mapping[str, float], low: float, high: float, higher_is_better: bool) -> str:

@@ -1,13 +1,9 @@
 """How much of the spread over seeds each purpose makes, of runs that differ in the seeds of one or two purposes alone.
 
-The scores y[a, b] of runs with A seeds of one purpose crossed with B of another are a two-way layout of random effects without
-replication: a run with the same seeds is the same run. With the mean squares of either purpose and of the rest, whose
-expectations are E[MS_a] = interplay + B a, E[MS_b] = interplay + A b and E[MS_rest] = interplay, the analysis of variance gives
-
-    a = (MS_a - MS_rest) / B,    b = (MS_b - MS_rest) / A,    interplay = MS_rest
-
-as variances (Searle, Casella and McCulloch 1992, Variance Components, ch. 4), negative ones taken as 0. Their sum is the
-variance of a run with two new seeds. What seeds of three values each say is rough: a variance of two degrees of freedom.
+The scores of runs with the seeds of one purpose crossed with those of another are a two-way layout of random effects without
+replication, as in `study.statistics`: a run with the same seeds is the same run, so that the rest is the interplay of the two.
+The sum of the components is the variance of a run with two new seeds. What seeds of three values each say is rough: a variance
+of two degrees of freedom.
 """
 
 import json
@@ -20,6 +16,7 @@ from numpy.typing import ArrayLike
 from rbc_lightning.study.collect import paired_scores
 from rbc_lightning.study.comparable import data_settings, settings_of
 from rbc_lightning.study.run_record import Run
+from rbc_lightning.study.statistics import MeanSquares
 from rbc_lightning.study.tables import TITLES
 
 Levels = tuple[int, ...]
@@ -39,12 +36,7 @@ def variance_components(scores: ArrayLike) -> tuple[float, float, float]:
     table = np.asarray(scores, dtype=np.float64)
     if table.ndim != 2 or min(table.shape) < 2 or not np.isfinite(table).all():
         raise ValueError(f"expected finite scores (A, B) of two seeds or more of either purpose, got shape {table.shape}")
-    n_rows, n_columns = table.shape
-    rows, columns = table.mean(axis=1, keepdims=True), table.mean(axis=0, keepdims=True)
-    rest = np.sum((table - rows - columns + table.mean()) ** 2) / ((n_rows - 1) * (n_columns - 1))
-    # A mean square over the number of its replicates is the variance of the means.
-    of_rows, of_columns = rows.var(ddof=1) - rest / n_columns, columns.var(ddof=1) - rest / n_rows
-    return max(0.0, float(of_rows)), max(0.0, float(of_columns)), float(rest)
+    return MeanSquares.of(table).components()
 
 
 def luck_notes(runs: Sequence[Run], model: str, data: str, score: str | None = None) -> list[str]:

@@ -11,7 +11,7 @@ from rbc_lightning.study.compare import Answer, Comparison, answer_questions, co
 from rbc_lightning.study.floor import BySeed, Floor, ScoresOf, floor_below
 from rbc_lightning.study.pooled import is_pooled, pooled_scores
 from rbc_lightning.study.run_record import Run
-from rbc_lightning.study.statistics import Floats
+from rbc_lightning.study.statistics import Floats, spread
 from rbc_lightning.study.tables import COLUMNS, QUESTIONS, REFERENCES, TITLES, WITHOUT_TRAINING, Question, published
 
 
@@ -178,10 +178,9 @@ def make_entry(column: str, runs: Mapping[int, Run], by_seed: Floats, pooled: st
 
     `pooled` names the metric whose value over all images together is not the mean over images.
     """
-    spread = float(by_seed.std(ddof=1)) if len(by_seed) > 1 else None
     whole = sum(run.whole(pooled) for run in runs.values()) / len(runs) if pooled else None
     optimistic = any(run.optimistic for run in runs.values())
-    return TableEntry(column, float(by_seed.mean()), spread, whole, tuple(runs), optimistic)
+    return TableEntry(column, float(by_seed.mean()), spread(by_seed), whole, tuple(runs), optimistic)
 
 
 def _notes(entries: Mapping[str, TableEntry], paired: PairedScores[str], floor: Floor | None, score: str) -> Iterator[str]:

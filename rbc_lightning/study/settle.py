@@ -61,9 +61,8 @@ def _detects(difference: Difference, n_seeds: int, n_units: int) -> bool:
     found = difference.squares
     if found.n_seeds < LEAST_SEEDS or found.n_units < 2:
         return False
-    of_seed = max(found.seeds - found.rest, 0.0) / found.n_units
-    of_unit = max(found.units - found.rest, 0.0) / found.n_seeds
-    seeds, units = found.rest + n_units * of_seed, found.rest + n_seeds * of_unit
-    expected = MeanSquares(seeds, units, found.rest, n_seeds, n_units)
-    scatter = np.sqrt((seeds + units - found.rest) / (n_seeds * n_units))
+    of_seed, of_unit, rest = found.components()
+    seeds, units = rest + n_units * of_seed, rest + n_seeds * of_unit
+    expected = MeanSquares(seeds, units, rest, n_seeds, n_units)
+    scatter = np.sqrt((seeds + units - rest) / (n_seeds * n_units))
     return bool(abs(difference.value) > expected.half(LEVEL) + stats.norm.ppf(_POWER) * scatter)

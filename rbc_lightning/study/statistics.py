@@ -20,6 +20,8 @@ geometric mean). With two, A has one degree: nothing is subtracted from it, t(1)
 in `experiments/statistics`.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import Literal
 
@@ -51,6 +53,24 @@ class MeanSquares:
     rest: float
     n_seeds: int
     n_units: int
+
+    @classmethod
+    def of(cls, table: Floats) -> MeanSquares:
+        """Those of values (n_seeds, n_units)."""
+        n_seeds, n_units = table.shape
+        mean, by_seed, by_unit = table.mean(), table.mean(axis=1, keepdims=True), table.mean(axis=0, keepdims=True)
+        return cls(
+            float(n_units * np.sum((by_seed - mean) ** 2) / max(1, n_seeds - 1)),
+            float(n_seeds * np.sum((by_unit - mean) ** 2) / max(1, n_units - 1)),
+            float(np.sum((table - by_seed - by_unit + mean) ** 2) / max(1, (n_seeds - 1) * (n_units - 1))),
+            n_seeds,
+            n_units,
+        )
+
+    def components(self) -> tuple[float, float, float]:
+        """Estimated variances of seeds, of units, and of the rest; negative ones as 0."""
+        seeds, units = (self.seeds - self.rest) / self.n_units, (self.units - self.rest) / self.n_seeds
+        return max(seeds, 0.0), max(units, 0.0), self.rest
 
     def half(self, level: float) -> float:
         """Half the width of the interval of a confidence of 1 - level; infinite with a single unit."""
@@ -133,6 +153,11 @@ def paired_difference(first: ArrayLike, second: ArrayLike, groups: ArrayLike | N
     return _difference(differences, "group" if differences.shape[1] < one.shape[1] else "image")
 
 
+def spread(by_seed: Floats) -> float | None:
+    """Standard deviation over seeds (n_seeds,); None with one."""
+    return float(by_seed.std(ddof=1)) if len(by_seed) > 1 else None
+
+
 def unit_means(scores: Floats, groups: ArrayLike | None) -> Floats:
     """Scores (n_seeds, n_images) averaged over the images of each group: (n_seeds, n_units), groups in sorted order.
 
@@ -201,16 +226,6 @@ def verdict(difference: Difference, p_value: float | None = None, *, higher_is_b
 
 def _difference(differences: Floats, unit: Unit) -> Difference:
     """From differences (n_seeds, n_units)."""
-    n_seeds, n_units = differences.shape
-    value = float(differences.mean())
-    by_seed, by_unit = differences.mean(axis=1, keepdims=True), differences.mean(axis=0, keepdims=True)
-    rest = differences - by_seed - by_unit + value
-    squares = MeanSquares(
-        float(n_units * np.sum((by_seed - value) ** 2) / max(1, n_seeds - 1)),
-        float(n_seeds * np.sum((by_unit - value) ** 2) / max(1, n_units - 1)),
-        float(np.sum(rest**2) / max(1, (n_seeds - 1) * (n_units - 1))),
-        n_seeds,
-        n_units,
-    )
-    half = squares.half(LEVEL)
-    return Difference(value, value - half, value + half, squares.p_value(value), n_units, n_seeds, unit, squares)
+    value, squares = float(differences.mean()), MeanSquares.of(differences)
+    half, p_value = squares.half(LEVEL), squares.p_value(value)
+    return Difference(value, value - half, value + half, p_value, squares.n_units, squares.n_seeds, unit, squares)

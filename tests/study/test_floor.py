@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from run_records import N_IMAGES, make_floor, make_groups, make_pooled, make_run, scores_of
+from run_records import N_IMAGES, make_floor, make_groups, make_pooled, make_pooled_columns, make_run, scores_of, squares_of
 from scipy import stats
 
 from rbc_lightning.study.collect import paired_scores
@@ -103,12 +103,11 @@ def test_columns_are_compared_with_it_on_the_seeds_that_both_have():
 
 
 def test_pooled_scores_are_compared_with_its_pooled_one():
-    runs = {column: {seed: make_pooled("dcan", column, seed) for seed in range(3)} for column in ("rd", "rd_aug")}
     floors = {seed: make_pooled("threshold", "without_training", seed) for seed in range(3)}
-    found = floor_of(runs, floors, scores=pooled_scores, score="ap50")
-    squares = {column: np.stack([scores_of(column, seed) ** 2 for seed in range(3)]) for column in ("rd", "without_training")}
-    assert found.mean == pytest.approx(squares["without_training"].mean())
-    expected = paired_difference(squares["rd"], squares["without_training"])
+    found = floor_of(make_pooled_columns(), floors, scores=pooled_scores, score="ap50")
+    squares = squares_of("without_training")
+    assert found.mean == pytest.approx(squares.mean())
+    expected = paired_difference(squares_of("rd"), squares)
     assert found.comparisons["rd"].difference.low == pytest.approx(expected.low)
-    whole = paired_difference(squares["without_training"], np.zeros((3, N_IMAGES)))
+    whole = paired_difference(squares, np.zeros((3, N_IMAGES)))
     assert (found.low, found.high) == pytest.approx((whole.low, whole.high))

@@ -1,7 +1,6 @@
-import warnings
-
 import numpy as np
 import pytest
+from oracles.crossed_effects import crossed, long_table, mixed_model
 from run_records import RECIPE, changed, write_run
 
 from rbc_lightning.core.seeds import SEED_KEYS
@@ -20,11 +19,6 @@ def write_luck(root, score, column="rd_sd_aug", seed=0, name=None, **changes):
 
 def notes(root, model="fcn8s", data="smears", **asked):
     return luck_notes(collect_runs(root).runs, model, data, **asked)
-
-
-def effects(rng, shape, deviations):
-    rows, columns, rest = deviations
-    return rows * rng.normal(size=(shape[0], 1)) + columns * rng.normal(size=shape[1]) + rest * rng.normal(size=shape)
 
 
 # --- components
@@ -51,29 +45,23 @@ def test_what_is_no_layout_is_refused(scores):
 
 @pytest.mark.parametrize("shape", [(3, 3), (4, 6), (9, 5)])
 def test_an_analysis_of_variance_and_a_mixed_model_agree(shape):
-    pandas = pytest.importorskip("pandas", reason="statsmodels is not installed")
+    scores = crossed(np.random.default_rng(shape), *shape, 2.0, 1.5)
+    table = long_table(scores)
     from statsmodels.formula.api import ols
-    from statsmodels.regression.mixed_linear_model import MixedLM
     from statsmodels.stats.anova import anova_lm
 
-    scores = effects(np.random.default_rng(shape), shape, (2.0, 1.5, 1.0))
-    rows, columns = np.indices(shape)
-    table = pandas.DataFrame({"y": scores.ravel(), "a": rows.ravel(), "b": columns.ravel(), "all": 1})
     squares = anova_lm(ols("y ~ C(a) + C(b)", table).fit())["mean_sq"]
     rest = squares["Residual"]
     expected = ((squares["C(a)"] - rest) / shape[1], (squares["C(b)"] - rest) / shape[0], rest)
     assert min(expected) > 0
     assert variance_components(scores) == pytest.approx(expected)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        parts = {"a": "0 + C(a)", "b": "0 + C(b)"}
-        model = MixedLM.from_formula("y ~ 1", groups="all", vc_formula=parts, re_formula="0", data=table).fit(reml=True)
+    model = mixed_model(scores)
     assert variance_components(scores) == pytest.approx((*model.vcomp, model.scale), rel=0.02)
 
 
 def test_known_components_are_recovered():
     rng = np.random.default_rng(0)
-    found = np.mean([variance_components(effects(rng, (8, 8), (0.003, 0.002, 0.001))) for _ in range(2000)], axis=0)
+    found = np.mean([variance_components(crossed(rng, 8, 8, 0.003, 0.002, 0.001)) for _ in range(2000)], axis=0)
     assert found == pytest.approx([9e-6, 4e-6, 1e-6], rel=0.05)
 
 

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from run_records import N_IMAGES, make_pooled, make_run, scores_of
+from run_records import N_IMAGES, make_pooled, make_pooled_columns, make_run, scores_of, squares_of
 
 from rbc_lightning.study.pooled import is_pooled, pooled_scores
 from rbc_lightning.study.statistics import paired_difference
@@ -8,19 +8,11 @@ from rbc_lightning.study.statistics import paired_difference
 PATIENTS = [f"patient {k // 3}" for k in range(N_IMAGES)]
 
 
-def filed(columns=("rd", "rd_aug"), seeds=(0, 1, 2), **settings):
-    return {column: {seed: make_pooled("dcan", column, seed, **settings) for seed in seeds} for column in columns}
-
-
-def squares(column, seeds=(0, 1, 2)):
-    return np.stack([scores_of(column, seed) ** 2 for seed in seeds])
-
-
 def test_of_a_mean_over_units_pseudo_values_are_the_scores_of_the_units():
-    pooled = pooled_scores(filed(), "ap50")
-    assert pooled.scores["rd"] == pytest.approx(squares("rd"))
-    assert pooled.by_seed("rd") == pytest.approx(squares("rd").mean(axis=1))
-    found, expected = pooled.difference("rd_aug", "rd"), paired_difference(squares("rd_aug"), squares("rd"))
+    pooled = pooled_scores(make_pooled_columns(), "ap50")
+    assert pooled.scores["rd"] == pytest.approx(squares_of("rd"))
+    assert pooled.by_seed("rd") == pytest.approx(squares_of("rd").mean(axis=1))
+    found, expected = pooled.difference("rd_aug", "rd"), paired_difference(squares_of("rd_aug"), squares_of("rd"))
     assert (found.value, found.low, found.high, found.p_value) == pytest.approx(
         (expected.value, expected.low, expected.high, expected.p_value)
     )
@@ -29,22 +21,22 @@ def test_of_a_mean_over_units_pseudo_values_are_the_scores_of_the_units():
 
 
 def test_patients_are_units_where_they_were_left_out():
-    pooled = pooled_scores(filed(units=PATIENTS), "ap50")
+    pooled = pooled_scores(make_pooled_columns(units=PATIENTS), "ap50")
     found = pooled.difference("rd_aug", "rd")
     assert (found.unit, found.n_units) == ("group", 4)
-    by_patient = [squares(column).reshape(3, 4, 3).mean(axis=2) for column in ("rd_aug", "rd")]
+    by_patient = [squares_of(column).reshape(3, 4, 3).mean(axis=2) for column in ("rd_aug", "rd")]
     assert found.value == pytest.approx(paired_difference(*by_patient).value)
     assert pooled.units == f"{N_IMAGES} test images together of 4 groups, which count once each"
 
 
 def test_columns_share_the_seeds_that_both_have():
-    runs = {**filed(("rd",), (0, 1)), **filed(("rd_aug",), (1, 2))}
+    runs = {**make_pooled_columns(("rd",), (0, 1)), **make_pooled_columns(("rd_aug",), (1, 2))}
     assert pooled_scores(runs, "ap50").difference("rd_aug", "rd").n_seeds == 1
 
 
 @pytest.mark.parametrize("how", ["none", "other units", "undefined", "one unit"])
 def test_what_cannot_be_paired_is_refused(how):
-    runs = filed()
+    runs = make_pooled_columns()
     left = runs["rd_aug"][1].metrics["left_out"]["ap50"]
     if how == "none":
         del runs["rd_aug"][1].metrics["left_out"]

@@ -4,21 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from run_records import N_IMAGES, make_floor, make_groups, make_pooled, make_run, scores_of
+from run_records import N_IMAGES, make_floor, make_groups, make_pooled, make_pooled_columns, make_run, scores_of, squares_of
 
 from rbc_lightning.study.rows import model_row
 from rbc_lightning.study.statistics import holm, paired_difference
 from rbc_lightning.study.tables import QUESTIONS
 
 COLUMNS = ("rd", "rd_aug", "rd_sd", "rd_sd_aug")
-
-
-def pooled_runs(**settings):
-    return {column: {seed: make_pooled("dcan", column, seed, **settings) for seed in range(3)} for column in COLUMNS}
-
-
-def squares(column):
-    return np.stack([scores_of(column, seed) ** 2 for seed in range(3)])
 
 
 def test_a_floor_changes_nothing_of_what_columns_are_to_each_other():
@@ -37,10 +29,10 @@ def test_a_floor_changes_nothing_of_what_columns_are_to_each_other():
 
 def test_pooled_scores_that_were_recorded_without_each_image_answer_the_questions():
     floors = {seed: make_pooled("threshold", "without_training", seed) for seed in range(3)}
-    row = model_row("dcan", pooled_runs(), floors)
+    row = model_row("dcan", make_pooled_columns(COLUMNS), floors)
     assert row.answering is row.pooled
     assert (row.score, row.pooled.score) == ("AP50", "AP50 pooled")
-    expected = [paired_difference(squares(column), squares(against)) for column, against in QUESTIONS]
+    expected = [paired_difference(squares_of(column), squares_of(against)) for column, against in QUESTIONS]
     asked = [row.pooled.comparisons[question] for question in QUESTIONS]
     assert [c.difference.value for c in asked] == pytest.approx([difference.value for difference in expected])
     assert [c.p for c in asked] == pytest.approx(holm([difference.p_value for difference in expected]))
@@ -50,32 +42,32 @@ def test_pooled_scores_that_were_recorded_without_each_image_answer_the_question
     assert {c.p_holm for c in row.comparisons.values()} == {None}
     images = [np.stack([scores_of(column, seed) for seed in range(3)]) for column in QUESTIONS[0]]
     assert row.comparisons[QUESTIONS[0]].difference == paired_difference(*images)
-    assert row.entries["rd"].pooled == pytest.approx(row.pooled.entries["rd"].mean) == pytest.approx(squares("rd").mean())
-    assert row.pooled.entries["rd"].spread == pytest.approx(squares("rd").mean(axis=1).std(ddof=1))
+    assert row.entries["rd"].pooled == pytest.approx(row.pooled.entries["rd"].mean) == pytest.approx(squares_of("rd").mean())
+    assert row.pooled.entries["rd"].spread == pytest.approx(squares_of("rd").mean(axis=1).std(ddof=1))
     assert "and answers the questions" in row.notes[-1]
     assert row.bounds == (row.pooled.floor.text,)
     assert row.bounds[0].startswith("without training AP50 pooled 0.")
-    assert (row.pooled.floor.mean, row.floor.mean) == pytest.approx((squares("without_training").mean(), 0.855), abs=2e-3)
+    assert (row.pooled.floor.mean, row.floor.mean) == pytest.approx((squares_of("without_training").mean(), 0.855), abs=2e-3)
 
 
 def test_where_a_run_has_not_recorded_it_the_means_answer_with_a_note():
-    columns = pooled_runs()
+    columns = make_pooled_columns(COLUMNS)
     del columns["rd"][0].metrics["left_out"]
     row = model_row("dcan", columns, {})
     assert row.pooled is None
     assert row.answering is row
     assert row.answers[0].comparison == row.comparisons[QUESTIONS[0]]
-    assert row.entries["rd"].pooled == pytest.approx(squares("rd").mean())
+    assert row.entries["rd"].pooled == pytest.approx(squares_of("rd").mean())
     assert row.notes[-1].endswith("so the means answer the questions")
 
 
 def test_a_metric_that_single_images_do_not_have_is_pooled_alone():
-    row = model_row("dcan", pooled_runs(by_image=False), {})
+    row = model_row("dcan", make_pooled_columns(COLUMNS, by_image=False), {})
     assert (row.score, row.pooled, row.n_images) == ("AP50", None, N_IMAGES)
-    assert row.entries["rd"].mean == pytest.approx(squares("rd").mean())
+    assert row.entries["rd"].mean == pytest.approx(squares_of("rd").mean())
     assert row.entries["rd"].pooled is None
-    assert row.answers[0].comparison.difference.value == pytest.approx((squares("rd_sd_aug") - squares("rd_aug")).mean())
-    columns = pooled_runs(by_image=False)
+    assert row.answers[0].comparison.difference.value == pytest.approx((squares_of("rd_sd_aug") - squares_of("rd_aug")).mean())
+    columns = make_pooled_columns(COLUMNS, by_image=False)
     del columns["rd"][0].metrics["left_out"]
     with pytest.raises(ValueError, match="rd0 has no finite ap50 with each test image or group left out"):
         model_row("dcan", columns, {})
@@ -83,7 +75,7 @@ def test_a_metric_that_single_images_do_not_have_is_pooled_alone():
 
 def test_pooled_scores_stand_above_a_floor_that_has_only_means():
     floors = make_floor(score="ap50")
-    row = model_row("dcan", pooled_runs(), floors)
+    row = model_row("dcan", make_pooled_columns(COLUMNS), floors)
     assert row.pooled.floor is None
     assert row.bounds == (row.floor.text,)
 

@@ -1,19 +1,13 @@
 import itertools
-import warnings
 
 import numpy as np
 import pytest
+from oracles.crossed_effects import crossed, mixed_model
 from scipy import stats
 
 from rbc_lightning.study.statistics import LEVEL, MeanSquares, holm, paired_difference, pseudo_values, unit_means, verdict
 
 LUCK = 0.006
-
-
-def crossed(rng, n_seeds, n_units, seed_sd=0.0, unit_sd=0.0, rest_sd=1.0):
-    """Differences (n_seeds, n_units) of mean 0."""
-    seeds, units = rng.normal(0, seed_sd, (n_seeds, 1)), rng.normal(0, unit_sd, (1, n_units))
-    return seeds + units + rng.normal(0, rest_sd, (n_seeds, n_units))
 
 
 def compare(differences, groups=None):
@@ -139,22 +133,13 @@ def test_patients_that_differ_are_no_longer_told_as_an_effect():
 
 @pytest.mark.parametrize(("n_seeds", "n_units"), [(8, 20), (6, 40), (12, 15)])
 def test_a_mixed_model_by_restricted_likelihood_agrees(n_seeds, n_units):
-    pandas = pytest.importorskip("pandas", reason="the mixed model of statsmodels is not installed")
-    from statsmodels.regression.mixed_linear_model import MixedLM
-
     for draw in range(5):
         # Shares of seeds that are well above 0, where the estimate does not touch its bound.
         differences = crossed(np.random.default_rng([n_seeds, n_units, draw]), n_seeds, n_units, 0.3, 1.5, 1)
         found, squares = compare(differences), compare(differences).squares
         if squares.seeds <= squares.rest:
             continue
-        seeds, units = np.indices(differences.shape)
-        table = pandas.DataFrame({"d": differences.ravel(), "seed": seeds.ravel(), "unit": units.ravel(), "all": 1})
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            parts = {"seed": "0 + C(seed)", "unit": "0 + C(unit)"}
-            model = MixedLM.from_formula("d ~ 1", groups="all", vc_formula=parts, re_formula="0", data=table).fit(reml=True)
-        error = model.bse["Intercept"]
+        error = mixed_model(differences).bse["Intercept"]
         variance = (squares.seeds + squares.units - squares.rest) / (n_seeds * n_units)
         assert np.sqrt(variance) == pytest.approx(error, rel=1e-3)
         parts = ((squares.seeds, n_seeds - 1), (squares.units, n_units - 1), (squares.rest, (n_seeds - 1) * (n_units - 1)))

@@ -3,17 +3,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from run_records import N_IMAGES, make_groups, make_pooled, make_run, scores_of
+from run_records import N_IMAGES, make_groups, make_pooled_columns, make_run, scores_of
 
 from rbc_lightning.study.choose import RunGroups
 from rbc_lightning.study.statistics import holm, paired_difference
-from rbc_lightning.study.table2 import build_table2
+from rbc_lightning.study.table2 import build_table2 as build
 from rbc_lightning.study.table2_text import to_markdown
 from rbc_lightning.study.tables import COLUMNS, QUESTIONS
-
-
-def build(groups, **settings):
-    return build_table2(groups, **settings)
 
 
 def lines_of(text, start):
@@ -44,8 +40,7 @@ def test_every_column_is_compared_with_both_references_by_image():
 def test_holm_corrects_the_two_questions_and_nothing_else():
     (row,) = build(make_groups()).rows
     asked = [row.comparisons[question] for question in QUESTIONS]
-    assert [c.p_holm for c in asked] == pytest.approx(holm([c.difference.p_value for c in asked]))
-    assert [c.p for c in asked] == [c.p_holm for c in asked]
+    assert [c.p for c in asked] == pytest.approx(holm([c.difference.p_value for c in asked]))
     others = [c for pair, c in row.comparisons.items() if pair not in QUESTIONS]
     assert len(others) == 6
     assert {c.p_holm for c in others} == {None}
@@ -79,22 +74,6 @@ def test_a_model_that_synthetic_data_harms_is_told_so():
     (row,) = build(groups).rows
     assert row.answers[0].verdict == "hurts"
     assert row.answers[0].remedy == ""
-
-
-def test_an_undecided_answer_names_the_images_that_would_settle_it():
-    rng = np.random.default_rng(4)
-    groups = make_groups(columns=("rd_aug",))
-    noisy = {
-        seed: make_run("fcn8s", "rd_sd_aug", seed, values=scores_of("rd_aug", seed) + 0.004 + shift)
-        for seed, shift in zip(range(3), np.tile(0.02 * rng.standard_normal(N_IMAGES), (3, 1)), strict=True)
-    }
-    groups.runs["fcn8s"]["rd_sd_aug"] = noisy
-    (row,) = build(groups).rows
-    answer = row.answers[0]
-    assert answer.verdict == "cannot tell"
-    (n_images,) = re.fullmatch(rf"about (\d+) test images \(now {N_IMAGES}\).* would settle it", answer.remedy).groups()
-    assert int(n_images) > N_IMAGES
-    assert answer.text.endswith(answer.remedy)
 
 
 def test_one_seed_gives_figures_and_no_verdict():
@@ -143,10 +122,7 @@ def test_columns_are_compared_on_the_seeds_that_both_have():
     found = build(groups).rows[0].comparisons["rd_sd", "rd"].difference
     assert (found.value, found.p_value, found.n_seeds) == pytest.approx((before.value, before.p_value, 3))
     groups.runs["fcn8s"]["rd"] = {5: make_run("fcn8s", "rd", 5)}
-    (row,) = build(groups).rows
-    assert row.comparisons == {}
-    told = "cannot tell, no seed that both were trained with: run one with the other's seeds"
-    assert row.answers[1].text == f"RD+SD against RD: {told}"
+    assert build(groups).rows[0].comparisons == {}
 
 
 def test_images_of_one_patient_count_once():
@@ -158,20 +134,7 @@ def test_images_of_one_patient_count_once():
     found = row.comparisons["rd_sd", "rd"].difference
     assert (found.n_units, found.unit) == (N_IMAGES // 4, "group")
     assert row.units == f"{N_IMAGES} test images of {N_IMAGES // 4} groups, which count once each"
-    means = scores_of("rd", 0).reshape(-1, 4).mean(axis=1)
     assert row.entries["rd"].mean == pytest.approx(np.mean([scores_of("rd", seed).mean() for seed in range(3)]))
-    assert len(means) == found.n_units
-
-
-def test_too_few_test_images_are_told():
-    groups = make_groups(columns=("rd_aug", "rd_sd_aug"))
-    for by_seed in groups.runs["fcn8s"].values():
-        for run in by_seed.values():
-            for name in sorted(run.per_image)[5:]:
-                del run.per_image[name]
-    answer = build(groups).rows[0].answers[0]
-    assert answer.verdict == "cannot tell"
-    assert answer.text.endswith("5 test images are too few for any verdict: at least 6, better dozens")
 
 
 def test_nothing_to_compare_is_refused():
@@ -229,13 +192,6 @@ def test_a_model_without_the_score_is_named_and_left_out():
         build(groups, score="pq")
 
 
-def test_a_mean_within_the_rounding_of_its_images_is_not_shown_twice():
-    (row,) = build(make_groups(columns=("rd",), headline=float(np.float32(scores_of("rd", 0).mean())), seeds=(0,))).rows
-    assert row.entries["rd"].pooled is None
-    (row,) = build(make_groups(columns=("rd",), headline=0.5, seeds=(0,))).rows
-    assert row.entries["rd"].pooled == 0.5
-
-
 def test_runs_of_different_versions_are_noted():
     groups = make_groups(columns=("rd", "rd_aug"))
     for seed, run in groups.runs["fcn8s"]["rd"].items():
@@ -244,9 +200,7 @@ def test_runs_of_different_versions_are_noted():
 
 
 def test_a_score_that_single_images_do_not_have_can_be_chosen():
-    columns = {
-        column: {seed: make_pooled("dcan", column, seed, score="ap", by_image=False) for seed in range(3)} for column in COLUMNS
-    }
+    columns = make_pooled_columns(COLUMNS, score="ap", by_image=False)
     groups = RunGroups("smears", {**make_groups().runs, "dcan": columns}, ())
     table = build(groups, score="ap")
     assert [row.model for row in table.rows] == ["dcan"]

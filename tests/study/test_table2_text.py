@@ -3,16 +3,12 @@ import io
 import re
 from dataclasses import replace
 
-from run_records import make_floor, make_groups, make_pooled
+from run_records import make_floor, make_groups, make_pooled, make_pooled_columns
 
 from rbc_lightning.study.choose import RunGroups
-from rbc_lightning.study.table2 import build_table2
+from rbc_lightning.study.table2 import build_table2 as build
 from rbc_lightning.study.table2_text import to_csv, to_latex, to_markdown
 from rbc_lightning.study.tables import COLUMNS, OPTIMISTIC
-
-
-def build(groups):
-    return build_table2(groups)
 
 
 def lines_of(text, start):
@@ -117,18 +113,14 @@ def with_all():
     """Two models; the second has pooled scores, and images that were annotated twice."""
     agreement = {f"i{k:02d}": {"ap50": 0.9} for k in range(6)}
     dcan = {
-        column: {seed: replace(make_pooled("dcan", column, seed), agreement=agreement) for seed in range(3)}
-        for column in COLUMNS
+        column: {seed: replace(run, agreement=agreement) for seed, run in by_seed.items()}
+        for column, by_seed in make_pooled_columns(COLUMNS).items()
     }
-    pooled = {seed: make_pooled("threshold", "without_training", seed) for seed in range(3)}
-    floor = make_floor()
-    both = {
-        seed: replace(
-            run,
-            per_image={name: {**row, **floor[seed].per_image[name]} for name, row in run.per_image.items()},
-        )
-        for seed, run in pooled.items()
-    }
+    both = {}
+    for seed, dice in make_floor().items():
+        ap50 = make_pooled("threshold", "without_training", seed)
+        rows = {name: {**row, **dice.per_image[name]} for name, row in ap50.per_image.items()}
+        both[seed] = replace(ap50, per_image=rows)
     return build(RunGroups("smears", {**make_groups().runs, "dcan": dcan}, (), both))
 
 
