@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import ClassVar, TypedDict
+from typing import TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from rbc_lightning.data.sample import Sample
 from rbc_lightning.metrics.instances import Instances
 from rbc_lightning.metrics.registry import Metric
-from rbc_lightning.segmenters.base import BaseTask
 from rbc_lightning.segmenters.illumination import Objects
 from rbc_lightning.segmenters.postprocess import label_patches
 from rbc_lightning.segmenters.threshold.cells import scored_by_solidity
+from rbc_lightning.segmenters.threshold.task import UntrainedTask
 
 
 class Threshold(TypedDict):
@@ -25,21 +25,16 @@ class Threshold(TypedDict):
     level: float
 
 
-class GlobalThresholdTask(BaseTask):
+class GlobalThresholdTask(UntrainedTask):
     """Objects are the 4-connected patches of pixels beyond one threshold of one channel; no background is subtracted.
 
-    There is no network. A ValueError refuses arguments out of range.
+    A ValueError refuses arguments out of range.
 
     Args:
-        net: stands for none; it is not called.
         global_threshold: See `Threshold`; that of `best_threshold` on the train split where a configuration has none.
         min_area: Smallest patch that is an object, pixels.
-        metrics, objects: See `BaseTask`.
+        net, metrics, objects: See `UntrainedTask` and `BaseTask`.
     """
-
-    monitor: ClassVar[str] = "val/dice"
-    validated: ClassVar[tuple[str, ...]] = ("dice",)
-    learns: ClassVar[bool] = False
 
     def __init__(
         self,

@@ -20,26 +20,29 @@ SPLIT = 0.25
 """Least distance between the middles of two touching cells, over the diameter of a cell."""
 
 
-class ThresholdTask(BaseTask):
+class UntrainedTask(BaseTask):
+    """A task without a network: the `net` it is given is not called, and it is tested as it is built."""
+
+    monitor: ClassVar[str] = "val/dice"
+    validated: ClassVar[tuple[str, ...]] = ("dice",)
+    learns: ClassVar[bool] = False
+
+
+class ThresholdTask(UntrainedTask):
     """Finds cells by a background-corrected threshold and a watershed, see `find_cells`: what a data set gives for nothing.
 
-    There is no network and nothing to fit. Sizes that are None follow from the mean diameter of the training cells.
+    Nothing is fitted. Sizes that are None follow from the mean diameter of the training cells.
     Images are searched whole whatever `tile` says: one channel at a time in single precision needs little memory.
     A ValueError refuses arguments out of range.
 
     Args:
-        net: stands for none; it is not called.
         cell_size: Mean diameter of a cell, pixels.
         background_sigma: Of the Gaussian that smooths the background, pixels; None: the cell size.
         max_hole_area: Largest hole that is filled, pixels; None: half a mean cell's area.
         min_area: Smallest patch that is a cell, pixels; None: a twentieth of a mean cell's area.
         split_distance: Least distance between the middles of two touching cells, pixels; None: a quarter of the cell size.
-        metrics, objects: See `BaseTask`.
+        net, metrics, objects: See `UntrainedTask` and `BaseTask`.
     """
-
-    monitor: ClassVar[str] = "val/dice"
-    validated: ClassVar[tuple[str, ...]] = ("dice",)
-    learns: ClassVar[bool] = False
 
     def __init__(
         self,
