@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from copy import copy
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
@@ -10,9 +9,10 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from rbc_lightning.commands.consistency import check_consistency
 from rbc_lightning.commands.overrides import overrides_of
 from rbc_lightning.commands.plain import group, plain, settings
-from rbc_lightning.core.build import build, check_names
+from rbc_lightning.core.build import build
 from rbc_lightning.core.progress import tell
 from rbc_lightning.core.seeds import Seeds, derive_seed
 from rbc_lightning.core.store import Store
@@ -97,7 +97,7 @@ class Experiment:
         self.runs_dir = Path(cfg.runs_dir)
         self.synthetic = settings(plain(cfg.synthetic), SyntheticSettings, "synthetic")
         self.reader: Reader = build(group(cfg, "data", "split_seed"), "data")
-        self._check()
+        check_consistency(self)
 
     @cached_property
     def tracking(self) -> Tracking:
@@ -246,45 +246,3 @@ class Experiment:
             protocol=self.protocol,  # type: ignore[arg-type]  # one of the two words, see the constructor
             labels=labels,
         )
-
-    def _check(self) -> None:
-        """Have every part that the stage may use check its settings, before anything is read or made."""
-        self._check_given()
-        stage, makes_pairs = self.cfg.stage, self.cfg.mix.synthetic != 0 and self.synthetic.path is None
-        trains_translator = stage in ("translator", "synthesize") or (stage == "train" and makes_pairs)
-        _ = self.training, self.quality, self.tracking, self.augmentation
-        if stage == "train":
-            for name in ("model", *(() if self.cfg.floor.name is None else ("floor",))):
-                for part in ("net", "task"):
-                    check_names(plain(self.cfg[name][part]), f"{name}.{part}", net=None)
-        # Its recipes are made only to have their settings checked.
-        unread = copy(self)
-        unread.train = unread.val = Samples(())
-        unread.pairs()
-        measures = self.cfg.translator.choose == "quality" or (stage == "translator" and self.quality.enabled)
-        if measures:
-            self.quality.check_steps(self.training.steps_per_epoch)
-            if self.protocol == "paper":
-                raise InputError(
-                    "protocol=paper leaves no validation part to measure generated images on; take protocol=held_out, or "
-                    "translator.quality.enabled=false and translator.choose=last"
-                )
-        if self.trainer.processes > 1 and stage == "train" and self.cfg.mix.synthetic != 0 and self.synthetic.mode == "online":
-            raise InputError(
-                f"synthetic.mode=online paints in one process, trainer.devices={self.trainer.devices} asks for "
-                f"{self.trainer.processes}: take synthetic.mode=offline"
-            )
-        if stage == "train" or (trains_translator and measures):
-            self.trainer.check_batch("training.batch_size", self.training.batch_size)
-        if trains_translator:
-            for name, size in unread.translator().batch_sizes().items():
-                self.trainer.check_batch(name, size)
-
-    def _check_given(self) -> None:
-        """Refuse things made elsewhere where the number of real images is the question."""
-        for key in ("translator", "synthetic"):
-            if self.reader.n_real_images is not None and self.cfg[key].path is not None:
-                raise InputError(
-                    f"data.n_real_images={self.reader.n_real_images} with {key}.path={self.cfg[key].path}, which may have "
-                    f"seen more images; drop {key}.path, so that it is made from those alone"
-                )

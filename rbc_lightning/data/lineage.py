@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass, fields
+from functools import cache
 from typing import TYPE_CHECKING
 
 from rbc_lightning.core.files import content_hash
@@ -86,12 +87,13 @@ def find_twin(samples: Iterable[Sample], ancestors: Iterable[Ancestor]) -> tuple
     return None
 
 
-def refuse_held_out(held_out: Sequence[Sample], what: str, ancestors: Sequence[Ancestor]) -> None:
-    """Refuse a thing, named `what`, that descends from one of the samples; say where names agree and bytes do not.
+def refuse_held_out(samples: Iterable[Sample], what: str, ancestors: Sequence[Ancestor]) -> None:
+    """Refuse a thing, named `what`, that descends from a validation or test sample; say where names agree and bytes do not.
 
     Raises:
         InputError: names the thing, the sample, and its name among the ancestors.
     """
+    held_out = [sample for sample in samples if sample.split != "train"]
     found = find_twin(held_out, ancestors)
     if found is not None:
         twin, phrase = found
@@ -109,11 +111,7 @@ def refuse_held_out(held_out: Sequence[Sample], what: str, ancestors: Sequence[A
         )
 
 
-_noted: set[str] = set()
-
-
+@cache
 def _note(line: str) -> None:
     """Tell a line once, however often a thing is read."""
-    if line not in _noted:
-        _noted.add(line)
-        tell(line)
+    tell(line)

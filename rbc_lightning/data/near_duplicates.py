@@ -39,10 +39,7 @@ class NearDuplicate:
 
 
 def find_near_duplicates(
-    samples: Sequence[Sample],
-    *,
-    crops: bool | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    samples: Sequence[Sample], *, progress: Callable[[int, int], None] | None = None
 ) -> list[NearDuplicate]:
     """Find samples of different splits that show the same field.
 
@@ -63,7 +60,6 @@ def find_near_duplicates(
 
     Args:
         samples: of all splits.
-        crops: whether to look for crops; None for where there are no more than `MOST_PAIRS` pairs.
         progress: called with (images compared, images in all).
 
     Returns:
@@ -74,9 +70,7 @@ def find_near_duplicates(
     kept = [index for index, picture in enumerate(pictures) if float(np.ptp(picture)) > 0]
     samples, pictures = [samples[index] for index in kept], [pictures[index] for index in kept]
     splits = np.array([sample.split for sample in samples])
-    if crops is None:
-        crops = n_pairs(samples) <= MOST_PAIRS
-    windows = _WINDOWS if crops else _WINDOWS[:1]
+    windows = _WINDOWS if n_pairs(samples) <= MOST_PAIRS else _WINDOWS[:1]
     turned = np.asarray([_orientations(hashes(picture, _WINDOWS[:1])[0]) for picture in pictures], dtype=np.float32)
     nearest: dict[tuple[int, int], float] = {}
     for index, picture in enumerate(pictures):

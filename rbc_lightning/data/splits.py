@@ -78,16 +78,11 @@ def _shuffled(groups: list[str], seed: int) -> list[str]:
 def refuse_leakage(real: Manifest, synthetic: Iterable[Sample]) -> None:
     """Refuse synthetic samples that are, or descend from, a validation or test sample; the `InputError` names both."""
     synthetic = tuple(synthetic)
-    refuse_held_out_sources(real, "the set of synthetic samples", tuple(map(Ancestor.of, synthetic)))
+    refuse_held_out(real.samples, "the set of synthetic samples", tuple(map(Ancestor.of, synthetic)))
     # All samples of a set share one lineage as a rule.
     first_with: dict[int, tuple[Sample, Sequence[Ancestor]]] = {}
     for sample in synthetic:
         if sample.lineage:
             first_with.setdefault(id(sample.lineage.trained_on), (sample, sample.lineage.trained_on))
     for sample, trained_on in first_with.values():
-        refuse_held_out_sources(real, f"synthetic sample {sample.sample_id!r} ({sample.where})", trained_on)
-
-
-def refuse_held_out_sources(real: Manifest, what: str, trained_on: Sequence[Ancestor]) -> None:
-    """Refuse a thing, named `what` in the error, that descends from held-out samples; see `lineage.refuse_held_out`."""
-    refuse_held_out([sample for sample in real.samples if sample.split != "train"], what, trained_on)
+        refuse_held_out(real.samples, f"synthetic sample {sample.sample_id!r} ({sample.where})", trained_on)

@@ -11,9 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rbc_lightning.core.recipe import Node
-from rbc_lightning.data.lineage import Ancestor
+from rbc_lightning.data.lineage import Ancestor, refuse_held_out
 from rbc_lightning.data.manifest import Manifest, Samples
-from rbc_lightning.data.splits import refuse_held_out_sources
 from rbc_lightning.errors import InputError
 
 if TYPE_CHECKING:
@@ -62,7 +61,7 @@ class PairSource(Node):
 
     def refuse_held_out(self, store: Store, manifest: Manifest) -> None:
         """Refuse pairs that descend from validation or test samples, before any is made; the `InputError` names one."""
-        refuse_held_out_sources(manifest, "the pair source", self.trained_on(store))
+        refuse_held_out(manifest.samples, "the pair source", self.trained_on(store))
 
     @property
     def translator_key(self) -> str:

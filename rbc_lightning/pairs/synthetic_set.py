@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from rbc_lightning.core.files import file_sha256
 from rbc_lightning.core.label_files import write_label_map
 from rbc_lightning.core.progress import count_progress, tell
-from rbc_lightning.core.recipe import Recipe, Work, aside, outline
+from rbc_lightning.core.recipe import Node, Recipe, Work, aside, outline
 from rbc_lightning.core.seeds import mask_seed
 from rbc_lightning.data.formats import write_image
 from rbc_lightning.data.lineage import Lineage
@@ -23,6 +23,8 @@ from rbc_lightning.pairs.base import PairSource
 
 if TYPE_CHECKING:
     from rbc_lightning.core.store import Store
+    from rbc_lightning.data.datamodule import Paint
+    from rbc_lightning.data.stream import DrawLabelMap
 
 MANIFEST = "manifest.csv"
 
@@ -183,6 +185,25 @@ class MaskSet(Recipe[tuple[Path, ...]]):
 
     def _missing(self, directory: Path) -> list[int]:
         return [index for index in range(self.count) if not _path(directory, index).is_file()]
+
+
+def synthetic_samples(
+    node: Node | None, store: Store, manifest: Manifest
+) -> tuple[tuple[Sample, ...] | DrawLabelMap, Paint | None]:
+    """Pairs on disk, or the means to make them while training.
+
+    Args:
+        node: a recipe of pairs on disk, or a source of pairs; None for none.
+        store: makes what is missing.
+        manifest: real samples; what descends from held-out ones is refused.
+    """
+    if node is None:
+        return (), None
+    if isinstance(node, PairSource):
+        return node.online(store, manifest)
+    assert isinstance(node, Recipe)
+    samples: tuple[Sample, ...] = store.make(node)
+    return samples, None
 
 
 def _found(path: Path) -> Path:

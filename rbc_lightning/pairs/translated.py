@@ -13,9 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rbc_lightning.core.seeds import Seed, pair_seeds
-from rbc_lightning.data.lineage import Ancestor
+from rbc_lightning.data.lineage import Ancestor, refuse_held_out
 from rbc_lightning.data.manifest import Manifest
-from rbc_lightning.data.splits import refuse_held_out_sources
 from rbc_lightning.errors import InputError
 from rbc_lightning.masks import SampledMask
 from rbc_lightning.masks.sources import LabelMapSource
@@ -96,10 +95,10 @@ class TranslatedPairs(PairSource):
 
     def refuse_held_out(self, store: Store, manifest: Manifest) -> None:
         """See `PairSource`; also a translator whose checkpoint was chosen on test samples."""
-        refuse_held_out_sources(manifest, "the source of label maps", self._label_maps)
+        refuse_held_out(manifest.samples, "the source of label maps", self._label_maps)
         self.translator.refuse_held_out(manifest)
         where = getattr(self.translator, "path", store.path(self.translator))
-        refuse_held_out_sources(manifest, f"the translator in {where}", self.translator.trained_on(store))
+        refuse_held_out(manifest.samples, f"the translator in {where}", self.translator.trained_on(store))
 
     @property
     def translator_key(self) -> str:

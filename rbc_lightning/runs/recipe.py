@@ -23,14 +23,14 @@ from rbc_lightning.core.seeds import Seeds, derive_seed
 from rbc_lightning.core.trainer import TrainerSettings, resolve_precision
 from rbc_lightning.core.training import begun_epochs
 from rbc_lightning.data.augment import TrainingAugmentation
-from rbc_lightning.data.datamodule import Paint, PairDataModule
+from rbc_lightning.data.datamodule import PairDataModule
 from rbc_lightning.data.manifest import Manifest, Samples
 from rbc_lightning.data.mix import Mix
 from rbc_lightning.data.sample import Sample
-from rbc_lightning.data.stream import DrawLabelMap, empty_label_maps
+from rbc_lightning.data.stream import empty_label_maps
 from rbc_lightning.errors import blaming
 from rbc_lightning.metrics.instances import Instances
-from rbc_lightning.pairs.base import PairSource
+from rbc_lightning.pairs.synthetic_set import synthetic_samples
 from rbc_lightning.runs.agreement import write_agreement
 from rbc_lightning.runs.outcome import draw, finite, show, thresholds, without_units, write_counts, write_per_image
 from rbc_lightning.segmenters.base import BaseTask
@@ -273,22 +273,3 @@ class TrainedSegmenter(Recipe[Path]):
             "version": __version__,
             "command": list(self.labels.command),
         }
-
-
-def synthetic_samples(
-    node: Node | None, store: Store, manifest: Manifest
-) -> tuple[tuple[Sample, ...] | DrawLabelMap, Paint | None]:
-    """Pairs on disk, or the means to make them while training.
-
-    Args:
-        node: a recipe of pairs on disk, or a source of pairs; None for none.
-        store: makes what is missing.
-        manifest: real samples; what descends from held-out ones is refused.
-    """
-    if node is None:
-        return (), None
-    if isinstance(node, PairSource):
-        return node.online(store, manifest)
-    assert isinstance(node, Recipe)
-    samples: tuple[Sample, ...] = store.make(node)
-    return samples, None

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
-from rbc_lightning.core.files import write_json, write_text
-from rbc_lightning.core.progress import tell
+from rbc_lightning.core.files import write_text
 from rbc_lightning.core.recipe import Node, Recipe, aside
 from rbc_lightning.core.seeds import Seed
 from rbc_lightning.core.trainer import TrainerSettings, check_count
-from rbc_lightning.data.lineage import Ancestor, find_twin, to_rows
+from rbc_lightning.data.lineage import Ancestor, to_rows
 from rbc_lightning.errors import InputError
-from rbc_lightning.translators.files import CHECKPOINTS, CHOSEN_ON, TRAINED_ON, load_translator, save_translator
+from rbc_lightning.translators.choosing import best_checkpoint, refuse_chosen_on_test
+from rbc_lightning.translators.files import TRAINED_ON, load_translator, save_translator
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -255,33 +255,3 @@ class TranslatorRecipe(Recipe[Translator]):
     def _chooser(self) -> QualityChooser | None:
         """What has a say in the choice."""
         return self.chooser if self.choose == "quality" else None
-
-
-def best_checkpoint(
-    checkpoints: Sequence[Path], assemble: Callable[[Path], Translator], chooser: QualityChooser, directory: Path, store: Store
-) -> Path:
-    """Of the checkpoints kept in training, the one whose images are most faithful to their masks and most diverse.
-
-    Of equal ones the first is taken. The directory gets all scores, and the names of the samples that had a say.
-    """
-    scorer = chooser.open(store)
-    scores: dict[str, float] = {}
-    for path in checkpoints:
-        scores[path.stem] = scorer.score(assemble(path))
-        tell(f"Checkpoint {path.stem}: faithfulness times diversity {scores[path.stem]:.4f}")
-    write_json(directory / CHECKPOINTS, scores)
-    best = max(checkpoints, key=lambda path: scores[path.stem])
-    tell(f"Taking checkpoint {best.stem}")
-    # A later split must not test on them.
-    write_json(directory / CHOSEN_ON, {"val": to_rows(chooser.chosen_on)})
-    return best
-
-
-def refuse_chosen_on_test(what: str, chosen_on: Sequence[Ancestor], manifest: Manifest) -> None:
-    """Refuse what was chosen on samples that are test samples of a manifest, with an `InputError` that names one."""
-    found = find_twin(manifest.split("test"), chosen_on)
-    if found is not None:
-        raise InputError(
-            f"{what} was chosen on {found[1]}, which is in the test split here: train one with this split "
-            "(stage=translator without translator.path)"
-        )

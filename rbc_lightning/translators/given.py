@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from rbc_lightning.core.files import content_hash, file_sha256
 from rbc_lightning.core.recipe import Node
 from rbc_lightning.data.lineage import Ancestor, from_rows
-from rbc_lightning.translators.base import Translator, TranslatorRecipe, refuse_chosen_on_test
+from rbc_lightning.translators.base import Translator, TranslatorRecipe
+from rbc_lightning.translators.choosing import refuse_chosen_on_test
 from rbc_lightning.translators.files import CHOSEN_ON, TRAINED_ON, no_translator, read_description
 
 if TYPE_CHECKING:

@@ -4,12 +4,12 @@ from dataclasses import replace
 import pytest
 from plain_samples import plain_ancestor, plain_manifest, plain_sample
 
+from rbc_lightning.data.lineage import refuse_held_out
 from rbc_lightning.data.manifest import Manifest
 from rbc_lightning.data.splits import (
     cut_validation,
     keep_real_images,
     merge_validation,
-    refuse_held_out_sources,
     refuse_leakage,
 )
 from rbc_lightning.errors import InputError
@@ -99,4 +99,4 @@ def test_leakage_is_refused_with_the_sample_named():
         with pytest.raises(InputError, match=f"synthetic samples descends from 's0', which has the same image as .*'{source}'"):
             refuse_leakage(cut, [copy])
         with pytest.raises(InputError, match=f"the translator descends from sample '{source}'"):
-            refuse_held_out_sources(cut, "the translator", [plain_ancestor(source)])
+            refuse_held_out(cut.samples, "the translator", [plain_ancestor(source)])

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from rbc_lightning.commands.experiment import Experiment
-from rbc_lightning.runs.recipe import RunLabels, synthetic_samples
+from rbc_lightning.pairs.synthetic_set import synthetic_samples
+from rbc_lightning.runs.recipe import RunLabels
 
 
 @pytest.fixture(scope="module")

@@ -59,7 +59,6 @@ def layout_card(
     others: Mapping[str, LayoutStatistics] | None = None,
     title: str = "",
     groups: Sequence[str] | None = None,
-    n_swaps: int = 199,
 ) -> LayoutCard:
     """Compare sampled with real layouts, those of a held-out split for an honest card.
 
@@ -69,8 +68,8 @@ def layout_card(
     Raises:
         ValueError: not one group for each real image.
     """
-    tests = {name: compare_by_swaps(real, layouts, groups, n_swaps) for name, layouts in (others or {}).items()}
-    apart = compare_by_swaps(real, sampled, groups, n_swaps)
+    tests = {name: compare_by_swaps(real, layouts, groups) for name, layouts in (others or {}).items()}
+    apart = compare_by_swaps(real, sampled, groups)
     rows = [
         CardRow(name, summary(real), summary(sampled), apart[name], {other: test[name] for other, test in tests.items()})
         for name, (summary, _) in STATISTICS.items()
@@ -81,7 +80,7 @@ def layout_card(
         f"distance: between {len(real)} real images and as many of the others\n"
         f"chance: the same with {unit} swapped at random ({n_units} of them)\n"
         "ratio: distance over chance, 1 on average where both are of one kind\n"
-        f"p: share of swaps as far apart, at least {smallest_p(groups, len(real), n_swaps):.2g} here; chance gives one row in "
+        f"p: share of swaps as far apart, at least {smallest_p(groups, len(real)):.2g} here; chance gives one row in "
         "twenty p <= 0.05"
     )
     return LayoutCard(tuple(rows), title, legend)

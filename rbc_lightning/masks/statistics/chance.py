@@ -12,6 +12,7 @@ from rbc_lightning.masks.statistics.layout import ImageLayout, LayoutStatistics
 
 # Of another set, so many subsets as large as the real one are looked at: more would hardly steady the mean.
 _MOST_SETS = 3
+SWAPS = 199
 _NAMES = list(STATISTICS)
 
 
@@ -41,7 +42,7 @@ def compare_by_swaps(
     real: LayoutStatistics,
     other: LayoutStatistics,
     groups: Sequence[str] | None = None,
-    n_swaps: int = 199,
+    n_swaps: int = SWAPS,
     seed: int = 0,
 ) -> dict[str, Apart]:
     """Compare two sets of layouts by a permutation test that keeps sizes equal and groups whole.
@@ -66,7 +67,8 @@ def compare_by_swaps(
     Raises:
         ValueError: not one group for each image.
     """
-    sizes = _fitting(_group_sizes(groups, len(real)), len(other))
+    sizes = _group_sizes(groups, len(real))
+    sizes = sizes[np.cumsum(sizes) <= len(other)]
     if len(sizes) < 2:
         return {name: Apart(apart, math.nan, math.nan) for name, apart in distances(other, real).items()}
     n = int(sizes.sum())
@@ -87,10 +89,10 @@ def compare_by_swaps(
     return result
 
 
-def smallest_p(groups: Sequence[str] | None, n_images: int, n_swaps: int = 199) -> float:
-    """The smallest p-value that swaps of so many images or groups can give; 1 with less than two."""
+def smallest_p(groups: Sequence[str] | None, n_images: int) -> float:
+    """The smallest p-value that `SWAPS` of so many images or groups can give; 1 with less than two."""
     n = len(_group_sizes(groups, n_images))
-    return max(0.5 ** (n - 1), 1 / (1 + n_swaps)) if n > 1 else 1.0
+    return max(0.5 ** (n - 1), 1 / (1 + SWAPS)) if n > 1 else 1.0
 
 
 def _group_sizes(groups: Sequence[str] | None, n_images: int) -> NDArray[np.int64]:
@@ -103,11 +105,6 @@ def _group_sizes(groups: Sequence[str] | None, n_images: int) -> NDArray[np.int6
     if len(starts) != len(set(groups)):
         raise ValueError("expected the images of a group in a row; sort them by group")
     return np.diff([*starts, n_images]).astype(np.int64)
-
-
-def _fitting(sizes: NDArray[np.int64], room: int) -> NDArray[np.int64]:
-    """The first groups that have room together."""
-    return sizes[np.cumsum(sizes) <= room]
 
 
 def _swaps(n_groups: int, n_swaps: int, seed: int) -> NDArray[np.bool_]:

@@ -8,7 +8,7 @@ from translator_helpers import VAL
 from rbc_lightning.data.lineage import Ancestor, to_rows
 from rbc_lightning.data.manifest import Manifest
 from rbc_lightning.errors import InputError
-from rbc_lightning.translators.base import best_checkpoint, refuse_chosen_on_test
+from rbc_lightning.translators.choosing import best_checkpoint, refuse_chosen_on_test
 
 
 class Scores:
