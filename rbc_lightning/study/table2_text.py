@@ -14,6 +14,7 @@ from rbc_lightning.study.tables import (
     TWO_ANNOTATORS,
     WITHOUT_TRAINING,
     csv_text,
+    sentence,
 )
 
 MARK = "†"  # behind optimistic figures
@@ -90,8 +91,8 @@ def to_csv(table: Table2) -> str:
 def verdict_lines(table: Table2) -> Iterator[tuple[str, str]]:
     """For each model the answer to the first question, the reasons for all, and what floor and ceiling say of them."""
     for row in table.rows:
-        reasons = (*[answer.text for answer in row.answers], *[f"{text[0].upper()}{text[1:]}" for text in row.bounds])
-        yield f"{row.model}: {row.answers[0].verdict}.", " ".join(f"{reason}." for reason in reasons)
+        reasons = (*[answer.text for answer in row.answers], *row.bounds)
+        yield f"{row.model}: {row.answers[0].verdict}.", " ".join(map(sentence, reasons))
 
 
 def grids(table: Table2) -> Iterator[tuple[str, list[str], list[list[str]]]]:
@@ -108,16 +109,11 @@ def grids(table: Table2) -> Iterator[tuple[str, list[str], list[list[str]]]]:
 
 def _mean_lines(table: Table2) -> Iterator[list[str]]:
     for row in table.rows:
-        entries = [row.entries.get(column) for column in table.columns]
-        yield [
-            f"{row.model}, {row.label}",
-            *[figure_text(found.mean, found, found.spread) if found else "-" for found in entries],
-        ]
-        if row.pooled:
-            entries = [row.pooled.entries.get(column) for column in table.columns]
-            pooled = [figure_text(found.mean, found, found.spread) if found else "-" for found in entries]
-            yield [f"{row.model}, {row.pooled.label}", *pooled]
-        elif any(found and found.pooled is not None for found in entries):
+        for measure in row.measures:
+            entries = [measure.entries.get(column) for column in table.columns]
+            means = [figure_text(found.mean, found, found.spread) if found else "-" for found in entries]
+            yield [f"{row.model}, {measure.label}", *means]
+        if not row.pooled and any(entry.pooled is not None for entry in row.entries.values()):
             pooled = [figure_text(found.pooled, found) if found else "-" for found in entries]
             yield [f"{row.model}, {row.label} pooled", *pooled]
         if row.paper:

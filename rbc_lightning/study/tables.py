@@ -33,6 +33,11 @@ def published(model: str, metric: str) -> dict[str, float]:
     return dict(zip(COLUMNS, figures, strict=True)) if known == metric else {}
 
 
+def sentence(text: str) -> str:
+    """A phrase with a capital and a full stop; empty stays empty."""
+    return f"{text[:1].upper()}{text[1:]}." if text else ""
+
+
 def csv_text(header: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
     """A table as CSV; fields of None are empty."""
     out = io.StringIO()

@@ -1,6 +1,6 @@
 import pytest
 
-from rbc_lightning.study.tables import COLUMNS, CONTROLS, PAPER, QUESTIONS, REFERENCES, TITLES, published
+from rbc_lightning.study.tables import COLUMNS, CONTROLS, PAPER, QUESTIONS, REFERENCES, TITLES, published, sentence
 
 
 @pytest.mark.parametrize("model", PAPER)
@@ -13,3 +13,7 @@ def test_published_figures_stand_beside_the_metric_that_was_published(model):
 def test_every_column_that_is_compared_has_a_title():
     assert {*REFERENCES, *(column for question in QUESTIONS for column in question)} <= {*COLUMNS}
     assert list(TITLES) == [*COLUMNS, *CONTROLS]
+
+
+def test_a_phrase_becomes_a_sentence():
+    assert (sentence("two annotators"), sentence("RD+SD"), sentence("")) == ("Two annotators.", "RD+SD.", "")

@@ -9,7 +9,7 @@ from rbc_lightning.study.compare import interval_text, signed_text
 from rbc_lightning.study.rows import ModelRow, TableEntry
 from rbc_lightning.study.statistics import Difference
 from rbc_lightning.study.table2_text import figure_text
-from rbc_lightning.study.tables import COLUMNS, OPTIMISTIC, REFERENCES, TITLES
+from rbc_lightning.study.tables import COLUMNS, OPTIMISTIC, REFERENCES, TITLES, sentence
 
 _NAMES_END, _VALUES = 86.0, 282.0  # where the names of columns end, and values begin
 _ROW = 24.0
@@ -104,8 +104,7 @@ def _row_caption(row: ModelRow, against: str | None) -> Iterator[str]:
                 by_verdict[c.verdict].append(TITLES[c.column])
         said = [f"{_WORDS[verdict]}: {', '.join(titles)}" for verdict, titles in by_verdict.items() if titles]
         yield f"Against {TITLES[against]}, {'; '.join(said)}."
-    for text in row.bounds:
-        yield f"{text[0].upper()}{text[1:]}."
+    yield from map(sentence, row.bounds)
     if any(entry.optimistic for entry in row.entries.values()):
         yield f"† {OPTIMISTIC}."
 

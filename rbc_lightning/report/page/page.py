@@ -19,7 +19,7 @@ from rbc_lightning.study.compare import Answer, signed_text
 from rbc_lightning.study.rows import ModelRow
 from rbc_lightning.study.table2 import Table2
 from rbc_lightning.study.table2_text import bound_lines, figure_text, footnotes, p_of
-from rbc_lightning.study.tables import OPTIMISTIC, PAPER_TITLE, TITLES
+from rbc_lightning.study.tables import OPTIMISTIC, PAPER_TITLE, TITLES, sentence
 
 _REFUSED_IN_SVG = ("script", "foreignObject", "image")
 _SVG = "{http://www.w3.org/2000/svg}"
@@ -59,7 +59,7 @@ def render(page: Page) -> str:
     environment = Environment(
         autoescape=True, loader=FunctionLoader(_resource), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"data_uri": _data_uri, "drawing": _drawing, "dimensions": _dimensions, "sentence": _sentence}
+    environment.filters |= {"data_uri": _data_uri, "drawing": _drawing, "dimensions": _dimensions, "sentence": sentence}
     environment.globals |= {"figure": figure_text, "signed": signed_text, "p": p_of, "finite": isfinite, "bounds": bound_lines}
     return environment.get_template("report.html.j2").render(
         page=page,
@@ -108,10 +108,6 @@ def _finding(answer: Answer, row: ModelRow, reach: float) -> _Finding:
             low, value, high = sorted(50 + (46 if row.higher_is_better else -46) * end / reach for end in ends)
             strip = _Strip(round(low, 2), round(high - low, 2), round(value, 2))
     return _Finding(answer, strip)
-
-
-def _sentence(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:]}." if text else ""
 
 
 def _embedded(page: Page) -> str:
