@@ -135,7 +135,7 @@ def test_stains_take_turns_by_the_seed_of_the_pairs(tmp_path, monkeypatch):
         assert (asked, recipe.seed) == ({"seed": 5}, 4)
 
 
-@pytest.mark.parametrize(("key", "value"), zip(SEED_KEYS.values(), ["-1", "true", "1.5", "abc", "null"], strict=True))
+@pytest.mark.parametrize(("key", "value"), [*zip(SEED_KEYS.values(), ["-1", "true", "1.5", "abc", "null"], strict=True)])
 def test_what_is_no_seed_is_refused_by_name_before_anything_is_written(tmp_path, key, value):
     text = {"true": "True", "null": "None"}.get(value, value)
     message = rf"^{key}={text}; expected an integer of at least 0: set one, or leave it out to follow seed$"

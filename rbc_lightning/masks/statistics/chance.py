@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rbc_lightning.masks.statistics.compare import STATISTICS, distances
+from rbc_lightning.masks.statistics.compare import STATISTICS, distances, of_finite
 from rbc_lightning.masks.statistics.layout import ImageLayout, LayoutStatistics
 
 # Of another set, so many subsets as large as the real one are looked at: more would hardly steady the mean.
@@ -43,7 +43,6 @@ def compare_by_swaps(
     other: LayoutStatistics,
     groups: Sequence[str] | None = None,
     n_swaps: int = SWAPS,
-    seed: int = 0,
 ) -> dict[str, Apart]:
     """Compare two sets of layouts by a permutation test that keeps sizes equal and groups whole.
 
@@ -59,7 +58,6 @@ def compare_by_swaps(
         other: as many or more; where image i of it answers to real image i mod n, as by its number of cells, it faces it.
         groups: of each real image, those of a group in a row; None takes each image for a group.
         n_swaps: random swaps; all of them where there are no more than that.
-        seed: of the swaps.
 
     Returns:
         Statistic to `Apart`, in the order of `STATISTICS`. With fewer than two groups chance and p are NaN.
@@ -73,7 +71,7 @@ def compare_by_swaps(
         return {name: Apart(apart, math.nan, math.nan) for name, apart in distances(other, real).items()}
     n = int(sizes.sum())
     sets = [other.images[start : start + n] for start in range(0, len(other) - n + 1, n)][:_MOST_SETS]
-    patterns = np.repeat(_swaps(len(sizes), n_swaps, seed), sizes, axis=1)
+    patterns = np.repeat(_swaps(len(sizes), n_swaps), sizes, axis=1)
     observed, *swapped = (_distances(real.images[:n], sets, pattern) for pattern in patterns)
     table = np.array(swapped)
     result = {}
@@ -107,13 +105,13 @@ def _group_sizes(groups: Sequence[str] | None, n_images: int) -> NDArray[np.int6
     return np.diff([*starts, n_images]).astype(np.int64)
 
 
-def _swaps(n_groups: int, n_swaps: int, seed: int) -> NDArray[np.bool_]:
+def _swaps(n_groups: int, n_swaps: int) -> NDArray[np.bool_]:
     """Which groups change sides, bool (k + 1, n_groups), the first row none; a distance has no sides, so group 0 stays."""
     if 2 ** (n_groups - 1) - 1 <= n_swaps:
         numbers = np.arange(2 ** (n_groups - 1))[:, None] >> np.arange(n_groups - 1)
         moved = (numbers & 1).astype(np.bool_)
     else:
-        moved = np.random.default_rng(seed).random((n_swaps + 1, n_groups - 1)) < 0.5
+        moved = np.random.default_rng(0).random((n_swaps + 1, n_groups - 1)) < 0.5
         moved[0] = False
     return np.concatenate([np.zeros((len(moved), 1), np.bool_), moved], axis=1)
 
@@ -127,8 +125,4 @@ def _distances(
         pairs = [(b, a) if swap else (a, b) for a, b, swap in zip(real, others, swapped.tolist(), strict=True)]
         first, second = zip(*pairs, strict=True)
         rows.append(list(distances(LayoutStatistics(first), LayoutStatistics(second)).values()))
-    values = np.array(rows)
-    known = ~np.isnan(values)
-    sums = np.where(known, values, 0.0).sum(axis=0)
-    means: NDArray[np.float64] = np.divide(sums, known.sum(axis=0), out=np.full(len(sums), np.nan), where=known.any(axis=0))
-    return means
+    return np.array([of_finite(np.mean, values) for values in np.transpose(rows)])

@@ -42,10 +42,10 @@ def half_distances(statistics: LayoutStatistics, n_splits: int = 200, seed: int 
     rng = np.random.default_rng(seed)
     orders = (rng.permutation(n) for _ in range(n_splits))
     rows = [distances(statistics.subset(order[: n // 2]), statistics.subset(order[n // 2 :])) for order in orders]
-    return {name: _of_finite(np.median, np.array([row[name] for row in rows])) for name in STATISTICS}
+    return {name: of_finite(np.median, np.array([row[name] for row in rows])) for name in STATISTICS}
 
 
-def _of_finite(reduce: Callable[[NDArray[np.float64]], float], values: NDArray[np.float64]) -> float:
+def of_finite(reduce: Callable[[NDArray[np.float64]], float], values: NDArray[np.float64]) -> float:
     """Reduce what is not NaN; NaN where nothing is, as for too few cells to have a nearest neighbour."""
     known = values[~np.isnan(values)]
     return float(reduce(known)) if known.size else float("nan")
@@ -117,5 +117,5 @@ STATISTICS: dict[str, tuple[Summary, Distance]] = {
     "touching share": (lambda s: s.touching_share, lambda a, b: abs(a.touching_share - b.touching_share)),
     "abutting share": (lambda s: s.abutting_share, lambda a, b: abs(a.abutting_share - b.abutting_share)),
     "cluster size": _distribution("cluster_sizes"),
-    "g(r)": (lambda s: _of_finite(np.max, s.pair_correlation), _pair_correlation),
+    "g(r)": (lambda s: of_finite(np.max, s.pair_correlation), _pair_correlation),
 }
