@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from oracles.crossed_effects import crossed
 from scipy import stats
 
 from rbc_lightning.study.settle import seeds_needed, units_needed, what_would_settle
@@ -28,16 +29,11 @@ def test_the_seeds_needed_are_the_first_that_do():
     rng = np.random.default_rng(0)
 
     def power(count):
-        squares = []
+        found = []
         for _ in range(600):
-            drawn = 0.02 + rng.normal(0, 0.01, (count, 1)) + rng.normal(0, 0.005, (1, 40)) + rng.normal(0, 0.002, (count, 40))
-            by_seed, by_unit = drawn.mean(axis=1), drawn.mean(axis=0)
-            rest = drawn - by_seed[:, None] - by_unit + drawn.mean()
-            found = MeanSquares(
-                40 * by_seed.var(ddof=1), count * by_unit.var(ddof=1), (rest**2).sum() / (count - 1) / 39, count, 40
-            )
-            squares.append(drawn.mean() > found.half(LEVEL))
-        return np.mean(squares)
+            drawn = 0.02 + crossed(rng, count, 40, 0.01, 0.005, 0.002)
+            found.append(drawn.mean() > MeanSquares.of(drawn).half(LEVEL))
+        return np.mean(found)
 
     assert n > 3
     assert power(n) > 0.75
