@@ -3,9 +3,11 @@
 import numpy as np
 from scipy import stats
 
-from rbc_lightning.study.statistics import LEAST_SEEDS, LEAST_UNITS, LEVEL, Difference, MeanSquares
+from rbc_lightning.study.statistics import LEAST_SEEDS, LEAST_UNITS, LEVEL, Difference, half_widths
 
 _POWER = 0.8
+# Of three independent mean squares, spread evenly over all their values (Sobol 1967).
+_QUANTILES = stats.qmc.Sobol(3, seed=0).random(1024)
 _MOST_UNITS, _MOST_SEEDS = 10_000, 30
 _UNITS = {"image": "test images", "group": "groups of test images"}
 
@@ -57,12 +59,20 @@ def seeds_needed(difference: Difference) -> int | None:
 
 
 def _detects(difference: Difference, n_seeds: int, n_units: int) -> bool:
-    """Whether the interval that so many seeds and units would have leaves 0 out with a probability of 80 %."""
+    """Whether the interval of a study with so many seeds and units would leave 0 out with a probability of 80 %.
+
+    Mean squares scatter, most of all those of a few seeds: they are drawn as chi-squares of their degrees, the same draws
+    whatever the numbers; the mean is normal.
+    """
     found = difference.squares
     if found.n_seeds < LEAST_SEEDS or found.n_units < 2:
         return False
     of_seed, of_unit, rest = found.components()
-    seeds, units = rest + n_units * of_seed, rest + n_seeds * of_unit
-    expected = MeanSquares(seeds, units, rest, n_seeds, n_units)
-    scatter = np.sqrt((seeds + units - rest) / (n_seeds * n_units))
-    return bool(abs(difference.value) > expected.half(LEVEL) + stats.norm.ppf(_POWER) * scatter)
+    expected = np.array([rest + n_units * of_seed, rest + n_seeds * of_unit, rest])
+    degrees = np.array([n_seeds - 1, n_units - 1, (n_seeds - 1) * (n_units - 1)])
+    drawn = expected * stats.chi2.ppf(_QUANTILES, degrees) / degrees
+    halves = half_widths(drawn[:, 0], drawn[:, 1], drawn[:, 2], n_seeds, n_units, LEVEL)
+    scatter = np.sqrt((expected[0] + expected[1] - rest) / (n_seeds * n_units))
+    beyond = abs(difference.value) - halves
+    chance = stats.norm.cdf(beyond / scatter) if scatter > 0 else beyond > 0
+    return bool(np.mean(chance) >= _POWER)

@@ -11,13 +11,14 @@ rest (two-way layout without replication; E[A] = rest + U seed, E[B] = rest + S 
 
     seed/S + unit/U + rest/(S U) = (E[A] + E[B] - E[E]) / (S U),
 
-and its estimate the degrees of freedom of Satterthwaite (1946, Biometrics Bull. 2): (A + B - E)^2 / (A^2/(S-1) + B^2/(U-1) +
-E^2/((S-1)(U-1))). Where A <= E the seeds' variance is estimated as 0, and B with its U-1 degrees remains. A few seeds have few
-degrees: one number of degrees for the sum then gives too narrow intervals where the seeds' share is the larger one, and shares
-added up as squares, each with Student's t of its own degrees (Zou and Donner 2008, Statist. Med. 27), t(S-1)^2 (A - E) +
-t(U-1)^2 B, give too wide ones where it is the smaller. Of three seeds or more the interval lies half way between the two (their
-geometric mean). With two, A has one degree: nothing is subtracted from it, t(1)^2 A + t(U-1)^2 B. What this covers is simulated
-in `experiments/statistics`.
+of which B / (S U) is the units' and the rest's share, and (A - E) / (S U) the seeds'. Added up, with the degrees of freedom of
+Satterthwaite (1946, Biometrics Bull. 2), V^2 / (X^2/(S-1) + B^2/(U-1)) for V = X + B, they give too narrow intervals where few
+seeds have the larger share; as squares, each with Student's t of its own degrees (Zou and Donner 2008, Statist. Med. 27),
+t(S-1)^2 X + t(U-1)^2 B, too wide ones where they have the smaller. The interval lies between the two, at the weighted
+geometric mean of their squares, `_SUM` of the first. The seeds' share is X = max(A - `_SUBTRACTED` E, 0): with all of E
+subtracted a variance that chance hides would be missed. Of two seeds, where A has one degree, the second way alone is taken and
+nothing is subtracted. The width changes without a jump in A, B and E. The constants are those with which the studies of
+`experiments/statistics` are covered; what they cover elsewhere is told there too.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ LEVEL = 0.05
 LEAST_UNITS, LEAST_SEEDS = 6, 2
 """With fewer there is no verdict."""
 _LEAST_P = 1e-12
+_SUBTRACTED, _SUM = 0.75, 0.45
 
 
 @dataclass(frozen=True)
@@ -74,17 +76,7 @@ class MeanSquares:
 
     def half(self, level: float) -> float:
         """Half the width of the interval of a confidence of 1 - level; infinite with a single unit."""
-        if self.n_units < 2:
-            return np.inf
-        units = stats.t.isf(level / 2, self.n_units - 1) ** 2 * self.units
-        of_seeds = stats.t.isf(level / 2, self.n_seeds - 1) ** 2 if self.n_seeds > 1 else 0.0
-        if self.n_seeds <= LEAST_SEEDS:
-            square = of_seeds * self.seeds + units
-        else:
-            variance, degrees = self._sum()
-            apart = of_seeds * max(self.seeds - self.rest, 0.0) + units
-            square = stats.t.isf(level / 2, degrees) * np.sqrt(variance * apart)
-        return float(np.sqrt(square / (self.n_seeds * self.n_units)))
+        return float(half_widths(self.seeds, self.units, self.rest, self.n_seeds, self.n_units, level))
 
     def p_value(self, value: float) -> float:
         """Two-sided: the level whose interval about `value` just reaches 0; at least 1e-12, or 0 without any scatter."""
@@ -95,14 +87,23 @@ class MeanSquares:
         # Half a width falls from there to 0 at level 1.
         return float(np.exp(optimize.brentq(lambda log: self.half(np.exp(log)) - abs(value), np.log(_LEAST_P), 0.0)))
 
-    def _sum(self) -> tuple[float, float]:
-        """A + B - E, and Satterthwaite's degrees of freedom."""
-        if self.seeds <= self.rest:
-            return self.units, self.n_units - 1.0
-        variance = self.seeds + self.units - self.rest
-        of_seeds, of_units = self.n_seeds - 1, self.n_units - 1
-        spread = self.seeds**2 / of_seeds + self.units**2 / of_units + self.rest**2 / (of_seeds * of_units)
-        return variance, max(1.0, variance**2 / spread)
+
+def half_widths(seeds: ArrayLike, units: ArrayLike, rest: ArrayLike, n_seeds: int, n_units: int, level: float) -> Floats:
+    """Half the widths of intervals of a confidence of 1 - level, from mean squares A, B and E; infinite with a single unit."""
+    if n_units < 2:
+        return np.full(np.shape(units), np.inf)
+    few = n_seeds <= LEAST_SEEDS
+    of_seeds = np.maximum(np.asarray(seeds) - (0.0 if few else _SUBTRACTED) * np.asarray(rest), 0.0)
+    of_units, tail = np.asarray(units, dtype=np.float64), level / 2
+    t_units = stats.t.isf(tail, n_units - 1) ** 2
+    t_seeds = stats.t.isf(tail, n_seeds - 1) ** 2 if n_seeds > 1 else 0.0
+    square = t_seeds * of_seeds + t_units * of_units
+    if not few:
+        total, spread = of_seeds + of_units, of_seeds**2 / (n_seeds - 1) + of_units**2 / (n_units - 1)
+        degrees = np.divide(total**2, spread, out=np.full(np.shape(total), n_units - 1.0), where=spread > 0)
+        added = stats.t.isf(tail, degrees) ** 2 * total
+        square = added**_SUM * square ** (1 - _SUM)
+    return np.asarray(np.sqrt(square / (n_seeds * n_units)))
 
 
 @dataclass(frozen=True)

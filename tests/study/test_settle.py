@@ -73,6 +73,16 @@ def test_seeds_are_doubled_until_images_do():
     """With six seeds no number of images tells it; with twelve some do."""
     hidden = difference(0.0045, seed_sd=0.004, unit_sd=0.03)
     assert units_needed(hidden, 6) is None
-    assert what_would_settle(hidden) == (
-        f"neither more test images nor more seeds alone: about {units_needed(hidden, 12)} test images with 12 seeds would settle it"
-    )
+    both = f"about {units_needed(hidden, 12)} test images with 12 seeds would settle it"
+    assert what_would_settle(hidden) == f"neither more test images nor more seeds alone: {both}"
+
+
+@pytest.mark.parametrize(("unit_sd", "rest_sd"), [(1, 1), (0, 1), (1, 0.1)])
+def test_the_images_needed_have_the_power_that_is_promised(unit_sd, rest_sd):
+    """Without luck of seeds their mean square is above that of the rest half of the time, and widens the interval then."""
+    found = difference(0.4, seed_sd=0, unit_sd=unit_sd, rest_sd=rest_sd)
+    n = units_needed(found)
+    rng = np.random.default_rng(0)
+    drawn = 0.4 + rng.normal(0, unit_sd, (1000, 1, n)) + rng.normal(0, rest_sd, (1000, 3, n))
+    power = np.mean([table.mean() > MeanSquares.of(table).half(LEVEL) for table in drawn])
+    assert power == pytest.approx(0.8, abs=0.04)

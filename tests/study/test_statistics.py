@@ -5,7 +5,16 @@ import pytest
 from oracles.crossed_effects import crossed, mixed_model
 from scipy import stats
 
-from rbc_lightning.study.statistics import LEVEL, MeanSquares, holm, paired_difference, pseudo_values, unit_means, verdict
+from rbc_lightning.study.statistics import (
+    LEVEL,
+    MeanSquares,
+    half_widths,
+    holm,
+    paired_difference,
+    pseudo_values,
+    unit_means,
+    verdict,
+)
 
 LUCK = 0.006
 
@@ -58,13 +67,23 @@ def test_two_seeds_add_their_share_without_subtracting():
     assert half(found) == pytest.approx(np.sqrt(by_hand / 20))
 
 
-def test_three_seeds_lie_half_way_between_one_sum_and_two_shares():
+def test_three_seeds_lie_between_one_sum_and_two_shares():
     squares = MeanSquares(9.0, 4.0, 1.0, 3, 11)
-    # 12^2 / (81/2 + 16/10 + 1/20) = 3.417 degrees for the sum of 12.
-    one = stats.t.ppf(0.975, 144 / 42.15) * np.sqrt(12 / 33)
-    two = np.sqrt((stats.t.ppf(0.975, 2) ** 2 * 8 + stats.t.ppf(0.975, 10) ** 2 * 4) / 33)
-    assert one < squares.half(LEVEL) < two
-    assert squares.half(LEVEL) == pytest.approx(np.sqrt(one * two))
+    # Three quarters of 1 leave 8.25 of the seeds; 12.25^2 / (8.25^2/2 + 4^2/10) = 4.208 degrees for the sum.
+    one = stats.t.ppf(0.975, 12.25**2 / (8.25**2 / 2 + 1.6)) ** 2 * 12.25
+    two = stats.t.ppf(0.975, 2) ** 2 * 8.25 + stats.t.ppf(0.975, 10) ** 2 * 4
+    assert squares.half(LEVEL) == pytest.approx(np.sqrt(one**0.45 * two**0.55 / 33))
+
+
+@pytest.mark.parametrize("n_seeds", [2, 3, 5])
+def test_no_digit_of_a_score_makes_a_jump(n_seeds):
+    """A verdict must not turn over where the seeds' variance begins to be above 0."""
+    for units, rest in ((1.0, 1.0), (5.0, 1.0), (0.2, 1.0)):
+        seeds = np.linspace(0, 3, 3001)
+        halves = half_widths(seeds, np.full(3001, units), np.full(3001, rest), n_seeds, 8, LEVEL)
+        assert (np.diff(halves) >= 0).all()
+        steepest = 0.001 * stats.t.ppf(0.975, n_seeds - 1) ** 2 / (n_seeds * 8)
+        assert np.diff(halves**2).max() < 3 * steepest
 
 
 @pytest.mark.parametrize(("n_seeds", "n_units"), [(1, 6), (2, 6), (2, 40), (3, 10), (5, 20)])
