@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
@@ -215,7 +216,22 @@ class Experiment:
         return Mix.resolve(len(self.train), **words)
 
     def run(self) -> Any:  # noqa: ANN401 (a recipe)
-        """The run that `stage=train` makes."""
+        """The run that `stage=train` makes; it records the base seed for a purpose whose own seed decides nothing of it."""
+        recipe, seeds = self._run(), self.seeds
+        for purpose, seed in seeds.by_purpose().items():
+            if seed != seeds.base:
+                other = copy(self)
+                other.seeds = replace(seeds, **{purpose: seeds.base})
+                if purpose == "split":
+                    # Made anew from the other cut.
+                    for cached in ("train", "val"):
+                        other.__dict__.pop(cached, None)
+                    other.manifest = read_split(self.reader, self.store, self.protocol, seeds.base)
+                if other._run().key == recipe.key:
+                    seeds = other.seeds
+        return replace(recipe, labels=replace(recipe.labels, seeds=seeds))
+
+    def _run(self) -> Any:  # noqa: ANN401 (a recipe)
         from rbc_lightning.runs.recipe import RunLabels, TrainedSegmenter
         from rbc_lightning.runs.untrained import UntrainedSegmenter
 

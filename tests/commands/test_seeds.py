@@ -114,6 +114,20 @@ def test_pairs_made_while_training_are_draws_of_the_training():
     assert keys(run_of(*online, "training.seed=4"))["pairs"] != keys(run_of(*online))["pairs"]
 
 
+@pytest.mark.parametrize(
+    ("overrides", "recorded"),
+    [
+        (("mix=rd_sd", "masks.seed=4", "training.seed=5"), {"masks": 4, "training": 5}),
+        ((*COPIED, "mix=rd_sd", "masks.seed=4", "translator.seed=4", "synthetic.seed=5"), {"synthetic": 5}),
+        (("masks=real", "translator=pix2pix", "mix=rd_sd", "synthetic.mode=online", "synthetic.seed=4"), {}),
+        (("mix=rd_aug", "masks.seed=4", "data.split_seed=4"), {"split": 4}),
+    ],
+)
+def test_a_seed_that_decides_nothing_is_recorded_as_the_base_seed(overrides, recorded):
+    """The same key made without it is the same run, which a table must not tell apart."""
+    assert run_of(*overrides).labels.seeds.by_purpose() == dict.fromkeys(SEED_KEYS, 3) | recorded
+
+
 def test_the_split_follows_its_own_seed():
     reader = PlainReader(name="plain", n_real_images=5)
     splits = {seed: read_split(reader, None, "held_out", seed).fingerprint() for seed in (3, 4)}
