@@ -14,6 +14,7 @@ ScoresOf = Callable[[Mapping[str, BySeed]], PairedScores[str]]
 """Scores of runs that are filed by column and seed: by image or pooled; a ValueError where they have none."""
 
 AS_WELL = "a threshold does as well: this data set cannot show what training data are worth"
+_PERFECT = "nothing is left to gain on this data set"
 
 
 @dataclass(frozen=True)
@@ -85,27 +86,34 @@ def floor_below(
     mean, spread = float(by_seed.mean()), statistics.spread(by_seed)
     low, high = mean - half, mean + half
     means = {column: float(paired.by_seed(column).mean()) for column in columns if column in COLUMNS}
-    text = f"without training {score} {mean:.3f} [{low:.3f}, {high:.3f}]{_told(means, low, high, higher_is_better)}"
+    differences = {column: found.difference for column, found in comparisons.items()}
+    beaten = {column: (d.high < 0 if higher_is_better else d.low > 0) for column, d in differences.items()}
+    text = f"without training {score} {mean:.3f} [{low:.3f}, {high:.3f}]{_told(means, low, high, beaten, higher_is_better)}"
+    # No score that is better when higher has more than 1.
+    text += f"; {_PERFECT}" if higher_is_better and low >= 1 else ""
     model = next(iter(floors.values())).model
     return Floor(model, mean, low, high, spread, paired.n_images, tuple(floors), comparisons, text)
 
 
-def _told(means: Mapping[str, float], low: float, high: float, higher_is_better: bool) -> str:
+def _told(means: Mapping[str, float], low: float, high: float, beaten: Mapping[str, bool], higher_is_better: bool) -> str:
     """Which columns a threshold does as well as: those whose means lie within its interval.
 
     The rule asks whether the data set has room between no training and training, not whether a column beats the threshold on
     these very images: paired by image, a gain far smaller than the scatter of images has a verdict, and differences between
     columns, which are smaller still, are then asked of images on which training changes next to nothing. The interval of the
     floor's own mean holds that scatter. A column on its worse side has no more to show and does not silence the sentence; where
-    all are there, it is the trainings that fall short, and of the data set nothing is said.
+    all are there, it is the trainings that fall short, and of the data set nothing is said. That the threshold does better is
+    said of the columns there that are `beaten`, whose difference has an interval that leaves out 0; of others, as well.
     """
     clear = [column for column, mean in means.items() if (mean > high if higher_is_better else mean < low)]
     worse = [column for column, mean in means.items() if (mean < low if higher_is_better else mean > high)]
     within = [column for column in means if column not in clear and column not in worse]
+    less = [column for column in worse if beaten.get(column)]
     if within and not clear:
-        return f"; {AS_WELL}{f' ({_titles(worse)}: worse than without)' if worse else ''}"
-    told = [f"as well as training on {_titles(within)}"] if within else []
-    told += [f"better than training on {_titles(worse)}"] if worse else []
+        return f"; {AS_WELL}{f' ({_titles(less)}: worse than without)' if less else ''}"
+    alike = [column for column in means if column in within or (column in worse and beaten.get(column) is False)]
+    told = [f"as well as training on {_titles(alike)}"] if alike else []
+    told += [f"better than training on {_titles(less)}"] if less else []
     return f"; a threshold does {' and '.join(told)}" if told else ""
 
 

@@ -144,7 +144,7 @@ def model_row(model: str, columns: Mapping[str, BySeed], floors: BySeed, score: 
         questions=() if pooled else QUESTIONS,
     )
     notes = row.notes if is_mean else (*row.notes, _pooled_note(title, answers=pooled is not None))
-    ceiling = ceiling_above(columns, metric, higher_is_better=row.higher_is_better)
+    ceiling = ceiling_above(columns, floors, metric, higher_is_better=row.higher_is_better, pooled=not is_mean)
     return replace(row, ceiling=ceiling, pooled=pooled, answers=(pooled or row).answers, notes=notes)
 
 

@@ -33,8 +33,9 @@ _FLOOR = (
 )
 _NO_FLOOR = "no run without training beside these: floor=threshold makes one, with the next stage=train"
 _COMPARED = ("difference", "low", "high", "p", "p_holm", "n_seeds", "n_units", "verdict")
-_LATEX = {letter: f"\\{letter}" for letter in "&%$#_{}"} | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}"}
-_LATEX |= {"^": r"\textasciicircum{}", "±": r"$\pm$", "−": "$-$", "†": r"$\dagger$", "‡": r"$\ddagger$", "<": "$<$", ">": "$>$"}
+_LATEX = {letter: f"\\{letter}" for letter in "&%$#_{}"}
+_LATEX |= {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "·": r"$\cdot$"}
+_LATEX |= {"±": r"$\pm$", "−": "$-$", "†": r"$\dagger$", "‡": r"$\ddagger$", "<": "$<$", ">": "$>$"}
 
 
 def to_markdown(table: Table2) -> str:
@@ -103,7 +104,7 @@ def grids(table: Table2) -> Iterator[tuple[str, list[str], list[list[str]]]]:
     for against, title in (*((name, TITLES[name]) for name in REFERENCES), (WITHOUT_TRAINING, "the score without training")):
         shown = measures if against in REFERENCES else [measure for measure in measures if measure.floor]
         lines = [[f"{row.model}, {row.label}", *[_against(row, c, against) for c in table.columns]] for row in shown]
-        if lines:
+        if any(cell != "-" for line in lines for cell in line[1:]):
             yield f"Difference with {title}, 95 % interval, p", header, lines
 
 
@@ -122,12 +123,13 @@ def _mean_lines(table: Table2) -> Iterator[list[str]]:
 
 
 def bound_lines(row: ModelRow) -> Iterator[str]:
-    """Floor and ceiling of a model with their figures, one line for each way to score."""
-    for measure in row.measures:
-        if measure.floor:
-            yield f"{measure.floor.title}: {measure.score} {measure.floor.figure}"
+    """Floor and ceiling of a model, a line each with their figures."""
+    floors = [(measure.score, measure.floor) for measure in row.measures if measure.floor]
+    if floors:
+        (score, floor), *pooled = floors
+        yield " · pooled ".join([f"{floor.title}: {score} {floor.figure}", *(other.figure for _, other in pooled)])
     if row.ceiling:
-        yield f"two annotators agree: {row.score} {row.ceiling.figure}"
+        yield f"{row.ceiling.title}: {row.ceiling.figure}"
 
 
 def footnotes(table: Table2) -> Iterator[str]:

@@ -72,6 +72,42 @@ def test_where_some_columns_lie_within_its_interval_they_are_named():
     assert found.text == f"without training Dice {found.figure}"
 
 
+def scattered(difference):
+    """A column whose difference with the floor scatters over images: its paired interval holds 0 where the mean is small."""
+    columns, floors = columns_at({"sd": 0.9}, scatter=0.002)
+    signs = np.where(np.arange(N_IMAGES) % 2, 1, -1)
+    for seed, run in columns["sd"].items():
+        values = [run.per_image[f"i{k:02d}"]["dice"] + difference + 0.05 * signs[k] for k in range(N_IMAGES)]
+        columns["sd"][seed] = make_run("fcn8s", "sd", seed, values=np.array(values))
+    return columns, floors
+
+
+def test_better_than_training_is_said_where_the_paired_interval_leaves_out_0_alone():
+    found = floor_of(*scattered(-0.01))
+    assert found.low - found.mean > -0.01
+    assert found.comparisons["sd"].difference.low < 0 < found.comparisons["sd"].difference.high
+    assert found.text.endswith("; a threshold does as well as training on SD")
+    assert floor_of(*scattered(-0.1)).text.endswith("; a threshold does better than training on SD")
+    assert floor_of(*scattered(0.01), higher=False).text.endswith("; a threshold does as well as training on SD")
+    columns, floors = scattered(-0.01)
+    columns["rd"] = floors
+    assert floor_of(columns, floors).text.endswith(f"; {SENTENCE}")
+    # Of a column that shares no seed with the floor nothing is known.
+    columns, floors = columns_at({"sd": 0.7})
+    found = floor_of(columns, {7: floors[0]})
+    assert found.text == f"without training Dice {found.figure}"
+
+
+def test_above_a_perfect_floor_nothing_is_left_to_gain():
+    columns, floors = columns_at({"rd": 1.0, "sd": 0.5}, scatter=0.0, floor=1.0)
+    told = f"{SENTENCE} (SD: worse than without); nothing is left to gain on this data set"
+    assert floor_of(columns, floors).text == f"without training Dice 1.000 [1.000, 1.000]; {told}"
+    assert not floor_of(columns, floors, higher=False).text.endswith("this data set")
+    once = {seed: make_run("fcn8s", "sd", seed, values=1 - np.eye(N_IMAGES)[0]) for seed in range(3)}
+    told = "a threshold does as well as training on SD; nothing is left to gain on this data set"
+    assert floor_of({"sd": once}, floors).text.endswith(f"]; {told}")
+
+
 def test_of_a_score_that_is_better_when_lower_less_is_clear_of_it():
     columns, floors = columns_at({"rd": 0.85, "sd": 0.97})
     assert floor_of(columns, floors, higher=False).text.endswith("; a threshold does better than training on SD")

@@ -86,3 +86,6 @@ def test_a_ceiling_is_that_of_the_means():
     row = model_row("fcn8s", columns, make_floor())
     assert (row.ceiling.mean, row.ceiling.n_images) == (pytest.approx(0.9), 4)
     assert row.bounds == (row.floor.text, row.ceiling.text)
+    assert "no ceiling here" not in row.ceiling.text
+    low = {**columns, "rd": {0: replace(columns["rd"][0], agreement={"i00": {"dice": 0.7}})}}
+    assert model_row("fcn8s", low, make_floor()).ceiling.text.endswith("so that it is no ceiling here")

@@ -130,11 +130,11 @@ def test_floor_and_ceiling_are_lines_of_the_table_and_sentences_of_the_verdict()
     text = to_markdown(table)
     lines = text.splitlines()
     assert f"| fcn8s, without training (threshold): Dice {fcn8s.floor.figure} |  |  |  |  |  |" in lines
-    assert f"| dcan, without training (threshold): AP50 {dcan.floor.figure} |  |  |  |  |  |" in lines
-    assert f"| dcan, without training (threshold): AP50 pooled {dcan.pooled.floor.figure} |  |  |  |  |  |" in lines
-    assert "| dcan, two annotators agree: AP50 0.900 (6 images) |  |  |  |  |  |" in lines
+    both = f"AP50 {dcan.floor.figure} · pooled {dcan.pooled.floor.figure}"
+    assert f"| dcan, without training (threshold): {both} |  |  |  |  |  |" in lines
+    assert "| dcan, two annotators agree: AP50 0.900, mean of 6 images |  |  |  |  |  |" in lines
     assert f" Without training Dice {fcn8s.floor.figure}; a threshold does as well as training on RD" in lines[2]
-    assert ". Two annotators agree on 0.900 (6 images)" in lines[3]
+    assert ". Two annotators agree on AP50 0.900, mean of 6 images" in lines[3]
     assert "- Without training: a model that learns nothing, tested on the same images;" in text
     assert "- no run without training beside these: floor=threshold makes one" in to_markdown(build(make_groups()))
 
@@ -149,10 +149,17 @@ def test_every_way_to_score_is_compared_with_every_reference():
         assert exploratory == ([5, 5, 5] if caption.startswith("the") else [3, 4, 3])
 
 
+def test_a_block_without_a_difference_is_left_out():
+    text = to_markdown(build(make_groups(columns=("rd", "rd_sd"))))
+    assert "**Difference with RD, 95 % interval, p**" in text
+    assert "Difference with RD+aug" not in text
+    assert "Difference with" not in to_markdown(build(make_groups(columns=("rd",))))
+
+
 def test_the_latex_of_a_line_without_columns_spans_them():
     text = to_latex(with_all())
     spanning = [line for line in text.splitlines() if line.startswith(r"\multicolumn{6}{l}{")]
-    assert len(spanning) == 4
+    assert len(spanning) == 3
     assert all(line.endswith(r"} \\") for line in spanning)
     assert text.count(r"\begin{tabular}") == 4
 

@@ -13,7 +13,7 @@ from rbc_lightning.study.tables import COLUMNS, OPTIMISTIC, REFERENCES, TITLES, 
 
 _NAMES_END, _VALUES = 86.0, 282.0  # where the names of columns end, and values begin
 _ROW = 24.0
-_PAPER_KEY = Key("Bailo et al. 2019: another data set, not comparable", PLAIN, "circle", filled=False)
+_PAPER_KEY = Key("open marks: Bailo et al. 2019, another data set", PLAIN)
 _WORDS = {"helps": "better", "hurts": "worse", "cannot tell": "cannot tell"}
 
 
@@ -64,7 +64,7 @@ def _bounds(row: ModelRow) -> Iterator[tuple[float, Key]]:
     if row.floor:
         yield row.floor.mean, Key(f"{row.floor.title}: {row.floor.mean:.3f}", PLAIN, line="")
     if row.ceiling:
-        yield row.ceiling.mean, Key(f"two annotators agree: {row.ceiling.mean:.3f}", PLAIN, line=DOTS)
+        yield row.ceiling.mean, Key(f"{row.ceiling.title}: {row.ceiling.mean:.3f}", PLAIN, line=DOTS)
 
 
 def _differences(row: ModelRow, columns: Sequence[str], against: str, top: float) -> tuple[list[str], float]:

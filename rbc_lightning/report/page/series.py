@@ -29,7 +29,7 @@ STYLE = "".join(
 
 @dataclass(frozen=True)
 class Key:
-    """An entry of a legend: a mark, a line (solid or dashed), or both."""
+    """An entry of a legend: a mark, a line (solid or dashed), both, or text alone."""
 
     text: str
     color: str
@@ -43,14 +43,15 @@ def legend(keys: Iterable[Key], y: float) -> tuple[str, float]:
     """A legend in as many rows as it needs, the first with its base line at y; returns it and where the next row would be."""
     x, drawn = 0.0, []
     for key in keys:
-        width = 22 + _LETTER * len(key.text) + 16
+        indent = 24 if key.shape or key.line is not None else 0
+        width = indent + _LETTER * len(key.text) + 14
         if x and x + width - 16 > WIDTH:
             x, y = 0.0, y + _ROW
         if key.line is not None:
             drawn.append(polyline(((x, y - 4), (x + 18, y - 4)), color=key.color, dash=key.line or None))
         if key.shape:
             drawn.append(mark(key.shape, x + 9, y - 4, key.color, filled=key.filled, size=4.5))
-        drawn.append(words(x + 24, y, key.text, size=11.5))
+        drawn.append(words(x + indent, y, key.text, size=11.5))
         x += width
     return "".join(drawn), y + (_ROW if drawn else 0.0)
 

@@ -51,7 +51,7 @@ def test_the_spread_over_seeds_and_the_papers_figures_share_the_scale():
     # Caps of the first whisker: x of the left one and of the right one.
     caps = [float(x) for x in re.findall(r"[ML](\S+) ", next(root.iter(f"{SVG}g"))[1].get("d"))]
     assert caps == pytest.approx([ours[0] - 0.01 * unit] * 2 + [ours[0] + 0.01 * unit] * 2, abs=0.2)
-    assert "Bailo et al. 2019: another data set, not comparable" in texts(root)
+    assert "open marks: Bailo et al. 2019, another data set" in texts(root)
     assert "0.950 ± 0.010" in texts(root)
 
 
@@ -151,7 +151,7 @@ def line_of(root, title):
 
 def test_floor_and_ceiling_are_labelled_lines_on_the_scale_of_the_means():
     low = Floor("threshold", 0.85, 0.84, 0.86, None, 20, (0,), {}, "without training Dice 0.850")
-    high = Ceiling(0.95, 12, "two annotators agree on 0.950 (12 images)")
+    high = Ceiling(0.95, 12, "two annotators agree", "Dice 0.950 (12 images)", "two annotators agree on 0.950")
     chart = bars_with_intervals(replace(row([entry("rd", 0.9)]), floor=low, ceiling=high))
     root = parse(chart)
     (x_low, solid), (x_high, dotted) = line_of(root, "without training"), line_of(root, "two annotators agree")
@@ -159,7 +159,7 @@ def test_floor_and_ceiling_are_labelled_lines_on_the_scale_of_the_means():
     assert x_high - x_mean == pytest.approx(x_mean - x_low, abs=0.2)
     assert (solid.get("stroke-dasharray"), dotted.get("stroke-dasharray")) == (None, "1 3")
     assert {"without training (threshold): 0.850", "two annotators agree: 0.950"} < set(texts(root))
-    assert chart.caption.endswith("Without training Dice 0.850. Two annotators agree on 0.950 (12 images).")
+    assert chart.caption.endswith("Without training Dice 0.850. Two annotators agree on 0.950.")
 
 
 def test_the_score_that_answers_is_drawn():
