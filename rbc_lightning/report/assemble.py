@@ -22,6 +22,7 @@ from rbc_lightning.study.luck import luck_notes
 from rbc_lightning.study.run_record import Run
 from rbc_lightning.study.table2 import build_table2
 from rbc_lightning.study.table2_text import to_csv, to_latex, to_markdown
+from rbc_lightning.study.tables import sentence
 
 PAGE = "report.html"
 _CACHE = "predictions"
@@ -57,7 +58,7 @@ class ReportSettings:
 
 @dataclass(frozen=True)
 class ReportResult:
-    """Where the report is, the runs of its table, the verdicts with floor and ceiling, and the names of its tables."""
+    """Where the report is, the runs of its table, its verdicts and what else is said of them, and the names of its tables."""
 
     directory: Path
     runs: tuple[Run, ...]
@@ -94,7 +95,7 @@ def make_report(settings: ReportSettings, access: RunAccess, *, data: str, runs_
         setting = "" if settings.score is None else f"report.score={settings.score}: "
         raise InputError(f"{setting}{error}; rerun=true trains a run again") from error
     luck = {row.model: luck_notes(found, row.model, data, row.metric) for row in table.rows}
-    table = replace(table, rows=tuple(replace(row, notes=(*row.notes, *luck[row.model])) for row in table.rows))
+    table = replace(table, rows=tuple(replace(row, luck=tuple(luck[row.model])) for row in table.rows))
     # Models without the score have no place in the rest of the report either.
     groups = replace(groups, runs={row.model: groups.runs[row.model] for row in table.rows})
     sweeps = {sweep: gain_curves(sweep, found, data, settings.score) for sweep in ALONG}
@@ -121,10 +122,9 @@ def make_report(settings: ReportSettings, access: RunAccess, *, data: str, runs_
     write_text(directory / PAGE, render(page))
     for line in page.missing:
         tell(f"not in the report: {line}")
-    verdicts = tuple(
-        f"{row.model}: {text}" for row in table.rows for text in (*(answer.text for answer in row.answers), *row.bounds)
-    )
-    return ReportResult(directory.resolve(), tuple(runs), verdicts, tuple(texts))
+    said = [sentence(table.caution)] if table.caution else []
+    said += [f"{row.model}: {text}" for row in table.rows for text in row.told]
+    return ReportResult(directory.resolve(), tuple(runs), tuple(said), tuple(texts))
 
 
 def _runs(translator: str | None, data: str, runs_dir: Path) -> tuple[Sequence[Run], RunGroups]:

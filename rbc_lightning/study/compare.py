@@ -1,6 +1,6 @@
 """Columns compared with each other: every comparison, the answers to the two questions, and their wording."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from rbc_lightning.study import statistics
@@ -32,6 +32,11 @@ class Comparison:
         """The p-value that the verdict goes by."""
         return self.difference.p_value if self.p_holm is None else self.p_holm
 
+    @property
+    def word(self) -> str:
+        """The verdict; "one seed" where no more stand in its way, however small p is."""
+        return "one seed" if self.difference.n_seeds < statistics.LEAST_SEEDS else self.verdict
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -41,7 +46,7 @@ class Answer:
         question: column with synthetic data, and column without.
         comparison: of the two; None where one is missing.
         verdict: the answer.
-        remedy: where it is "cannot tell", what would settle it (`what_would_settle`), or what is missing; else empty.
+        remedy: where it is "cannot tell", what would settle it (`what_would_settle`), or what to run; else empty.
         optimistic: weights of one of the two were chosen on the test split.
         text: the answer as one line.
     """
@@ -52,6 +57,14 @@ class Answer:
     remedy: str
     optimistic: bool
     text: str
+
+    @property
+    def word(self) -> str:
+        """The verdict, or that there is nothing to compare."""
+        return self.verdict if self.comparison else _NOT_RUN
+
+
+_NOT_RUN = "not run yet"
 
 
 def compare_columns(
@@ -74,31 +87,45 @@ def compare_columns(
 
 
 def answer_questions(
-    comparisons: Mapping[Question, Comparison], optimistic: Mapping[str, bool], score: str
+    comparisons: Mapping[Question, Comparison], seeds: Mapping[str, Sequence[int]], optimistic: Collection[str], score: str
 ) -> tuple[Answer, ...]:
     """The answers to `QUESTIONS`.
 
     Args:
         comparisons: of `compare_columns`.
-        optimistic: by column that was run, whether its weights were chosen on the test split.
+        seeds: by column that was run.
+        optimistic: columns whose weights were chosen on the test split.
         score: title of what is compared.
     """
-    return tuple(_answer(question, optimistic, comparisons.get(question), score) for question in QUESTIONS)
+    return tuple(_answer(question, seeds, optimistic, comparisons.get(question), score) for question in QUESTIONS)
 
 
-def _answer(question: Question, marked: Mapping[str, bool], comparison: Comparison | None, score: str) -> Answer:
+def _answer(
+    question: Question,
+    seeds: Mapping[str, Sequence[int]],
+    marked: Collection[str],
+    comparison: Comparison | None,
+    score: str,
+) -> Answer:
     text = f"{TITLES[question[0]]} against {TITLES[question[1]]}: "
     if comparison is None:
-        missing = " and ".join(TITLES[name] for name in question if name not in marked)
-        remedy = f"{missing} not run" if missing else "no seed that both were trained with: run one with the other's seeds"
-        return Answer(question, None, "cannot tell", remedy, False, f"{text}cannot tell, {remedy}")
+        remedy = _what_to_run(question, seeds)
+        return Answer(question, None, "cannot tell", remedy, False, f"{text}{_NOT_RUN}; {remedy}")
     outcome, difference = comparison.verdict, comparison.difference
     remedy = what_would_settle(difference) if outcome == "cannot tell" else ""
     text += f"{outcome}, {score} {interval_text(difference)}, {p_text(comparison.p)}"
-    optimistic = any(marked[name] for name in question)
+    optimistic = any(name in marked for name in question)
     if optimistic:
         text += f" ({OPTIMISTIC})"
     return Answer(question, comparison, outcome, remedy, optimistic, text + (f"; {remedy}" if remedy else ""))
+
+
+def _what_to_run(question: Question, seeds: Mapping[str, Sequence[int]]) -> str:
+    """The columns that are missing, by their experiments, with the seeds of the one that is there; the first of two apart."""
+    missing = [name for name in question if name not in seeds] or [question[0]]
+    told = " and ".join(f"{TITLES[name]} (+experiment={name})" for name in missing)
+    there = next((seeds[name] for name in question if name not in missing), None)
+    return f"run {told} with {'the same seeds' if there is None else 'seed=' + ','.join(map(str, there))}"
 
 
 def interval_text(difference: Difference) -> str:

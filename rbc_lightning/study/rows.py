@@ -52,6 +52,7 @@ class ModelRow:
         notes: what is missing.
         floor, ceiling: what a model without training scores, how far two annotators agree; None where that is not known.
         pooled: the same for the score over all images together, where that answers the questions; `answers` are its own.
+        luck: what the seeds of single purposes make of its spread, of `luck_of`.
     """
 
     model: str
@@ -68,6 +69,7 @@ class ModelRow:
     floor: Floor | None = None
     ceiling: Ceiling | None = None
     pooled: ModelRow | None = None
+    luck: tuple[str, ...] = ()
 
     @property
     def answering(self) -> ModelRow:
@@ -83,6 +85,11 @@ class ModelRow:
     def bounds(self) -> tuple[str, ...]:
         """What floor and ceiling say, a line each."""
         return tuple(bound.text for bound in (self.answering.floor or self.floor, self.ceiling) if bound)
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """All that is said of the model, a line each: answers, bounds, luck."""
+        return (*(answer.text for answer in self.answers), *self.bounds, *self.luck)
 
     def comparison(self, column: str, against: str) -> Comparison | None:
         """Of a column with a reference, or with the floor as `WITHOUT_TRAINING`; None where there is none."""
@@ -164,7 +171,8 @@ def _measure(
     paired = scores_of(columns)
     entries = {column: make_entry(column, runs, paired.by_seed(column), pooled) for column, runs in columns.items()}
     comparisons = compare_columns(paired, questions, higher_is_better=higher)
-    answers = answer_questions(comparisons, {column: entry.optimistic for column, entry in entries.items()}, title)
+    seeds = {column: entry.seeds for column, entry in entries.items()}
+    answers = answer_questions(comparisons, seeds, [column for column in entries if entries[column].optimistic], title)
     floor = floor_below(columns, floors, scores_of, title, higher_is_better=higher)
     notes = tuple(_notes(entries, paired, floor, title))
     paper = published(model, metric)

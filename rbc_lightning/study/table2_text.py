@@ -39,8 +39,9 @@ _LATEX |= {"±": r"$\pm$", "−": "$-$", "†": r"$\dagger$", "‡": r"$\ddagger
 
 
 def to_markdown(table: Table2) -> str:
-    """The table as Markdown: verdicts, the columns, the comparisons, notes."""
-    parts = [f"# Table 2 on {table.data}", "\n".join(f"- **{verdict}** {why}" for verdict, why in verdict_lines(table))]
+    """The table as Markdown: a caution, verdicts, the columns, the comparisons, notes."""
+    parts = [f"# Table 2 on {table.data}", *([f"**{sentence(table.caution)}**"] if table.caution else [])]
+    parts.append("\n".join(f"- **{verdict}** {why}" for verdict, why in verdict_lines(table)))
     for caption, header, rows in grids(table):
         lines = [header, ["---", *["---:"] * (len(header) - 1)], *([*row, *[""] * (len(header) - len(row))] for row in rows)]
         grid = "\n".join(f"| {' | '.join(text.replace('|', '/') for text in line)} |" for line in lines)
@@ -51,6 +52,7 @@ def to_markdown(table: Table2) -> str:
 def to_latex(table: Table2) -> str:
     """The table as LaTeX, for a document that uses the packages booktabs and graphicx."""
     parts = [r"% needs \usepackage{booktabs,graphicx}"]
+    parts += [rf"\noindent \textbf{{{_latex(sentence(table.caution))}}}" + "\n"] if table.caution else []
     parts += [rf"\noindent \textbf{{{_latex(verdict)}}} {_latex(why)}" + "\n" for verdict, why in verdict_lines(table)]
     for caption, header, rows in grids(table):
         first, *others = [_latex_line(line, len(header)) for line in (header, *rows)]
@@ -90,10 +92,9 @@ def to_csv(table: Table2) -> str:
 
 
 def verdict_lines(table: Table2) -> Iterator[tuple[str, str]]:
-    """For each model the answer to the first question, the reasons for all, and what floor and ceiling say of them."""
+    """For each model the answer to the first question, and all that is said of it."""
     for row in table.rows:
-        reasons = (*[answer.text for answer in row.answers], *row.bounds)
-        yield f"{row.model}: {row.answers[0].verdict}.", " ".join(map(sentence, reasons))
+        yield f"{row.model}: {row.answers[0].word}.", " ".join(map(sentence, row.told))
 
 
 def grids(table: Table2) -> Iterator[tuple[str, list[str], list[list[str]]]]:
@@ -156,7 +157,7 @@ def p_of(comparison: Comparison) -> str:
 
 def _figures(c: Comparison) -> dict[str, object]:
     found = c.difference
-    values = (found.value, found.low, found.high, found.p_value, c.p_holm, found.n_seeds, found.n_units, c.verdict)
+    values = (found.value, found.low, found.high, found.p_value, c.p_holm, found.n_seeds, found.n_units, c.word)
     return dict(zip(_COMPARED, values, strict=True))
 
 

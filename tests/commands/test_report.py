@@ -67,7 +67,7 @@ def missing(page, start):
 def test_the_page_shows_verdicts_and_every_test_image_with_its_layers(place, page_of, tiny_folder):
     page, predicted = page_of()
     assert predicted == 4
-    assert "cannot tell" in html(place).decode()
+    assert "Not run yet" in html(place).decode()
     assert [image.sample_id for image in page.gallery] == ["smear_05", "smear_06"]
     dice = scores(run_of(place, "rd_sd", "fcn8s"), "dice")
     ap50, n_found = (scores(run_of(place, "rd", "faster_rcnn"), name) for name in ("ap50", "n_found"))
@@ -142,7 +142,7 @@ def test_what_cannot_be_predicted_any_more_is_named_and_hides_nothing_else(place
     assert page.gallery == []
     line = missing(page, "gallery, fcn8s: no predictions")
     assert f"{place}/nowhere and /gone: no such directory; set data.root to the data set" in line
-    assert "Cannot tell" in html(place).decode()
+    assert "Not run yet" in html(place).decode()
 
 
 def test_cards_and_sheets_are_found_where_the_stages_leave_them(place, page_of, trained, compose_tiny, tiny_folder):

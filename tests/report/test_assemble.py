@@ -121,8 +121,21 @@ def test_whose_luck_the_spread_is_stands_below_the_model(root, report):
     (run,) = result.runs
     assert run.seeds == dict.fromkeys(("split", "masks", "translator", "synthetic", "training"), 0)
     text = (result.directory / "table2.md").read_text()
-    assert "- fcn8s: of the spread of RD+SD+aug over seeds (standard deviation 0.0000 of 4 runs, 2 x 2 seeds), " in text
+    told = "f the spread of RD+SD+aug over seeds (standard deviation 0.0000 of 4 runs, 2 x 2 seeds), "
+    assert f" O{told}" in text
+    assert f"\nfcn8s: o{told}" in result.summary()
     assert "with training.seed 1 where that of the others follows seed" in text
+
+
+def test_that_figures_mean_nothing_is_the_first_line(root, report):
+    write(root, "rd", 0)
+    write(root, "rd_aug", 0)
+    assert "mean nothing" not in report().summary()
+    for path in root.glob("*/config.yaml"):
+        path.write_text(f"{path.read_text()}\nscale: {{name: tiny}}\n")
+    summary = report().summary()
+    assert summary.startswith("Figures of scale=tiny mean nothing: they only show that everything is wired.\n")
+    assert "RD+SD+aug against RD+aug: not run yet; run RD+SD+aug (+experiment=rd_sd_aug) with seed=0\n" in summary
 
 
 def test_no_runs_on_this_data_set_is_one_line(root, report):

@@ -1,12 +1,12 @@
 """What `tests/study/test_table2.py` does not ask by way of the whole table."""
 
 import pytest
-from run_records import make_groups
+from run_records import make_groups, make_run, scores_of
 
 from rbc_lightning.study.collect import paired_scores
 from rbc_lightning.study.compare import answer_questions, compare_columns, interval_text, p_text, signed_text
 from rbc_lightning.study.statistics import holm
-from rbc_lightning.study.tables import QUESTIONS
+from rbc_lightning.study.tables import COLUMNS, QUESTIONS
 
 
 @pytest.fixture(scope="module")
@@ -26,14 +26,29 @@ def test_only_the_questions_asked_are_corrected(paired):
 
 
 def test_an_answer_without_its_columns_says_what_to_run(paired):
-    first, second = answer_questions({}, {"rd_aug": False, "rd": False, "rd_sd": False}, "Dice")
-    assert first.text == "RD+SD+aug against RD+aug: cannot tell, RD+SD+aug not run"
-    assert second.remedy == "no seed that both were trained with: run one with the other's seeds"
+    seeds = {"rd_aug": (0, 1, 2), "rd": (3, 4), "rd_sd": (0,)}
+    first, second = answer_questions({}, seeds, (), "Dice")
+    told = "not run yet; run RD+SD+aug (+experiment=rd_sd_aug) with seed=0,1,2"
+    assert first.text == f"RD+SD+aug against RD+aug: {told}"
+    assert (first.word, first.verdict) == ("not run yet", "cannot tell")
+    # Both were run, without a seed in common.
+    assert (second.word, second.remedy) == ("not run yet", "run RD+SD (+experiment=rd_sd) with seed=3,4")
+    neither, _ = answer_questions({}, {}, (), "Dice")
+    told = "run RD+SD+aug (+experiment=rd_sd_aug) and RD+aug (+experiment=rd_aug) with the same seeds"
+    assert neither.remedy == told
+
+
+@pytest.mark.parametrize("gain", [0.0, 0.1])
+def test_one_seed_is_told_as_such_however_small_p_is(gain):
+    columns = {"rd": {0: make_run("fcn8s", "rd", 0)}}
+    columns["rd_sd"] = {0: make_run("fcn8s", "rd_sd", 0, values=scores_of("rd", 0) + gain)}
+    compared = compare_columns(paired_scores(columns, "dice"), QUESTIONS, higher_is_better=True)["rd_sd", "rd"]
+    assert (compared.verdict, compared.word, compared.p < 0.001) == ("cannot tell", "one seed", gain > 0)
 
 
 def test_optimistic_weights_mark_an_answer(paired):
     comparisons = compare_columns(paired, QUESTIONS, higher_is_better=True)
-    marked = answer_questions(comparisons, {"rd_sd_aug": False, "rd_aug": False, "rd_sd": True, "rd": False}, "AP50")
+    marked = answer_questions(comparisons, dict.fromkeys(COLUMNS, (0, 1, 2)), ["rd_sd"], "AP50")
     assert [answer.optimistic for answer in marked] == [False, True]
     assert "AP50 +0.0" in marked[1].text
 

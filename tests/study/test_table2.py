@@ -89,9 +89,11 @@ def test_missing_columns_are_said():
     table = build(make_groups(columns=("rd", "rd_sd", "sd")))
     (row,) = table.rows
     assert row.answers[0].comparison is None
-    assert row.answers[0].text == "RD+SD+aug against RD+aug: cannot tell, RD+SD+aug and RD+aug not run"
+    told = "run RD+SD+aug (+experiment=rd_sd_aug) and RD+aug (+experiment=rd_aug) with the same seeds"
+    assert row.answers[0].text == f"RD+SD+aug against RD+aug: not run yet; {told}"
     assert row.answers[1].verdict == "helps"
     text = to_markdown(table)
+    assert "- **fcn8s: not run yet.** RD+SD+aug against RD+aug: not run yet; run RD+SD+aug (" in text
     assert "fcn8s: not run: RD+aug, RD+SD+aug" in text
     assert lines_of(text, "| fcn8s, Dice |")[0].count("| - ") == 2
 

@@ -64,7 +64,19 @@ def test_it_is_said_how_the_runs_were_trained():
             run.metrics["steps"], run.settings["scale.name"] = 4, "tiny"
     lines = to_markdown(build(groups)).splitlines()
     assert "- scale=tiny; 4 optimiser steps a run; 8 real training images" in lines
-    assert "- scale=tiny only shows that everything is wired: these figures mean nothing" in lines
+
+
+def test_that_figures_mean_nothing_goes_before_all_of_them():
+    groups = make_groups()
+    assert "mean nothing" not in to_markdown(build(groups)) + to_latex(build(groups))
+    for columns in groups.runs["fcn8s"].values():
+        for run in columns.values():
+            run.settings["scale.name"] = "tiny"
+    told = "Figures of scale=tiny mean nothing: they only show that everything is wired."
+    text = to_markdown(build(groups))
+    assert text.splitlines()[2] == f"**{told}**"
+    assert text.count("mean nothing") == 1
+    assert to_latex(build(groups)).splitlines()[1] == rf"\noindent \textbf{{{told}}}"
 
 
 def test_the_csv_holds_every_number_unrounded():

@@ -14,7 +14,7 @@ from rbc_lightning.study.tables import COLUMNS, OPTIMISTIC, REFERENCES, TITLES, 
 _NAMES_END, _VALUES = 86.0, 282.0  # where the names of columns end, and values begin
 _ROW = 24.0
 _PAPER_KEY = Key("open marks: Bailo et al. 2019, another data set", PLAIN)
-_WORDS = {"helps": "better", "hurts": "worse", "cannot tell": "cannot tell"}
+_WORDS = {"helps": "better", "hurts": "worse", "cannot tell": "cannot tell", "one seed": "one seed"}
 
 
 def bars_with_intervals(row: ModelRow) -> Chart:
@@ -79,7 +79,7 @@ def _differences(row: ModelRow, columns: Sequence[str], against: str, top: float
     ]
     for place, c in enumerate(found):
         y = start + _ROW * (place + 0.5)
-        label = f"{TITLES[c.column]} less {TITLES[against]}: {interval_text(c.difference)}, {c.verdict}"
+        label = f"{TITLES[c.column]} less {TITLES[against]}: {interval_text(c.difference)}, {c.word}"
         drawn.append(words(0, y + 4, TITLES[c.column]))
         drawn.append(interval(c.column, c.difference, scale, y, label))
         drawn.append(words(_VALUES, y + 4, signed_text(c.difference.value)))
@@ -98,11 +98,11 @@ def _row_caption(row: ModelRow, against: str | None) -> Iterator[str]:
     if against is None:
         yield "Nothing to compare yet: neither RD+aug nor RD stands beside another column."
     else:
-        by_verdict: dict[str, list[str]] = {verdict: [] for verdict in _WORDS}
+        by_word: dict[str, list[str]] = {word: [] for word in _WORDS}
         for c in row.comparisons.values():
             if c.against == against:
-                by_verdict[c.verdict].append(TITLES[c.column])
-        said = [f"{_WORDS[verdict]}: {', '.join(titles)}" for verdict, titles in by_verdict.items() if titles]
+                by_word[c.word].append(TITLES[c.column])
+        said = [f"{_WORDS[word]}: {', '.join(titles)}" for word, titles in by_word.items() if titles]
         yield f"Against {TITLES[against]}, {'; '.join(said)}."
     yield from map(sentence, row.bounds)
     if any(entry.optimistic for entry in row.entries.values()):

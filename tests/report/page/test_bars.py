@@ -77,7 +77,7 @@ def test_a_filled_mark_says_that_the_interval_leaves_out_zero():
     dashed = [node for node in root.iter(f"{SVG}path") if node.get("stroke-dasharray")]
     # The whisker of the one column with one seed, and its key.
     assert len(dashed) == 2
-    assert "Against RD+aug, better: RD+SD+aug; worse: SD; cannot tell: RD, RD+SD." in chart.caption
+    assert "Against RD+aug, better: RD+SD+aug; worse: SD; cannot tell: RD; one seed: RD+SD." in chart.caption
 
 
 def test_without_rd_aug_columns_are_compared_with_rd():

@@ -118,10 +118,33 @@ def test_layers_say_which_way_their_scores_go(full):
 def test_columns_that_were_not_run_are_told_instead_of_a_verdict():
     page = parse(render(make_page(table=make_table(models=("fcn8s",), columns=("rd", "sd", "rd_sd")))))
     card = only(page.all("li", class_="card"))
-    assert only(card.all("p", class_="settle")).text == "RD+SD+aug and RD+aug not run."
+    assert next(card.all("span", class_="word")).text == "Not run yet"
+    told = "Run RD+SD+aug (+experiment=rd_sd_aug) and RD+aug (+experiment=rd_aug) with the same seeds."
+    assert only(card.all("p", class_="settle")).text == told
     assert not list(card.all("p", class_="figures"))
     cells = [cell.text for cell in only(page.all("tr", class_="means")).all("td")]
     assert [cell == "–" for cell in cells] == [False, False, True, False, True]
+
+
+def test_what_makes_all_figures_void_stands_above_them():
+    table = replace(make_table(models=("fcn8s",)), caution="these figures mean nothing")
+    section = only(parse(render(make_page(table=table))).all("section", id="verdict"))
+    assert only(section.all("p", class_="warning")).text == "These figures mean nothing."
+    assert section.text.index("mean nothing") < section.text.index("fcn8s")
+    assert not list(parse(render(make_page())).all("p", class_="warning"))
+
+
+def test_with_one_seed_a_cell_says_so():
+    section = only(parse(render(make_page(table=make_table(models=("dcan",), seeds=(0,))))).all("section", id="table"))
+    assert "one seed" in section.text
+    assert "cannot tell" not in section.text
+
+
+def test_whose_luck_the_spread_is_stands_on_the_card():
+    table = make_table(models=("fcn8s",))
+    rows = (replace(table.rows[0], luck=("of the spread, training seed 40 %",)),)
+    card = only(parse(render(make_page(table=replace(table, rows=rows)))).all("li", class_="card"))
+    assert only(card.all("p", class_="bound")).text == "Of the spread, training seed 40 %."
 
 
 def test_models_without_the_columns_come_last_and_get_no_empty_lines():
