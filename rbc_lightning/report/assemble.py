@@ -18,7 +18,7 @@ from rbc_lightning.study.choose import RunGroups, group_runs
 from rbc_lightning.study.collect import collect_runs
 from rbc_lightning.study.curves import ALONG, gain_curves
 from rbc_lightning.study.curves import to_csv as curves_to_csv
-from rbc_lightning.study.luck import luck_notes
+from rbc_lightning.study.luck import Luck, left_out_for_good, luck_of
 from rbc_lightning.study.run_record import Run
 from rbc_lightning.study.table2 import build_table2
 from rbc_lightning.study.table2_text import to_csv, to_latex, to_markdown
@@ -84,7 +84,7 @@ def make_report(settings: ReportSettings, access: RunAccess, *, data: str, runs_
     Raises:
         InputError: there is no finished run on this data set, or a setting of `report` names what is not there.
     """
-    found, groups = _runs(settings.translator, data, runs_dir)
+    found, groups, luck = _runs(settings, data, runs_dir)
     unknown = [model for model in settings.models or () if model not in groups.runs]
     if unknown:
         known = ", ".join(groups.runs)
@@ -94,8 +94,7 @@ def make_report(settings: ReportSettings, access: RunAccess, *, data: str, runs_
     except ValueError as error:
         setting = "" if settings.score is None else f"report.score={settings.score}: "
         raise InputError(f"{setting}{error}; rerun=true trains a run again") from error
-    luck = {row.model: luck_notes(found, row.model, data, row.metric) for row in table.rows}
-    table = replace(table, rows=tuple(replace(row, luck=tuple(luck[row.model])) for row in table.rows))
+    table = replace(table, rows=tuple(replace(row, luck=luck[row.model].notes) for row in table.rows))
     # Models without the score have no place in the rest of the report either.
     groups = replace(groups, runs={row.model: groups.runs[row.model] for row in table.rows})
     sweeps = {sweep: gain_curves(sweep, found, data, settings.score) for sweep in ALONG}
@@ -127,8 +126,8 @@ def make_report(settings: ReportSettings, access: RunAccess, *, data: str, runs_
     return ReportResult(directory.resolve(), tuple(runs), tuple(said), tuple(texts))
 
 
-def _runs(translator: str | None, data: str, runs_dir: Path) -> tuple[Sequence[Run], RunGroups]:
-    """Every finished run, and those of the table; what is left out is printed."""
+def _runs(settings: ReportSettings, data: str, runs_dir: Path) -> tuple[Sequence[Run], RunGroups, dict[str, Luck]]:
+    """Every finished run, those of the table, and the luck of each model; what is left out is printed."""
     collection = collect_runs(runs_dir)
     for line in collection.notes:
         tell(f"note: {line}")
@@ -139,11 +138,14 @@ def _runs(translator: str | None, data: str, runs_dir: Path) -> tuple[Sequence[R
             f"{runs_dir}: no finished run on {data}; expected run directories that stage=train left, or another "
             f"runs_dir=...{others}"
         )
-    runs = _generated_by(collection.runs, translator)
+    runs = _generated_by(collection.runs, settings.translator)
     groups = group_runs(runs, data)
+    luck = {model: luck_of(runs, model, data, settings.score) for model in groups.runs}
+    used = [run for found in luck.values() for run in found.runs]
+    groups = replace(groups, left_out=left_out_for_good(groups, used))
     for line in groups.left_out:
         tell(f"note: {line}")
-    return runs, groups
+    return runs, groups, luck
 
 
 def _generated_by(runs: Sequence[Run], translator: str | None) -> Sequence[Run]:

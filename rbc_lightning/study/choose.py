@@ -23,6 +23,7 @@ class RunGroups:
         data: name of the data set.
         runs: model -> column -> seed -> run, columns in the order of the table.
         left_out: one line for each kind of run that was left out, with the reason.
+        other_luck: of these lines, those about the seed of a purpose: its key, and the runs.
         floor: seed -> run without training on the very samples and splits of the runs of that seed.
     """
 
@@ -30,6 +31,7 @@ class RunGroups:
     runs: Mapping[str, Mapping[str, Mapping[int, Run]]]
     left_out: tuple[str, ...]
     floor: Mapping[int, Run] = field(default_factory=dict)
+    other_luck: Mapping[str, tuple[str, Sequence[Run]]] = field(default_factory=dict)
 
     def every(self) -> list[Run]:
         """All runs."""
@@ -71,8 +73,9 @@ def group_runs(runs: Sequence[Run], data: str) -> RunGroups:
     for model, of, kept in _by_model(chosen, chosen.on_data(mine, data_settings, data)):
         models[model] = of.by_column(of.one_mix(kept, model), model)
         chosen.left_out += of.left_out
+        chosen.other_luck |= of.other_luck
     floor = floor_beside([run for columns in models.values() for run in all_runs(columns)], every, chosen)
-    return RunGroups(data, models, (*chosen.left_out, *notes), floor)
+    return RunGroups(data, models, (*chosen.left_out, *notes), floor, chosen.other_luck)
 
 
 def floor_beside(runs: Sequence[Run], candidates: Sequence[Run], chosen: RunFilter | None = None) -> dict[int, Run]:
@@ -87,7 +90,8 @@ def floor_beside(runs: Sequence[Run], candidates: Sequence[Run], chosen: RunFilt
     of_seed = {(run.seed, run.metrics["data_hash"]) for run in runs}
     floors = [run for run in candidates if run.column == WITHOUT_TRAINING and (run.seed, run.metrics["data_hash"]) in of_seed]
     floors = chosen.comparable(floors, "without training")
-    return chosen.by_column(floors, "without training").get(WITHOUT_TRAINING, {})
+    # Of two alike in settings, samples and seed, under whatever name of the data, either will do: nothing is left out.
+    return RunFilter().by_column(floors, "without training").get(WITHOUT_TRAINING, {})
 
 
 def ratio_runs(runs: Sequence[Run], data: str) -> tuple[SweepRuns, ...]:

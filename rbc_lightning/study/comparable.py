@@ -33,12 +33,14 @@ class RunFilter:
         place: where along a sweep a run stands; one place for all runs where nothing is swept.
         apart: whether runs of one seed at different places were trained on different real images.
         left_out: one line for each kind of run that was excluded.
+        other_luck: of these lines, those about the seed of a purpose: its key, and the runs.
     """
 
     first: Callable[[Run], bool] = lambda _: True
     place: Callable[[Run], float] = lambda _: 0.0
     apart: bool = False
     left_out: list[str] = field(default_factory=list)
+    other_luck: dict[str, tuple[str, list[Run]]] = field(default_factory=dict)
 
     def exclude(self, where: str, runs: list[Run], why: str) -> None:
         """Note that runs are left out, if there are any."""
@@ -103,6 +105,8 @@ class RunFilter:
         values, key = ", ".join(map(str, sorted({own[run] for run in others}))), SEED_KEYS[purpose]
         rule = "follows seed" if chosen is None else f"is {chosen}"
         self.exclude(where, others, f"with {key} {values} where that of the others {rule}")
+        if others:
+            self.other_luck[self.left_out[-1]] = key, others
         return [run for run in runs if run not in others]
 
     def fullest(self, runs: list[Run], settings: Callable[[Run], Settings], kind: str, where: str) -> list[Run]:

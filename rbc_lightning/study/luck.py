@@ -9,10 +9,13 @@ of two degrees of freedom.
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from rbc_lightning.core.seeds import SEED_KEYS
+from rbc_lightning.study.choose import RunGroups
 from rbc_lightning.study.collect import paired_scores
 from rbc_lightning.study.comparable import data_settings, settings_of
 from rbc_lightning.study.run_record import Run
@@ -39,7 +42,14 @@ def variance_components(scores: ArrayLike) -> tuple[float, float, float]:
     return MeanSquares.of(table).components()
 
 
-def luck_notes(runs: Sequence[Run], model: str, data: str, score: str | None = None) -> list[str]:
+class Luck(NamedTuple):
+    """What the seeds of single purposes make of a spread, a line each, and the runs that tell it."""
+
+    notes: tuple[str, ...]
+    runs: tuple[Run, ...]
+
+
+def luck_of(runs: Sequence[Run], model: str, data: str, score: str | None = None) -> Luck:
     """What the seeds of single purposes make of a model's spread, a line for each column and pair of purposes varied.
 
     Runs count together that agree in column, data and settings and differ in the seeds of two purposes, fully crossed, or of
@@ -51,7 +61,8 @@ def luck_notes(runs: Sequence[Run], model: str, data: str, score: str | None = N
         data: name of the data set.
         score: name of a metric; None for the model's headline.
     """
-    notes = []
+    notes: list[str] = []
+    used: list[Run] = []
     for column, title in TITLES.items():
         mine = [run for run in runs if (run.column, run.model, run.data) == (column, model, data)]
         mine = [run for run in mine if score is None or run.has(score)]
@@ -60,7 +71,28 @@ def luck_notes(runs: Sequence[Run], model: str, data: str, score: str | None = N
             families.setdefault(_family(run), []).append(run)
         found = max((list(_layouts(some)) for some in families.values()), key=_size, default=[])
         notes += [_note(title, purposes, layout, score or next(iter(layout.values())).score) for purposes, layout in found]
-    return notes
+        used += [run for _, layout in found for run in layout.values()]
+    return Luck(tuple(notes), tuple(used))
+
+
+def left_out_for_good(groups: RunGroups, used: Sequence[Run]) -> tuple[str, ...]:
+    """What a table left out, with one line for each model in place of those about runs that all tell whose luck it is.
+
+    Args:
+        groups: the runs of the table, with what was left out.
+        used: runs of `luck_of`.
+    """
+    told = {line: found for line, found in groups.other_luck.items() if all(run in used for run in found[1])}
+    lines = [line for line in groups.left_out if line not in told]
+    for model in groups.runs:
+        mine = [key for key, some in told.values() for run in some if run.model == model]
+        if mine:
+            keys = ", ".join(key for key in SEED_KEYS.values() if key in mine)
+            runs, are = ("runs", "are") if len(mine) > 1 else ("run", "is")
+            lines.append(
+                f"{model}: {len(mine)} {runs} of other seeds by purpose ({keys}) {are} used for whose luck it is alone"
+            )
+    return tuple(lines)
 
 
 def _family(run: Run) -> str:

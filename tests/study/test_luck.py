@@ -4,8 +4,9 @@ from oracles.crossed_effects import crossed, long_table, mixed_model
 from run_records import RECIPE, changed, write_run
 
 from rbc_lightning.core.seeds import SEED_KEYS
+from rbc_lightning.study.choose import group_runs
 from rbc_lightning.study.collect import collect_runs
-from rbc_lightning.study.luck import luck_notes, variance_components
+from rbc_lightning.study.luck import left_out_for_good, luck_of, variance_components
 
 
 def write_luck(root, score, column="rd_sd_aug", seed=0, name=None, **changes):
@@ -18,7 +19,7 @@ def write_luck(root, score, column="rd_sd_aug", seed=0, name=None, **changes):
 
 
 def notes(root, model="fcn8s", data="smears", **asked):
-    return luck_notes(collect_runs(root).runs, model, data, **asked)
+    return list(luck_of(collect_runs(root).runs, model, data, **asked).notes)
 
 
 # --- components
@@ -134,3 +135,36 @@ def test_another_score_is_asked_of_the_runs_that_have_it(tmp_path):
     (note,) = notes(tmp_path, score="aji")
     assert "deviation of 0.1414 (2 runs)" in note
     assert notes(tmp_path, score="pq") == []
+
+
+# --- what a table leaves out
+
+
+def left_out(root):
+    runs = collect_runs(root).runs
+    used = [run for model in ("fcn8s", "dcan") for run in luck_of(runs, model, "smears").runs]
+    return left_out_for_good(group_runs(runs, "smears"), used)
+
+
+def test_runs_that_tell_whose_luck_it_is_have_one_line_of_their_own(tmp_path):
+    for translator in (0, 1, 2):
+        for training in (0, 1, 2):
+            write_luck(tmp_path, 0.9, translator=translator, training=training)
+    for training in (0, 1):
+        write_luck(tmp_path, 0.9, "rd", model="dcan", name=f"dcan{training}", training=training)
+    assert left_out(tmp_path) == (
+        "dcan: 1 run of other seeds by purpose (training.seed) is used for whose luck it is alone",
+        "fcn8s: 8 runs of other seeds by purpose (translator.seed, training.seed) are used for whose luck it is alone",
+    )
+
+
+def test_runs_that_luck_has_no_use_for_are_left_out_as_before(tmp_path):
+    write_luck(tmp_path, 0.9, "rd")
+    write_luck(tmp_path, 0.9, "rd", training=1)
+    assert left_out(tmp_path) == ("fcn8s: 1 run of other seeds by purpose (training.seed) is used for whose luck it is alone",)
+    # Of no layout: two purposes moved at once.
+    write_luck(tmp_path, 0.9, "rd_sd_aug")
+    write_luck(tmp_path, 0.9, "rd_sd_aug", translator=3, masks=4)
+    (masks, told) = left_out(tmp_path)
+    assert masks.startswith("fcn8s: left out 1 run with masks.seed 4 where that of the others follows seed: rd_sd_aug_")
+    assert told.startswith("fcn8s: 1 run of other seeds by purpose (training.seed) ")
