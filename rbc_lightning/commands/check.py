@@ -14,7 +14,9 @@ from rbc_lightning.data.manifest import Manifest
 from rbc_lightning.data.near_duplicates import MOST_PAIRS, THRESHOLD, NearDuplicate, find_near_duplicates, n_pairs
 from rbc_lightning.data.sample import SPLITS, Sample
 from rbc_lightning.data.stream import empty_label_maps
+from rbc_lightning.metrics.units import unit_names
 from rbc_lightning.report.figures.runs import save_pair_sheet
+from rbc_lightning.study.statistics import LEAST_UNITS
 
 _SHOWN, _WARNED = 6, 10
 
@@ -61,6 +63,7 @@ def run(cfg: DictConfig) -> CheckResult:
     console.print(table)
     for note in experiment.reader.notes(manifest):
         tell(note)
+    warn_of_few_units(manifest)
     empty = empty_label_maps(manifest.split("train"))
     if empty:
         tell(f"note: training label maps without a cell, {len(empty)}: {', '.join(empty)}")
@@ -72,6 +75,15 @@ def run(cfg: DictConfig) -> CheckResult:
     # Held-out images too: a translator is measured on them.
     beside = experiment.translator().preview(manifest, preview.with_name(f"check_{name}_structures.png"))
     return CheckResult(len(manifest.samples), preview, beside, near)
+
+
+def warn_of_few_units(manifest: Manifest) -> None:
+    """Warn where the test split has too few images, or groups of them, for any verdict."""
+    tested = manifest.split("test")
+    n_units = len(set(unit_names([sample.sample_id for sample in tested], {s.sample_id: s.group for s in tested})))
+    if n_units < LEAST_UNITS:
+        what = "images" if n_units == len(tested) else "groups of images (patients, slides)"
+        tell(f"warning: the test split has {n_units} {what}; a verdict needs at least {LEAST_UNITS}: move more into it")
 
 
 def _near_duplicates(manifest: Manifest) -> tuple[NearDuplicate, ...]:

@@ -1,6 +1,7 @@
 """The shortest command line found that gives a configuration again, apart from what a sweep or a stage varies."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -24,6 +25,7 @@ _GROUPS = ("scale", "masks", "sampler", "translator", "pairs", "model", "augment
 # Values outside of groups that decide it.
 _PARTS = ("data", *_GROUPS, "protocol", "training", "synthetic", "fcn_score")
 _ABSENT = object()
+_NUMBERS = re.compile(r"\[[-+.,e\d]*\]")
 # Decides nothing, and is another on another machine.
 _ASIDE = ("trainer.progress_bar",)
 
@@ -39,7 +41,11 @@ def overrides_of(cfg: DictConfig, data: tuple[str, ...]) -> tuple[str, ...]:
         data: overrides that choose the data set.
     """
     wanted = plain(cfg)
-    chosen = tuple(f"{key}={_text(value)}" for key, _, value in (entry.partition("=") for entry in data))
+    # A list of numbers is one already; quoted, it would be a text.
+    chosen = tuple(
+        f"{key}={value if _NUMBERS.fullmatch(value) else _text(value)}"
+        for key, _, value in (entry.partition("=") for entry in data)
+    )
     seeds = Seeds.of(wanted).overrides()
     try:
         return (*_overrides(json.dumps(_parts(wanted)), chosen), *seeds)

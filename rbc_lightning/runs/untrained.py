@@ -79,7 +79,7 @@ class UntrainedSegmenter(TrainedSegmenter):
         seed: int,
     ) -> tuple[pl.Trainer, float | None]:
         """Train nothing; gives a trainer of one process, for the test."""
-        tell(f"Testing {name}, which learns nothing: mix, training.* and augment have no effect")
+        tell(f"Testing {name}, which learns nothing, on the test images")
         alone = replace(self.trainer, devices=1, strategy="auto", precision=_PRECISION)
         return build_trainer(alone, directory, seed=seed, callbacks=[], loggers=loggers), None
 

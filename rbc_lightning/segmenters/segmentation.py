@@ -54,7 +54,7 @@ class SegmentationTask(BaseTask):
     validated: ClassVar[tuple[str, ...]] = ("dice",)
     outputs: ClassVar[int] = 1
     thresholds: ClassVar[tuple[str, ...]] = ("threshold",)
-    grid: ClassVar[tuple[float, ...]] = tuple(step / 20 for step in range(4, 17))
+    grid: ClassVar[tuple[float, ...]] = tuple(step / 20 for step in range(1, 20))
     least_area: ClassVar[float] = 0.1
     """Patches of foreground under this share of a mean cell's area are no cells."""
 

@@ -1,9 +1,11 @@
 import numpy as np
 import pytest
 from PIL import Image
+from plain_samples import plain_sample
 
 from rbc_lightning.app import run
 from rbc_lightning.commands import check
+from rbc_lightning.data.manifest import Manifest
 from rbc_lightning.data.near_duplicates import NearDuplicate
 
 
@@ -24,6 +26,14 @@ def test_notes_name_unlisted_images_and_empty_label_maps(own_folder, tmp_path, c
     said = " ".join(capsys.readouterr().out.split())
     assert "stray.png is not in splits.csv and takes no part" in said
     assert "note: training label maps without a cell, 1: smear_00" in said
+
+
+@pytest.mark.parametrize(("n_test", "groups", "warned"), [(2, 2, "2 images"), (6, 3, "3 groups"), (6, 6, None), (8, 6, None)])
+def test_too_few_test_images_or_groups_for_a_verdict_are_told_before_anything_is_trained(n_test, groups, warned, capsys):
+    """Images of one patient count once."""
+    check.warn_of_few_units(Manifest(tuple(plain_sample(f"i{k}", "test", f"p{k % groups}") for k in range(n_test))))
+    said = " ".join(capsys.readouterr().out.split())
+    assert (f"warning: the test split has {warned}" in said) if warned else not said
 
 
 def test_a_copy_of_a_test_image_in_train_is_warned_of_with_both_names(own_folder, tmp_path, compose_tiny, capsys):

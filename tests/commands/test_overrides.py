@@ -44,6 +44,13 @@ def test_a_data_set_from_elsewhere_keeps_the_short_command():
     )
 
 
+def test_a_range_of_values_is_said_once_and_stays_a_list():
+    cfg = compose(["data=folder", "data.name=deep", "data.root=deep", "data.value_range=[0,4095]"])
+    given = Experiment(cfg).command
+    assert given == ("data=folder", "data.name=deep", "data.root=deep", "data.value_range=[0,4095]")
+    assert compose([*given]).data.value_range == [0, 4095]
+
+
 def test_the_default_needs_no_word_but_the_data():
     assert Experiment(compose()).command == ("data=phantom",)
     assert Experiment(compose(["data.n_train=9"])).command == ("data=phantom", "data.n_train=9")
