@@ -19,7 +19,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from rbc_lightning.study.statistics import LEVEL, MeanSquares, paired_difference, pseudo_values, verdict
+from rbc_lightning.study.statistics import LEVEL, half_widths, paired_difference, pseudo_values, verdict
 
 Floats = NDArray[np.float64]
 Luck = Literal["none", "shared", "independent", "opposed"]
@@ -180,7 +180,7 @@ def limits(seeds: int, units: int, n: int, seed: int) -> dict[str, object]:
         degrees = np.array([seeds - 1, units - 1, (seeds - 1) * (units - 1)])
         found = rng.chisquare(degrees, (n, 3)) / degrees * expected
         value = rng.normal(0, np.sqrt((expected[0] + expected[1] - 1) / (seeds * units)), n)
-        halves = [MeanSquares(*squares, seeds, units).half(LEVEL) for squares in found]
+        halves = half_widths(found[:, 0], found[:, 1], found[:, 2], seeds, units, LEVEL)
         covered[of_seed, of_unit] = float(np.mean(np.abs(value) <= halves))
     least, most = (pick(covered, key=covered.__getitem__) for pick in (min, max))
     line: dict[str, object] = {"seeds": seeds, "units": units}
@@ -214,7 +214,7 @@ def main() -> None:
     write(chosen.out / "coverage.csv", rows)
     extremes = []
     for seeds, units in product((2, 3, 5), (6, 20)):
-        extremes.append(limits(seeds, units, 5 * chosen.studies, chosen.seed))
+        extremes.append(limits(seeds, units, 20 * chosen.studies, chosen.seed))
         print(*extremes[-1].values(), sep="  ", flush=True)
     write(chosen.out / "limits.csv", extremes)
 
