@@ -7,7 +7,6 @@
 # as near-duplicates and as too light, with a light score of about -6 on a scale that it documents as 0 to 1.
 # Seen 2026-11: "16 bit [0, 0, 0, 0], 8 bit [26, 30, 33, 28]" and "1 set of near-duplicates, light scores [-6.06, -6.06]".
 # (With Pillow 13.0.0 the hashes are equal as well; CleanVision wants the older one.)
-# Ours hashes the values scaled by the data set's range: rbc_lightning/data/near_duplicates.py.
 set -euo pipefail
 place=$(mktemp -d)
 trap 'rm -rf "$place"' EXIT
