@@ -53,6 +53,10 @@ class Samples(Node):
         """What the numbers of their images and label maps mean."""
         return common_spec(self.samples)
 
+    def with_context(self) -> "Samples":
+        """The samples whose label maps show what lies around as well: what translators and sources of label maps see."""
+        return Samples(tuple(sample.with_context() for sample in self.samples)) if self.spec.context else self
+
     def label_maps(self) -> list[LabelMap]:
         """All label maps, int32 (H, W), read anew."""
         return [sample.load_label_map() for sample in self.samples]
@@ -166,7 +170,7 @@ class Manifest:
 
 
 def _decisive(rows: list[Any], spec: ImageSpec) -> list[Any]:
-    return rows if spec == RGB else [rows, to_plain(spec)]
+    return rows if spec == RGB else [rows, to_plain(spec.decisive())]
 
 
 def _check_row(sample: Sample) -> None:

@@ -1,7 +1,9 @@
 """Samples: an image with its label map, what their numbers mean, where they come from and what they may be used for."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -16,8 +18,9 @@ from rbc_lightning.data.lineage import Lineage
 from rbc_lightning.errors import InputError
 
 Origin = Literal["real", "synthetic"]
-Split = Literal["train", "val", "test"]
-SPLITS: tuple[Split, ...] = ("train", "val", "test")
+Split = Literal["train", "val", "test", "external"]
+SPLITS: tuple[Split, ...] = ("train", "val", "test", "external")
+"""Of a manifest; `external` is of another source, tested apart from `test`, and as untouched."""
 Image = NDArray[np.unsignedinteger[Any]]
 LabelMap = NDArray[np.int32]
 
@@ -32,9 +35,13 @@ class ImageSpec:
     classes: tuple[str, ...] = ("cell",)  # names of what is labelled
     objects: Literal["dark", "bright"] = "dark"  # beside what they lie on
     spacing: tuple[float, float] | None = None  # of pixels, in mm (row, column), where known
+    context: tuple[str, ...] = ()  # classes behind `classes` that tell translators what lies around: never segmented or scored
+    upright: bool = False  # up and down differ, as in a slice of a head: turned a little and mirrored left to right alone
+    # Mean and deviation, in [0, 1], of scans standardised as a whole; None: each image is standardised by its own.
+    standard: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
-        for name in ("channels", "value_range", "classes", "spacing"):
+        for name in ("channels", "value_range", "classes", "spacing", "context", "standard"):
             if getattr(self, name) is not None:
                 # Lists, as JSON and YAML have them.
                 object.__setattr__(self, name, tuple(getattr(self, name)))
@@ -43,6 +50,9 @@ class ImageSpec:
             raise InputError(f"value_range {self.value_range}; expected 0 <= smallest < largest <= 65535: scale the images")
         if not self.channels or len(set(self.channels)) < len(self.channels) or not self.classes:
             raise InputError(f"channels {self.channels}, classes {self.classes}; expected one or more, all different")
+        every = (*self.classes, *self.context)
+        if (self.context and self.labels != "classes") or len(set(every)) < len(every):
+            raise InputError(f"classes {self.classes}, context {self.context}; expected names of classes, all different")
         if self.labels not in ("instances", "classes") or self.objects not in ("dark", "bright"):
             got = f"labels {self.labels!r}, objects {self.objects!r}"
             raise InputError(f"{got}; expected 'instances' or 'classes', 'dark' or 'bright'")
@@ -51,6 +61,20 @@ class ImageSpec:
     def n_channels(self) -> int:
         """Channels of an image."""
         return len(self.channels)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the values 1, 2, ... of a label map of classes; none of instances, which have ids."""
+        return self.classes if self.labels == "classes" else ()
+
+    def with_context(self) -> ImageSpec:
+        """The spec of the same images where what lies around counts as classes as well: for translators and label maps."""
+        return replace(self, classes=(*self.classes, *self.context), context=()) if self.context else self
+
+    def decisive(self) -> dict[str, Any]:
+        """What enters keys; what came later only where it is used."""
+        plain = asdict(self)
+        return {k: v for k, v in plain.items() if k not in ("context", "upright", "standard") or v != getattr(RGB, k)}
 
     @property
     def dtype(self) -> np.dtype[np.unsignedinteger[Any]]:
@@ -176,7 +200,7 @@ class Sample:
         return to_rgb(self.load_image(), self.spec)
 
     def load_label_map(self) -> LabelMap:
-        """The label map, int32 (H, W); an `InputError` where the file is damaged or the array another."""
+        """The label map, int32 (H, W); context is background in it. An `InputError`: a damaged file, or another array."""
         return self._label_map(self.loader)
 
     def load_second_label_map(self) -> LabelMap | None:
@@ -195,6 +219,10 @@ class Sample:
             )
         return label_map
 
+    def with_context(self) -> Sample:
+        """The sample whose label map shows what lies around as well; see `ImageSpec.with_context`."""
+        return replace(self, spec=self.spec.with_context()) if self.spec.context else self
+
     def _label_map(self, loader: Loader) -> LabelMap:
         label_map = loader.label_map()
         if label_map.ndim != 2 or label_map.dtype != np.int32:
@@ -202,6 +230,9 @@ class Sample:
                 f"{loader.where}: a label map {label_map.shape} of type {label_map.dtype} (sample {self.sample_id!r}); "
                 "expected (H, W) of type int32: mend its reader"
             )
+        if self.spec.labels == "classes":
+            # Not in place: a loader may keep its array.
+            return np.where(label_map > len(self.spec.classes), np.int32(0), label_map)
         return label_map
 
 
@@ -214,7 +245,7 @@ def common_spec(samples: Iterable[Sample]) -> ImageSpec:
     samples = tuple(samples)
     spec = samples[0].spec if samples else RGB
     for sample in samples:
-        for name in ("channels", "value_range", "labels", "classes", "objects"):
+        for name in ("channels", "value_range", "labels", "classes", "objects", "context", "upright", "standard"):
             here, there = getattr(spec, name), getattr(sample.spec, name)
             if here != there:
                 raise InputError(
