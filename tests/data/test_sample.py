@@ -1,4 +1,4 @@
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -141,3 +141,50 @@ def test_only_the_spacing_may_differ_between_samples():
     assert common_spec([]) == RGB
     with pytest.raises(InputError, match=r"samples 'a' and 'c' differ in labels: instances and classes; .*: read them as two"):
         common_spec([first, second, fluorescent_sample("c", 0, spec=replace(TWO_CHANNELS, labels="classes"))])
+
+
+LESIONS = ImageSpec(
+    ("FLAIR", "T1w"),
+    (0, 4095),
+    "classes",
+    ("lesion",),
+    "bright",
+    context=["ventricles", "brain"],
+    upright=True,
+    standard=[0.4, 0.1],
+)
+
+
+def slice_with_context():
+    label_map = np.array([[0, 1, 2], [3, 1, 0]], dtype=np.int32)
+    pair = ArrayPair(np.zeros((2, 3, 2), dtype=np.uint16), label_map, "memory")
+    return replace(plain_sample("scan_000", "train"), loader=pair, spec=LESIONS), label_map
+
+
+def test_context_is_background_for_segmenters_and_a_class_for_translators():
+    sample, label_map = slice_with_context()
+    np.testing.assert_array_equal(sample.load_label_map(), [[0, 1, 0], [0, 1, 0]])
+    np.testing.assert_array_equal(sample.with_context().load_label_map(), label_map)
+    assert sample.with_context().spec.class_names == ("lesion", "ventricles", "brain")
+    np.testing.assert_array_equal(sample.loader.label_map(), label_map)  # its own array is left alone
+
+
+def test_samples_without_context_are_their_own_view():
+    sample, _ = slice_with_context()
+    assert sample.with_context().with_context() == sample.with_context()
+    smear = plain_sample("a", "train")
+    assert smear.with_context() is smear
+    assert (RGB.class_names, LESIONS.class_names) == ((), ("lesion",))
+
+
+@pytest.mark.parametrize(
+    "settings", [{"context": ("brain",)}, {"labels": "classes", "classes": ("brain",), "context": ("brain",)}]
+)
+def test_context_is_of_classes_and_named_once(settings):
+    with pytest.raises(InputError, match="expected names of classes, all different"):
+        ImageSpec(**settings)
+
+
+def test_what_came_later_enters_keys_only_where_it_is_used():
+    assert set(asdict(TWELVE_BITS)) - set(TWELVE_BITS.decisive()) == {"context", "upright", "standard"}
+    assert LESIONS.decisive()["standard"] == (0.4, 0.1)
