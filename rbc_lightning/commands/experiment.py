@@ -74,6 +74,7 @@ def read_split(reader: Reader, store: Store, protocol: str, seed: int) -> Manife
         manifest = merge_validation(manifest)
     else:
         manifest = cut_validation(manifest, reader.validation_fraction, derive_seed(seed, "split"))
+    manifest = reader.narrow(manifest)
     if reader.n_real_images is None:
         return manifest
     return keep_real_images(manifest, reader.n_real_images, derive_seed(seed, "real_images"))

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from rbc_lightning.core.files import file_sha256, write_json
-from rbc_lightning.data.sample import FilePair
 
 CHECKS = 1
 """Raised when more or other things are checked: everything is then read once more."""
@@ -19,7 +18,7 @@ _RESTED_NS = 2 * 10**9
 
 
 class CheckedPairs:
-    """Hashes of pairs that passed all checks, remembered by path, size, and times of change of their files.
+    """Hashes of files that passed all checks, remembered by path, size, and times of change.
 
     Args:
         path: a JSON file; what is no such file of this version counts as empty. None remembers nothing.
@@ -30,23 +29,22 @@ class CheckedPairs:
         self._known: dict[str, Any] = _read(path) if path else {}
         self._now: dict[str, Any] = {}
 
-    def hashes(self, files: FilePair, check: Callable[[], None], beside: Sequence[Path] = ()) -> tuple[str, str]:
-        """SHA-256 of image and label map; `check` is called first, unless all files passed it and are the same since.
+    def hashes(self, files: Sequence[Path], check: Callable[[], None], beside: Sequence[Path] = ()) -> tuple[str, ...]:
+        """SHA-256 of files that belong together; `check` is called first, unless all passed it and are the same since.
 
         Args:
-            files: image and label map.
+            files: image and label map, or all of a scan; the first names them.
             check: raises where something is wrong.
             beside: more files that `check` reads.
         """
-        states = [_state(path) for path in (files.image_path, files.label_path, *beside)]
+        states = [_state(path) for path in (*files, *beside)]
         name = states[0][0]
         entry = self._known.get(name)
         if entry is None or entry["files"] != states:
             check()
-            entry = {"files": states, "sha256": [file_sha256(path) for path in (files.image_path, files.label_path)]}
+            entry = {"files": states, "sha256": [file_sha256(path) for path in files]}
         self._now[name] = entry
-        image, label = entry["sha256"]
-        return image, label
+        return tuple(entry["sha256"])
 
     def save(self) -> None:
         """Write what was asked for, atomically; without a word where that is not possible, since nothing depends on it."""

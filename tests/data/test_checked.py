@@ -6,22 +6,21 @@ import pytest
 from rbc_lightning.core.files import file_sha256
 from rbc_lightning.data import checked
 from rbc_lightning.data.checked import CheckedPairs
-from rbc_lightning.data.sample import FilePair
 
 
 @pytest.fixture
 def files(tmp_path, monkeypatch):
     monkeypatch.setattr(checked, "_RESTED_NS", 0)
-    pair = FilePair(tmp_path / "image.png", tmp_path / "labels.png")
-    pair.image_path.write_bytes(b"image")
-    pair.label_path.write_bytes(b"labels")
+    pair = tmp_path / "image.png", tmp_path / "labels.png"
+    pair[0].write_bytes(b"image")
+    pair[1].write_bytes(b"labels")
     return pair
 
 
 def calls(path, files):
     """How often the files are checked when a file of what passed lies at `path`."""
     pairs, called = CheckedPairs(path), []
-    assert pairs.hashes(files, lambda: called.append(1)) == (file_sha256(files.image_path), file_sha256(files.label_path))
+    assert pairs.hashes(files, lambda: called.append(1)) == tuple(map(file_sha256, files))
     pairs.save()
     return len(called)
 
@@ -30,11 +29,11 @@ def test_what_passed_is_not_checked_again_until_it_changes(tmp_path, files):
     path = tmp_path / "there" / "checked.json"
     assert [calls(path, files) for _ in range(3)] == [1, 0, 0]
     # The same size and modification time, as a copying tool may leave them.
-    before = files.label_path.stat()
-    files.label_path.write_bytes(b"LABELS")
-    os.utime(files.label_path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    before = files[1].stat()
+    files[1].write_bytes(b"LABELS")
+    os.utime(files[1], ns=(before.st_atime_ns, before.st_mtime_ns))
     assert [calls(path, files) for _ in range(2)] == [1, 0]
-    files.image_path.write_bytes(b"longer image")
+    files[0].write_bytes(b"longer image")
     assert [calls(path, files) for _ in range(2)] == [1, 0]
 
 

@@ -30,6 +30,10 @@ class Reader(ABC):
     def read(self, store: Store) -> Manifest:
         """The real samples, in the splits that the data set has; a reader that makes them keeps them in the store."""
 
+    def narrow(self, manifest: Manifest) -> Manifest:
+        """The samples, fewer of train where not all are trained on; called after validation is cut."""
+        return manifest
+
     def notes(self, manifest: Manifest) -> list[str]:  # noqa: ARG002 (for overriding)
         """What stage=check should say about the data set, a line each."""
         return []

@@ -166,9 +166,10 @@ def _index(directory: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
 def _sample(
     sample_id: str, split: Split, group: str, files: FilePair, second: FilePair | None, checked: CheckedPairs
 ) -> Sample:
-    hashes = checked.hashes(files, lambda: _check(files, second), [second.label_path] if second else [])
+    paths, beside = (files.image_path, files.label_path), [second.label_path] if second else []
+    image, label = checked.hashes(paths, lambda: _check(files, second), beside)
     twin = _resolved(second) if second else None
-    return Sample(sample_id, split, group, *hashes, _resolved(files), spec=files.spec, second=twin)
+    return Sample(sample_id, split, group, image, label, _resolved(files), spec=files.spec, second=twin)
 
 
 def _resolved(files: FilePair) -> FilePair:

@@ -1,0 +1,203 @@
+"""Scans prepared once and kept in the store as arrays, of which slices are read without the rest."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rbc_lightning.core.files import content_hash, replacing, write_rows
+from rbc_lightning.core.progress import count_progress
+from rbc_lightning.core.recipe import Recipe, aside
+from rbc_lightning.core.store import Store
+from rbc_lightning.data.checked import CheckedPairs
+from rbc_lightning.data.manifest import Manifest
+from rbc_lightning.data.sample import Image, ImageSpec, LabelMap, Sample
+from rbc_lightning.data.volumes.intensity import brain_mask
+from rbc_lightning.data.volumes.nifti import Volume, check_same_grid, read_labels, read_volume
+from rbc_lightning.data.volumes.preparation import Preparation
+from rbc_lightning.data.volumes.scan import Scan
+from rbc_lightning.errors import InputError
+
+CHECKED = ".checked_scans_{}.json"
+"""Where in the store it is remembered which files passed all checks."""
+
+_TABLE = "slices.csv"
+
+
+@dataclass(frozen=True)
+class SliceLoader:
+    """The loader of one slice of a prepared scan; `brain` and `targets` count its pixels of either."""
+
+    directory: Path
+    scan_id: str
+    index: int
+    shape: tuple[int, int]
+    source: Path = field(compare=False)  # the scan's first image
+    brain: int = field(compare=False)
+    targets: int = field(compare=False)
+
+    @property
+    def where(self) -> str:
+        """The image's path and the slice."""
+        return f"{self.source}, slice {self.index}"
+
+    def image(self) -> Image:
+        """The slice alone is read."""
+        return np.array(np.load(self.directory / f"{self.scan_id}_image.npy", mmap_mode="r")[self.index])
+
+    def label_map(self) -> LabelMap:
+        """Targets and context."""
+        return np.array(np.load(self.directory / f"{self.scan_id}_labels.npy", mmap_mode="r")[self.index], dtype=np.int32)
+
+    def size(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return self.shape
+
+
+@dataclass(frozen=True)
+class PreparedScans(Recipe[Manifest]):
+    """All slices of scans, as a preparation makes them; the key depends on names and bytes of the files, not on splits."""
+
+    kind: ClassVar[str] = "volumes"
+    title: ClassVar[str] = "prepared scans"
+
+    preparation: Preparation
+    hashes: tuple[tuple[str, ...], ...]  # scan_id, SHA-256 of every file
+    scans: tuple[Scan, ...] = aside(())
+
+    def build(self, directory: Path, store: Store) -> None:  # noqa: ARG002 (it has no input)
+        """Prepare every scan that an interrupted attempt has not."""
+        rows: list[dict[str, object]] = []
+        with count_progress("Preparing the scans", len(self.scans)) as advance:
+            for index, scan in enumerate(self.scans):
+                rows += self._prepare(scan, directory)
+                advance(index + 1, len(self.scans))
+        write_rows(directory / _TABLE, rows)
+
+    def load(self, directory: Path, store: Store) -> Manifest:  # noqa: ARG002 (nothing else is needed)
+        """Every slice of every scan, in its split."""
+        scans = {scan.scan_id: scan for scan in self.scans}
+        with (directory / _TABLE).open(newline="") as handle:
+            return Manifest(tuple(self._sample(row, scans[row["scan_id"]], directory) for row in csv.DictReader(handle)))
+
+    def _prepare(self, scan: Scan, directory: Path) -> list[dict[str, object]]:
+        volumes, labels = read_scan(scan)
+        brain = brain_mask(volumes)
+        image, grid = self.preparation.image(volumes, brain)
+        label_maps = self.preparation.labels(labels, grid, brain)
+        inside = grid.to_slices(brain, 0)
+        for name, array in (("image", image), ("labels", label_maps)):
+            with replacing(directory / f"{scan.scan_id}_{name}.npy") as file:
+                np.save(file, array)
+        n_targets, (row_mm, column_mm) = len(self.preparation.spec.classes), grid.spacing
+        return [
+            {
+                "scan_id": scan.scan_id,
+                "slice": index,
+                "rows": grid.size[0],
+                "columns": grid.size[1],
+                "row_mm": round(row_mm, 6),
+                "column_mm": round(column_mm, 6),
+                "brain": int(inside[index].sum()),
+                "targets": int(((label_maps[index] > 0) & (label_maps[index] <= n_targets)).sum()),
+                "image_sha256": _hash(image[index], f"{scan.scan_id} {index}"),
+                "label_sha256": sha256(label_maps[index].tobytes()).hexdigest(),
+            }
+            for index in range(grid.depth)
+        ]
+
+    def _sample(self, row: dict[str, Any], scan: Scan, directory: Path) -> Sample:
+        index, shape = int(row["slice"]), (int(row["rows"]), int(row["columns"]))
+        loader = SliceLoader(directory, scan.scan_id, index, shape, scan.images[0], int(row["brain"]), int(row["targets"]))
+        return Sample(
+            f"{scan.scan_id}_{index:03d}",
+            scan.split,
+            scan.group,
+            row["image_sha256"],
+            row["label_sha256"],
+            loader,
+            spec=replace(self._spec, spacing=(float(row["row_mm"]), float(row["column_mm"]))),
+            volume=scan.scan_id,
+            slice=index,
+        )
+
+    @cached_property
+    def _spec(self) -> ImageSpec:
+        return self.preparation.spec
+
+
+def read_scan(scan: Scan) -> tuple[list[Volume], Volume]:
+    """The volumes of a scan's channels and its labels, on one grid."""
+    if scan.labels is None:
+        raise InputError(f"{scan.images[0]}: scan {scan.scan_id!r} has no mask; add one, or leave the scan out")
+    volumes, labels = [read_volume(path) for path in scan.images], read_labels(scan.labels)
+    for other in (*volumes[1:], labels):
+        check_same_grid(volumes[0], other)
+    return volumes, labels
+
+
+def prepare_scans(scans: Sequence[Scan], preparation: Preparation, store: Store) -> Manifest:
+    """All slices of scans, prepared first where they are not in the store.
+
+    Every file is read and checked before anything is written; what passed is remembered until a file changes.
+    """
+    name = content_hash([preparation.decisive(), [str(path.resolve()) for scan in scans for path in scan.files]])
+    checked = CheckedPairs(store.root / CHECKED.format(name))
+
+    def hashes(scan: Scan) -> tuple[str, ...]:
+        return scan.scan_id, *checked.hashes(scan.files, lambda: _check(scan, preparation))
+
+    with ThreadPoolExecutor() as pool:
+        found = tuple(pool.map(hashes, scans))
+    store.when_begun(checked.save)
+    return store.make(PreparedScans(preparation, found, tuple(scans)))
+
+
+def _check(scan: Scan, preparation: Preparation) -> None:
+    volumes, labels = read_scan(scan)
+    brain = brain_mask(volumes)
+    preparation.labels(labels, preparation.grid(volumes[0]), brain)
+
+
+def narrow_slices(manifest: Manifest, least_brain: float, per_patient: int | None) -> Manifest:
+    """Drop training slices with too little brain in them, and all but those with most target pixels of each patient.
+
+    Args:
+        manifest: validation has been cut from it.
+        least_brain: share of the brain's area in the scan's largest slice.
+        per_patient: how many are kept at most; None for all.
+    """
+    largest: dict[str | None, int] = {}
+    for sample in manifest.samples:
+        largest[sample.volume] = max(largest.get(sample.volume, 0), _loader(sample).brain)
+    kept: dict[str, list[Sample]] = {}
+    for sample in manifest.samples:
+        if sample.split == "train" and _loader(sample).brain >= max(1, least_brain * largest[sample.volume]):
+            kept.setdefault(sample.group, []).append(sample)
+    chosen = {
+        sample.sample_id
+        for samples in kept.values()
+        for sample in sorted(samples, key=lambda sample: (-_loader(sample).targets, sample.sample_id))[:per_patient]
+    }
+    return Manifest(tuple(s for s in manifest.samples if s.split != "train" or s.sample_id in chosen))
+
+
+def _loader(sample: Sample) -> SliceLoader:
+    if not isinstance(sample.loader, SliceLoader):
+        raise TypeError(f"{sample.sample_id}: a slice of a prepared scan was expected")
+    return sample.loader
+
+
+def _hash(image: NDArray[np.uint16], salt: str) -> str:
+    """Of the values; an empty slice is like any other, of whatever patient, and so gets a hash of its own."""
+    empty = int(image.min()) == int(image.max())
+    return sha256(image.tobytes() + (salt.encode() if empty else b"")).hexdigest()
