@@ -63,7 +63,7 @@ def run(cfg: DictConfig) -> CheckResult:
     console.print(table)
     for note in experiment.reader.notes(manifest):
         tell(note)
-    warn_of_few_units(manifest)
+    warn_of_few_units(manifest, experiment.reader.folds)
     empty = empty_label_maps(manifest.split("train"))
     if empty:
         tell(f"note: training label maps without a cell, {len(empty)}: {', '.join(empty)}")
@@ -77,13 +77,18 @@ def run(cfg: DictConfig) -> CheckResult:
     return CheckResult(len(manifest.samples), preview, beside, near)
 
 
-def warn_of_few_units(manifest: Manifest) -> None:
-    """Warn where the test split has too few images, or groups of them, for any verdict."""
-    tested = manifest.split("test")
+def warn_of_few_units(manifest: Manifest, folds: int | None = None) -> None:
+    """Warn where the test split, or that of all folds together, has too few images, or groups of them, for any verdict."""
+    tested = manifest.split("test") if folds is None else [s for s in manifest.samples if s.split != "external"]
     n_units = len(set(unit_names([sample.sample_id for sample in tested], {s.sample_id: s.group for s in tested})))
     if n_units < LEAST_UNITS:
         what = "images" if n_units == len(tested) else "groups of images (patients, slides)"
-        tell(f"warning: the test split has {n_units} {what}; a verdict needs at least {LEAST_UNITS}: move more into it")
+        where, remedy = (
+            ("the test split has", "move more into it, or take data.folds=5 data.fold=0")
+            if folds is None
+            else ("all folds have", "add some")
+        )
+        tell(f"warning: {where} {n_units} {what}; a verdict needs at least {LEAST_UNITS}: {remedy}")
 
 
 def _near_duplicates(manifest: Manifest) -> tuple[NearDuplicate, ...]:

@@ -21,7 +21,7 @@ from rbc_lightning.core.trainer import TrainerSettings, check_count, check_word
 from rbc_lightning.data.manifest import Manifest, Samples
 from rbc_lightning.data.mix import Mix, large_total
 from rbc_lightning.data.readers.base import Reader
-from rbc_lightning.data.splits import cut_validation, keep_real_images, merge_validation
+from rbc_lightning.data.splits import check_test, cut_validation, deal_folds, keep_real_images, merge_validation
 from rbc_lightning.errors import InputError
 from rbc_lightning.evaluation.result import QualitySettings
 from rbc_lightning.segmenters.model import Model, TrainingSettings
@@ -68,8 +68,12 @@ def note_older(artifacts_dir: str) -> None:
 
 
 def read_split(reader: Reader, store: Store, protocol: str, seed: int) -> Manifest:
-    """Samples split for a protocol ("held_out", "paper") and a seed, with `data.n_real_images` of them."""
+    """Samples split by fold, for a protocol ("held_out", "paper") and a seed, with `data.n_real_images` of them."""
     manifest = reader.read(store)
+    if reader.folds is None or reader.fold is None:
+        check_test(manifest, reader.name)
+    else:
+        manifest = deal_folds(manifest, reader.folds, reader.fold, reader.fold_seed)
     if protocol == "paper":
         manifest = merge_validation(manifest)
     else:

@@ -1,5 +1,6 @@
 """Whether the jobs of a multirun have the real images that they ask for, asked before the first one begins."""
 
+from itertools import product
 from pathlib import Path
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -12,7 +13,7 @@ from rbc_lightning.core.seeds import SEED_KEYS
 from rbc_lightning.core.store import Store
 from rbc_lightning.errors import InputError
 
-_KEY, _SEED = "data.n_real_images", SEED_KEYS["split"]
+_KEY, _SEED, _FOLD = "data.n_real_images", SEED_KEYS["split"], "data.fold"
 
 
 def check_real_images(config: DictConfig) -> None:
@@ -27,15 +28,18 @@ def check_real_images(config: DictConfig) -> None:
     swept = swept_values(config)
     counts = [int(value) for value in swept.get(_KEY, ()) if value.isdecimal()]
     # A data set that is itself varied, or that is not named, is for each job to read or to refuse.
-    varied = any(key == "data" or key.startswith("data.") for key in swept.keys() - {_KEY, _SEED})
+    varied = any(key == "data" or key.startswith("data.") for key in swept.keys() - {_KEY, _SEED, _FOLD})
     if not counts or varied or OmegaConf.missing_keys(config.data):
         return
-    reader = build({**group(config, "data", "split_seed"), "n_real_images": None}, "data")
+    folds = [int(value) for value in swept.get(_FOLD, ())] or [config.data.fold]
+    readers = [build({**group(config, "data", "split_seed"), "n_real_images": None, "fold": fold}, "data") for fold in folds]
     store = Store(Path(config.artifacts_dir))
     given = () if config.data.split_seed == config.seed else (str(config.data.split_seed),)
     seeds = swept.get(_SEED) or given or swept.get("seed", (str(config.seed),))
     protocols = swept.get("protocol", (str(config.protocol),))
-    manifests = [read_split(reader, store, protocol, int(seed)) for protocol in protocols for seed in seeds]
+    manifests = [
+        read_split(reader, store, protocol, int(seed)) for reader, protocol, seed in product(readers, protocols, seeds)
+    ]
     at_hand = min(len(manifest.split("train")) for manifest in manifests)
     if max(counts) > at_hand:
         fitting = ",".join(value for value in swept[_KEY] if not value.isdecimal() or int(value) <= at_hand)

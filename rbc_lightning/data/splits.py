@@ -1,4 +1,4 @@
-"""Splits: validation cut from train or given back to it, fewer real images, and no descent from held-out ones."""
+"""Splits: folds, validation cut from train or given back to it, fewer real images, and no descent from held-out ones."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -10,6 +10,37 @@ from rbc_lightning.data.lineage import Ancestor, refuse_held_out
 from rbc_lightning.data.manifest import Manifest
 from rbc_lightning.data.sample import Sample
 from rbc_lightning.errors import InputError
+
+
+def deal_folds(manifest: Manifest, folds: int, fold: int, seed: int) -> Manifest:
+    """Deal all groups but external ones into `folds` parts, equal but for one group: part `fold` is test, the rest train.
+
+    The parts are the same whatever fold is asked for. An `InputError` refuses more folds than groups.
+    """
+    groups = sorted({sample.group for sample in manifest.samples if sample.split != "external"})
+    if len(groups) < folds:
+        raise InputError(
+            f"data.folds={folds} of {len(groups)} groups (patients or slides), which are never divided; expected at most "
+            f"{len(groups)}: lower data.folds"
+        )
+    tested = set(_shuffled(groups, seed)[fold::folds])
+
+    def dealt(sample: Sample) -> Sample:
+        if sample.split == "external":
+            return sample
+        return replace(sample, split="test" if sample.group in tested else "train")
+
+    return Manifest(tuple(map(dealt, manifest.samples)))
+
+
+def check_test(manifest: Manifest, name: str) -> None:
+    """Refuse a data set that nothing would be tested on."""
+    if not any(sample.split == "test" for sample in manifest.samples):
+        n_groups = len({sample.group for sample in manifest.samples if sample.split != "external"})
+        raise InputError(
+            f"{name} has no test split; expected one, or folds: set data.folds=5 data.fold=0 for the first of five folds of "
+            f"its {n_groups} groups (data.fold=0,1,2,3,4 runs all), or name test samples"
+        )
 
 
 def cut_validation(manifest: Manifest, fraction: float, seed: int) -> Manifest:

@@ -111,7 +111,9 @@ class TrainedSegmenter(Recipe[Path]):
     def name(self) -> str:
         """Of the run directory."""
         optimistic = "_paper" if self.protocol == "paper" else ""
-        return f"{self.labels.data}_{self._column}_{self.model.name}_seed{self._seeds.base}{optimistic}_{self.key[:8]}"
+        fold = self.labels.config.get("data", {}).get("fold")
+        folded = "" if fold is None else f"_fold{fold}"
+        return f"{self.labels.data}_{self._column}_{self.model.name}_seed{self._seeds.base}{folded}{optimistic}_{self.key[:8]}"
 
     def parts(self) -> dict[str, Any]:
         """The settings that decide the run, apart from seed and data: of every run, of augmented and of synthetic samples."""

@@ -36,6 +36,14 @@ def test_too_few_test_images_or_groups_for_a_verdict_are_told_before_anything_is
     assert (f"warning: the test split has {warned}" in said) if warned else not said
 
 
+def test_the_groups_of_all_folds_are_counted_together(capsys):
+    samples = [plain_sample(f"i{k}", "test" if k < 2 else "train") for k in range(6)]
+    check.warn_of_few_units(Manifest((*samples, plain_sample("e", "external"))), folds=3)
+    assert not capsys.readouterr().out
+    check.warn_of_few_units(Manifest((*samples[1:], plain_sample("e", "external"))), folds=3)
+    assert "warning: all folds have 5 images; a verdict needs at least 6: add some" in capsys.readouterr().out
+
+
 def test_a_copy_of_a_test_image_in_train_is_warned_of_with_both_names(own_folder, tmp_path, compose_tiny, capsys):
     image = Image.open(own_folder / "images" / "smear_05.png").transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     image.crop((6, 4, image.width, image.height - 3)).save(own_folder / "images" / "renamed.jpg", quality=60)

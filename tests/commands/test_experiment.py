@@ -71,3 +71,41 @@ def test_the_phantom_keeps_its_sizes(scale, total, protocol):
     n_train = experiment.cfg.data.n_train
     experiment.train = range(n_train if protocol == "paper" else n_train - round(0.2 * n_train))
     assert experiment.mix().total == total
+
+
+def test_each_fold_is_an_experiment_of_its_own_from_the_shape_bank_on(tmp_path, compose_tiny):
+    runs = [Experiment(compose_tiny(tmp_path, "mix=rd_sd", "data.folds=3", f"data.fold={fold}")).run() for fold in range(3)]
+    given = Experiment(compose_tiny(tmp_path, "mix=rd_sd")).run()
+    for kind in ("samples", "shape_bank", "translator", "synthetic", "train"):
+        assert len({node.key for run in runs for node in run.walk() if node.kind == kind}) == 3
+    assert [run.name.rsplit("_", 1)[0] for run in runs] == [f"folder_rd_sd_fcn8s_seed0_fold{fold}" for fold in range(3)]
+    tested = [name for run in runs for name in run.manifest.ids("test")]
+    assert sorted(tested) == sorted(sample.sample_id for sample in given.manifest.samples)
+
+
+def test_all_seeds_share_the_partition(tmp_path, compose_tiny):
+    folds = ("data.folds=3", "data.fold=1")
+    first, other = (Experiment(compose_tiny(tmp_path, *folds, f"seed={seed}")).manifest for seed in (0, 1))
+    assert first.ids("test") == other.ids("test")
+    assert first.ids("val") != other.ids("val")
+    moved = Experiment(compose_tiny(tmp_path, *folds, "data.fold_seed=4")).manifest
+    assert moved.ids("test") != first.ids("test")
+
+
+def test_a_synthetic_set_of_another_fold_is_refused(tmp_path, compose_tiny):
+    folds, chosen = ("pairs=copy_paste", "data.folds=3", "synthetic.count=5"), "mix=rd_sd"
+    run(compose_tiny(tmp_path, "stage=synthesize", *folds, "data.fold=0"))
+    (made,) = (tmp_path / "artifacts" / "synthetic").glob("*/manifest.csv")
+    given = (*folds, chosen, "mix.total=7", f"synthetic.path={made.parent}")
+    with pytest.raises(
+        InputError, match=r"synthetic sample .* descends from sample 'smear_0.', which is in the (test|val) split"
+    ):
+        run(compose_tiny(tmp_path, *given, "data.fold=1"))
+
+
+def test_a_folder_without_a_test_split_names_folds(own_folder, tmp_path, compose_tiny):
+    table = own_folder / "splits.csv"
+    table.write_text(table.read_text().replace(",test,", ",train,"))
+    with pytest.raises(InputError, match=r"folder has no test split; expected one, or folds: set data.folds=5 data.fold=0"):
+        _ = Experiment(compose_tiny(tmp_path, root=own_folder)).manifest
+    assert len(Experiment(compose_tiny(tmp_path, "data.folds=7", "data.fold=6", root=own_folder)).manifest.ids("test")) == 1

@@ -43,12 +43,18 @@ def test_the_least_images_of_any_seed_decide(tmp_path, compose_tiny, values, pro
 
 def test_the_cut_that_is_asked_about_is_that_of_its_own_seed(tmp_path, compose_tiny, monkeypatch):
     cut = []
-    monkeypatch.setattr("rbc_lightning.commands.feasible.read_split", lambda *of: cut.append(of[-1]) or plain_manifest())
+
+    def read_split(reader, store, protocol, seed):
+        cut.append(seed if reader.fold is None else (reader.fold, seed))
+        return plain_manifest()
+
+    monkeypatch.setattr("rbc_lightning.commands.feasible.read_split", read_split)
     for overrides, params, seeds in (
         (("seed=3",), {}, [3]),
         ((), {"seed": "0,1"}, [0, 1]),
         (("data.split_seed=5",), {"seed": "0,1"}, [5]),
         ((), {"data.split_seed": "2,4", "seed": "0,1"}, [2, 4]),
+        (("data.folds=3",), {"data.fold": "0,2", "seed": "5"}, [(0, 0), (2, 0)]),
     ):
         cut.clear()
         check_real_images(multirun_of(compose_tiny(tmp_path, *overrides), {KEY: "5,10", **params}))

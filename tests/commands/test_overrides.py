@@ -20,6 +20,7 @@ from rbc_lightning.commands.overrides import overrides_of
         (("model.task.cell_size=21.5", "masks=real"), ["scale=tiny", "masks=real", "model.task.cell_size=21.5"]),
         (("translator.task.diff_augment='color,cutout'",), ["scale=tiny", "translator.task.diff_augment='color,cutout'"]),
         (("training.seed=0", "synthetic.seed=1"), ["scale=tiny", "training.seed=0"]),
+        (("data.folds=3", "data.fold=1"), ["scale=tiny", "data.folds=3", "data.fold=1"]),
         (("data.split_seed=5", "masks=real"), ["scale=tiny", "masks=real", "data.split_seed=5"]),
         (("~augment.transforms.grayscale",), ["scale=tiny", "~augment.transforms.grayscale.p"]),
     ],

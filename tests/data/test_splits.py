@@ -7,7 +7,9 @@ from plain_samples import plain_ancestor, plain_manifest, plain_sample
 from rbc_lightning.data.lineage import refuse_held_out
 from rbc_lightning.data.manifest import Manifest
 from rbc_lightning.data.splits import (
+    check_test,
     cut_validation,
+    deal_folds,
     keep_real_images,
     merge_validation,
     refuse_leakage,
@@ -84,6 +86,74 @@ def test_merging_gives_validation_back_to_train_and_leaves_test():
     assert (given.ids("train"), given.ids("test")) == (("a", "b"), ("c",))
     with pytest.raises(InputError, match="split 'val' is empty"):
         given.ids("val")
+
+
+def patients(n=10, split_of=lambda i: "train" if i < 6 else "test"):
+    """Two scans of each patient, and one of another scanner."""
+    scans = [plain_sample(f"p{i}_{scan}", split_of(i), f"p{i}") for i in range(n) for scan in range(2)]
+    return Manifest((*scans, plain_sample("elsewhere", "external")))
+
+
+def groups_of(manifest, split):
+    return {sample.group for sample in manifest.samples if sample.split == split}
+
+
+@pytest.mark.parametrize(("n", "folds"), [(10, 5), (11, 3), (4, 4)])
+def test_every_group_is_tested_in_one_fold_and_learnt_from_in_all_others(n, folds):
+    manifest = patients(n)
+    dealt = [deal_folds(manifest, folds, fold, seed=0) for fold in range(folds)]
+    tested = [groups_of(fold, "test") for fold in dealt]
+    assert sorted(group for groups in tested for group in groups) == sorted(f"p{i}" for i in range(n))
+    assert max(map(len, tested)) - min(map(len, tested)) <= 1
+    for fold in dealt:
+        assert groups_of(fold, "train") == {f"p{i}" for i in range(n)} - groups_of(fold, "test")
+        assert fold.ids("external") == ("elsewhere",)
+        assert [sample.sample_id for sample in fold.samples] == [sample.sample_id for sample in manifest.samples]
+    assert len({fold.fingerprint() for fold in dealt}) == folds
+
+
+def test_folds_do_not_depend_on_the_splits_given_and_change_with_their_own_seed():
+    plain, named = patients(), patients(split_of=lambda i: ("train", "val", "test")[i % 3])
+    assert deal_folds(plain, 5, 2, seed=0) == deal_folds(named, 5, 2, seed=0)
+    assert len({deal_folds(plain, 5, 2, seed).ids("test") for seed in range(5)}) > 1
+    cut = cut_validation(deal_folds(named, 5, 2, seed=0), 0.2, seed=3)
+    assert len(groups_of(cut, "val")) == 2
+    assert groups_of(cut, "val").isdisjoint(groups_of(cut, "train") | groups_of(cut, "test") | {"elsewhere"})
+
+
+def test_folds_are_refused_where_there_are_fewer_groups_or_images_of_two_groups_are_one():
+    with pytest.raises(InputError, match=r"data.folds=11 of 10 groups .*expected at most 10: lower data.folds"):
+        deal_folds(patients(10), 11, 0, seed=0)
+    twin = replace(plain_sample("twin", group="q"), image_sha256="image p0_0")
+    with pytest.raises(InputError, match=r"'p0_0' .* and 'twin' .* are the same image"):
+        deal_folds(Manifest((plain_sample("p0_0"), twin)), 2, 0, seed=0)
+
+
+def test_without_a_test_split_folds_are_proposed():
+    check_test(patients(), "mri")
+    with pytest.raises(
+        InputError, match=r"^mri has no test split; expected one, or folds: set data.folds=5 data.fold=0 for .* its 10 groups"
+    ):
+        check_test(patients(split_of=lambda i: "train"), "mri")
+
+
+def test_what_another_fold_made_is_refused():
+    """Whatever was made from the train split of one fold has seen the test split of each other one."""
+    folds = [deal_folds(patients(), 5, fold, seed=0) for fold in range(5)]
+    for here in folds:
+        for there in folds:
+            made = plain_sample("s", origin="synthetic", trained_on=cut_validation(there, 0.2, seed=0).ids("train"))
+            if here is there:
+                refuse_leakage(here, [made])
+            else:
+                with pytest.raises(InputError, match=r"'s' .* descends from sample 'p.*', which is in the test split"):
+                    refuse_leakage(here, [made])
+
+
+def test_external_samples_are_held_out():
+    leaky = plain_sample("s", origin="synthetic", trained_on=("elsewhere",))
+    with pytest.raises(InputError, match="descends from sample 'elsewhere', which is in the external split"):
+        refuse_leakage(patients(), [leaky])
 
 
 def test_leakage_is_refused_with_the_sample_named():

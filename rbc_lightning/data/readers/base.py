@@ -8,6 +8,7 @@ from rbc_lightning.core.store import Store
 from rbc_lightning.core.trainer import check_count
 from rbc_lightning.data.manifest import Manifest
 from rbc_lightning.data.splits import check_fraction
+from rbc_lightning.errors import InputError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,6 +18,9 @@ class Reader(ABC):
     name: str  # of the data set, in tables and directory names
     validation_fraction: float = 0.2  # share of the training groups kept for choosing weights, unless there is a val split
     n_real_images: int | None = None  # train on so many real images, drawn by the seed after validation is cut; None for all
+    folds: int | None = None  # deal the groups of train and test into so many folds; None for the splits of the data set
+    fold: int | None = None  # which of them is the test split, from 0
+    fold_seed: int = 0  # of the dealing, one for all runs of a sweep
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", check_name("data.name", self.name))
@@ -25,6 +29,23 @@ class Reader(ABC):
             check_fraction(self.validation_fraction)
         if self.n_real_images is not None:
             check_count("data.n_real_images", self.n_real_images, 1)
+        self._check_folds()
+
+    def _check_folds(self) -> None:
+        check_count("data.fold_seed", self.fold_seed, 0)
+        if self.folds is None:
+            if self.fold is not None:
+                raise InputError(f"data.fold={self.fold} without a number of folds; expected data.folds=5 or another beside it")
+            return
+        check_count("data.folds", self.folds, 2)
+        every = ",".join(map(str, range(self.folds)))
+        if self.fold is None:
+            raise InputError(
+                f"data.folds={self.folds} without the one to test on; expected data.fold=0, or {every} for all of them"
+            )
+        check_count("data.fold", self.fold, 0)
+        if self.fold >= self.folds:
+            raise InputError(f"data.fold={self.fold} of data.folds={self.folds}; expected one of {every}")
 
     @abstractmethod
     def read(self, store: Store) -> Manifest:

@@ -83,9 +83,9 @@ def read_folder(root: Path, spec: ImageSpec = RGB, store: Store | None = None, s
 
     What passed is remembered until a file changes (`data.checked`) in the store, if one is given, as soon as that holds
     anything: reading alone, for a plan or a configuration that is refused, leaves nothing behind.
-    `splits.csv` has the columns sample_id, split (train, val or test) and, where known, group (patient or slide). What does
-    not fit is refused by an `InputError` that names the file and the remedy. `second_masks` names a directory beside `labels`
-    that holds, under the same names, the label maps of a second annotator, of some images or of all.
+    `splits.csv` has the columns sample_id, split (train, val, test, external) and, where known, group (patient or slide). What
+    does not fit is refused by an `InputError` that names the file and the remedy. `second_masks` names a directory beside
+    `labels` that holds, under the same names, the label maps of a second annotator, of some images or of all.
     """
     splits = _read_splits(root / "splits.csv")
     images = _index(root / _IMAGES, IMAGE_SUFFIXES)
@@ -107,11 +107,8 @@ def read_folder(root: Path, spec: ImageSpec = RGB, store: Store | None = None, s
                 f"{images[sample_id]}: image without a label map; expected {root / 'labels' / sample_id}.png: add it or drop "
                 "the row from splits.csv"
             )
-    for name in ("train", "test"):
-        if not any(split == name for split, _ in splits.values()):
-            raise InputError(
-                f"{root / 'splits.csv'}: split {name!r} is empty; expected at least one sample in train and in test"
-            )
+    if not any(split == "train" for split, _ in splits.values()):
+        raise InputError(f"{root / 'splits.csv'}: split 'train' is empty; expected at least one sample in it")
     # Beside the directories of kinds, not in one: nothing here is made by a recipe.
     checked = CheckedPairs(
         store.root / CHECKED.format(content_hash([str(root.resolve()), list(spec.value_range)])) if store else None
@@ -147,7 +144,7 @@ def _read_splits(path: Path) -> dict[str, tuple[Split, str]]:
             # Without a known patient or slide every image is a group of its own.
             rows[sample_id] = (cast(Split, split), (row.get("group") or "").strip() or sample_id)
     if not rows:
-        raise InputError(f"{path}: no rows; expected at least one sample in train and one in test")
+        raise InputError(f"{path}: no rows; expected at least one sample in train")
     return rows
 
 

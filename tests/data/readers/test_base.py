@@ -51,6 +51,12 @@ def test_a_name_that_is_no_directory_name_is_refused(name):
         ({"validation_fraction": None}, "data.validation_fraction=None; expected a number"),
         ({"n_real_images": 0}, "data.n_real_images=0; expected a whole number of at least 1"),
         ({"n_real_images": 2.5}, "data.n_real_images=2.5; expected a whole number"),
+        ({"folds": 1, "fold": 0}, "data.folds=1; expected a whole number of at least 2"),
+        ({"folds": 3}, "data.folds=3 without the one to test on; expected data.fold=0, or 0,1,2 for all of them"),
+        ({"fold": 0}, "data.fold=0 without a number of folds; expected data.folds=5"),
+        ({"folds": 3, "fold": 3}, "data.fold=3 of data.folds=3; expected one of 0,1,2"),
+        ({"folds": 3, "fold": -1}, "data.fold=-1; expected a whole number of at least 0"),
+        ({"folds": 3, "fold": 0, "fold_seed": "a"}, "data.fold_seed=a; expected a whole number"),
     ],
 )
 def test_settings_are_checked_when_the_reader_is_built(settings, message):

@@ -87,7 +87,6 @@ def test_an_unreadable_file(own_folder):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("sample_id,split\nsmear_00,train\n", "split 'test' is empty"),
         ("sample_id,split\nsmear_00,test\n", "split 'train' is empty"),
         ("sample_id,split\n", "no rows"),
         ("name,part\nsmear_00,train\n", r"columns \['name', 'part'\]; expected sample_id,split"),
