@@ -62,6 +62,11 @@ class SliceGrid:
         return self._voxel[0]
 
     @property
+    def is_whole(self) -> bool:
+        """Whether the slices show all of the volume."""
+        return all(axis.start < 0.5 and axis.start + (axis.n_out - 1) * axis.step > axis.n_in - 1.5 for axis in self._axes)
+
+    @property
     def resamples(self) -> bool:
         """Whether pixels are other than voxels, not only a part of them or more."""
         return any(not axis.exact for axis in self._axes)

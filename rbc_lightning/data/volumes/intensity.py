@@ -15,34 +15,61 @@ STANDARD = (0.4, 0.1)
 LARGEST = 4095
 """Largest value stored: 12 bits."""
 
-# mm; what joins scalp and brain is thinner than twice the depth.
-_SMOOTH, _DEPTH, _GAP = 0.8, 6.0, 6.0
-_HEAD = 0.8  # of Otsu's threshold
+# Voxels are merged to about so many mm, since more would only take time.
+_COARSE = 2.0
+# mm: what joins brain and scalp is thinner than twice the depth; furrows are narrower than twice the gap.
+_DEPTH, _GAP = 6.0, 8.0
+# Of Otsu's threshold, and of the median of the largest body: darker is no head, brighter is fat.
+_HEAD, _FAT = 0.8, 1.25
 
 
 def brain_mask(volumes: Sequence[Volume]) -> NDArray[np.bool_]:
-    """The brain of a scan, roughly: the largest bright body after `_DEPTH` mm are worn off, grown again and its gaps filled.
+    """The brain of a scan, roughly: the largest body of middling brightness once its rim is worn off, grown and filled again.
 
-    No skull stripping: neck muscles below and parts of the meninges may belong to it. Good enough for a mean and a deviation.
+    No skull stripping: it takes its share of the neck in the lowest slices, and misses some of the highest. On 11 scans with
+    scalp it had 1.1 to 1.8 l and every lesion. Good for a mean and a deviation, and for what a translator is told.
 
     Args:
         volumes: channels of one scan on one grid, all of which count equally.
 
     Returns:
-        bool (x, y, z).
+        bool (x, y, z), never empty.
 
     Raises:
         InputError: a volume has one value all over.
     """
-    voxel = np.linalg.norm(volumes[0].affine[:3, :3], axis=0)
+    affine, shape = volumes[0].affine, volumes[0].array.shape
+    size = np.linalg.norm(affine[:3, :3], axis=0)
+    merged = np.maximum(1, np.rint(_COARSE / size)).astype(int)
     grey = np.mean([_unit(volume) for volume in volumes], axis=0)
-    smooth = ndimage.gaussian_filter(grey, _SMOOTH / voxel)
-    head = smooth > _HEAD * threshold_otsu(smooth)
-    core, count = ndimage.label(_worn(head, voxel, _DEPTH))
-    if count == 0:
-        return np.asarray(head)
-    body = _grown(core == 1 + np.bincount(core.ravel())[1:].argmax(), voxel, _DEPTH + 1) & head
-    return _filled(_worn(_grown(body, voxel, _GAP), voxel, _GAP), volumes[0].affine)
+    coarse = ndimage.uniform_filter(grey, merged)[tuple(slice(None, None, step) for step in merged)]
+    brain = _filled(_brain(coarse, size * merged), affine)
+    for axis, step in enumerate(merged):
+        brain = np.repeat(brain, step, axis=axis)
+    return np.asarray(brain[tuple(map(slice, shape))])
+
+
+def _brain(grey: NDArray[np.float32], voxel: NDArray[np.float64]) -> NDArray[np.bool_]:
+    head = np.asarray(grey > _HEAD * threshold_otsu(grey))
+    core = _largest(_worn(head, voxel, _DEPTH))
+    if not core.any():
+        return head
+    tissue = head & (grey < _FAT * np.median(grey[core]))
+    core = _largest(_worn(tissue, voxel, _DEPTH))
+    body = _grown(core, voxel, _DEPTH + _COARSE) & tissue if core.any() else tissue
+    return _worn(_grown(body, voxel, _GAP), voxel, _GAP)
+
+
+def _largest(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    parts, count = ndimage.label(mask)
+    return np.asarray(parts == 1 + np.bincount(parts.ravel())[1:].argmax()) if count else mask
+
+
+def check_varies(volume: Volume) -> None:
+    """Refuse a volume of one value, as of a failed export."""
+    low, high = float(volume.array.min()), float(volume.array.max())
+    if low == high:
+        raise InputError(f"{volume.path}: every voxel is {low:g}; expected an image: export it again, or leave the scan out")
 
 
 def standardise(array: NDArray[np.float32], brain: NDArray[np.bool_]) -> NDArray[np.uint16]:
@@ -60,10 +87,9 @@ def standardise(array: NDArray[np.float32], brain: NDArray[np.bool_]) -> NDArray
 
 def _unit(volume: Volume) -> NDArray[np.float32]:
     """Values from the smallest to nearly the largest as 0 to 1."""
+    check_varies(volume)
     array = volume.array
     low = float(array.min())
-    if float(array.max()) == low:
-        raise InputError(f"{volume.path}: every voxel is {low:g}; expected an image: export it again, or leave the scan out")
     high = float(np.percentile(array[array > low], 98))
     return np.asarray(np.clip((array - low) / (high - low), 0, 1), dtype=np.float32)
 

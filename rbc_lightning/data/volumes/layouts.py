@@ -1,43 +1,158 @@
-"""Where the files of scans lie: a BIDS-like folder, with or without a table of participants."""
+"""Where the files of scans lie: BIDS-like folders, a table, the layouts of nnU-Net and of the WMH challenge."""
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from rbc_lightning.data.sample import SPLITS
-from rbc_lightning.data.volumes.nifti import is_nifti, stem
+from rbc_lightning.data.sample import Split
+from rbc_lightning.data.volumes.names import canonical, find_images, find_mask, nifti_files, refuse_foreign
+from rbc_lightning.data.volumes.nifti import SUFFIXES, is_nifti, stem
+from rbc_lightning.data.volumes.participants import TABLE, Row, read_table
 from rbc_lightning.data.volumes.scan import Scan, check_scans
 from rbc_lightning.errors import InputError
 
-TABLE = "participants.tsv"
-MASKS = ("dseg", "mask", "seg", "lesion", "lesions", "wmh", "label", "labels")
-"""What names a mask file, as its last part, in lower case."""
+_NNUNET = "dataset.json"
+_SPLIT_FOLDERS: dict[str, Split] = {"train": "train", "training": "train", "test": "test"}
+# Not of scans that are to be read.
+_SKIPPED = "sourcedata"
 
 
 def find_scans(root: Path, channels: Sequence[str]) -> tuple[Scan, ...]:
-    """The scans of a folder, see the module."""
-    rows = _read_table(root / TABLE)
-    scans = []
-    for name, row in rows.items():
-        files = [path for path in sorted((root / name).rglob("*")) if is_nifti(path)]
-        split = (row.get("split") or "train").strip()
-        if split not in SPLITS:
-            raise InputError(f"{root / TABLE}: split {split!r} of {name}; expected one of {', '.join(SPLITS)}")
-        images = tuple(_one(root, name, files, (channel.lower(),), f"channel {channel}") for channel in channels)
-        labels = _one(root, name, files, MASKS, "mask")
-        scans.append(Scan(name, (row.get("group") or "").strip() or name, split, images, labels))
+    """The scans of a folder, by the first layout that it has.
+
+    1. nnU-Net: dataset.json, imagesTr/<case>_0000.nii.gz, labelsTr/<case>.nii.gz, and imagesTs beside labelsTs for test;
+       channels by channel_names. Test images without labels are left out.
+    2. The WMH challenge: <case>/pre/FLAIR.nii.gz, pre/T1.nii.gz and <case>/wmh.nii.gz, below folders of sites or of splits.
+    3. A folder <participant> for each participant, or files whose names begin with it, such as sub-01_FLAIR.nii.gz, masks
+       also in derivatives/; sessions ses-1, ses-2 are scans of one group. See `names` for what files are called.
+
+    `participants.tsv` (`participants.read_table`), where there is one, names participants, groups, splits and files, and wins
+    over names. Without it every participant, or case, is a group of its own, and all that is not test is train.
+
+    Raises:
+        InputError: no such folder, no scan in it, another format, a missing or ambiguous file, a patient in two splits.
+    """
+    if not root.is_dir():
+        raise InputError(f"{root}: no such folder; point data.root at a folder of scans (.nii.gz)")
+    rows = read_table(root / TABLE) if (root / TABLE).is_file() else []
+    if (root / "imagesTr").is_dir():
+        scans = list(_nnunet(root, channels, rows))
+    elif pre := [path for depth in ("*", "*/*", "*/*/*") for path in sorted(root.glob(f"{depth}/pre")) if path.is_dir()]:
+        scans = list(_challenge(root, pre, channels, rows))
+    else:
+        scans = list(_bids(root, channels, rows))
+    if not scans:
+        refuse_foreign(sorted(path for path in root.rglob("*") if path.is_file()))
+        raise InputError(
+            f"{root}: no scan; expected folders such as sub-01/ with sub-01_{channels[0]}.nii.gz and sub-01_dseg.nii.gz, "
+            f"{TABLE}, or the layout of nnU-Net or of the WMH challenge"
+        )
     return check_scans(scans)
 
 
-def _read_table(path: Path) -> dict[str, Mapping[str, str]]:
-    with path.open(newline="", encoding="utf-8-sig") as handle:
-        return {row["participant_id"]: row for row in csv.DictReader(handle, delimiter="\t")}
+def unlisted(root: Path) -> list[str]:
+    """Folders of participants, sub-*, that the table does not list; none without a table."""
+    if not (root / TABLE).is_file():
+        return []
+    listed = {name for row in read_table(root / TABLE) for name in _aliases(row.participant)}
+    return sorted(path.name for path in root.glob("sub-*") if path.is_dir() and path.name not in listed)
 
 
-def _one(root: Path, name: str, files: Sequence[Path], wanted: tuple[str, ...], what: str) -> Path:
-    found = [path for path in files if stem(path).lower().split("_")[-1] in wanted]
-    if len(found) != 1:
-        raise InputError(f"{root / name}: {len(found)} files for the {what}; expected one")
-    return found[0]
+def _bids(root: Path, channels: Sequence[str], rows: Sequence[Row]) -> Iterator[Scan]:
+    files: dict[str, list[Path]] = {}
+    for path in nifti_files(root):
+        if _SKIPPED not in path.relative_to(root).parts:
+            for token in _tokens(path, root):
+                files.setdefault(token, []).append(path)
+    if not rows:
+        names = sorted(name for name in files if name.startswith("sub-") and "_" not in name)
+        names = names or sorted(path.name for path in root.glob("sub-*") if path.is_dir())
+        rows = [Row(name, None, name, "train", {}) for name in names]
+    for row in rows:
+        own = next((files[name] for name in _aliases(row.participant) if name in files), [])
+        sessions = sorted({session for path in own if (session := _session(path, root))})
+        if row.session:
+            wanted = row.session.removeprefix("ses-")
+            sessions = [f"ses-{wanted}"]
+        place = next((root / name for name in _aliases(row.participant) if (root / name).is_dir()), root)
+        for session in sessions or [""]:
+            here = [path for path in own if not session or _session(path, root) in (session, "")]
+            name = f"{row.participant}_{session}" if session else row.participant
+            yield _scan(name, row, here, channels, place)
+
+
+def _nnunet(root: Path, channels: Sequence[str], rows: Sequence[Row]) -> Iterator[Scan]:
+    numbers = _channel_numbers(root / _NNUNET, channels)
+    by_case = {row.participant: row for row in rows}
+    folders: dict[Split, tuple[str, str]] = {"train": ("imagesTr", "labelsTr"), "test": ("imagesTs", "labelsTs")}
+    for split, (images, labels) in folders.items():
+        if split == "test" and not (root / labels).is_dir():
+            continue
+        files = {stem(path): path for path in nifti_files(root / images)} if (root / images).is_dir() else {}
+        masks = {stem(path): path for path in nifti_files(root / labels)} if (root / labels).is_dir() else {}
+        for case in sorted({name.rpartition("_")[0] for name in files}):
+            found = []
+            for number, channel in zip(numbers, channels, strict=True):
+                if f"{case}_{number:04d}" not in files:
+                    raise InputError(f"{root / images / case}_{number:04d}.nii.gz: no such file; expected channel {channel}")
+                found.append(files[f"{case}_{number:04d}"])
+            if case not in masks:
+                raise InputError(f"{root / labels / case}.nii.gz: no such file; expected the mask of {found[0].name}")
+            row = by_case.get(case, Row(case, None, case, split, {}))
+            yield Scan(case, row.group, row.split, tuple(found), masks[case])
+
+
+def _channel_numbers(path: Path, channels: Sequence[str]) -> list[int]:
+    """The number of every channel in file names, from channel_names, or modality as of older versions."""
+    if not path.is_file():
+        raise InputError(f"{path}: no such file, yet there is imagesTr/; expected channel_names in it, as nnU-Net does")
+    try:
+        content = json.loads(path.read_text())
+        named = content.get("channel_names") or content["modality"]
+        numbers = {canonical(str(name)): int(number) for number, name in named.items()}
+    except (ValueError, KeyError, AttributeError) as error:
+        raise InputError(f'{path}: cannot be read ({error!r}); expected "channel_names": {{"0": "{channels[0]}"}}') from error
+    ending = content.get("file_ending", SUFFIXES[0])
+    if ending not in SUFFIXES:
+        raise InputError(f"{path}: files ending in {ending}; expected {' or '.join(SUFFIXES)}: convert them")
+    for channel in channels:
+        if canonical(channel) not in numbers:
+            raise InputError(
+                f"{path}: no channel {channel} among {', '.join(named.values())}; set data.channels to those wanted"
+            )
+    return [numbers[canonical(channel)] for channel in channels]
+
+
+def _challenge(root: Path, folders: Sequence[Path], channels: Sequence[str], rows: Sequence[Row]) -> Iterator[Scan]:
+    listed = {row.participant: row for row in rows}
+    for folder in folders:
+        parts = folder.parent.relative_to(root).parts
+        split = next((_SPLIT_FOLDERS[part.lower()] for part in parts if part.lower() in _SPLIT_FOLDERS), "train")
+        name = "_".join(part for part in parts if part.lower() not in _SPLIT_FOLDERS)
+        row = listed.get(name, Row(name, None, name, split, {}))
+        images = find_images(nifti_files(folder), channels, name, folder)
+        masks = [path for path in sorted(folder.parent.iterdir()) if is_nifti(path)]
+        yield Scan(name, row.group, row.split, images, find_mask(masks, name, folder.parent))
+
+
+def _scan(name: str, row: Row, files: Sequence[Path], channels: Sequence[str], place: Path) -> Scan:
+    images = find_images(files, channels, name, place, row.files)
+    mask = row.files.get("mask") or find_mask(files, name, place)
+    return Scan(name, row.group, row.split, images, mask)
+
+
+def _tokens(path: Path, root: Path) -> set[str]:
+    """What may be the participant that a file belongs to: folders above it, and beginnings of its name."""
+    parts = stem(path).split("_")
+    return {*path.relative_to(root).parts[:-1], *("_".join(parts[:count]) for count in range(1, len(parts)))}
+
+
+def _session(path: Path, root: Path) -> str:
+    parts = [*path.relative_to(root).parts[:-1], *stem(path).split("_")]
+    return next((part for part in parts if part.startswith("ses-")), "")
+
+
+def _aliases(participant: str) -> tuple[str, ...]:
+    return participant, f"sub-{participant}"

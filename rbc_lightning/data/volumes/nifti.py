@@ -85,7 +85,8 @@ def read_volume(path: Path) -> Volume:
             finite or flattens the volume; values that are not finite.
     """
     image, values = _read(path)
-    array = values.astype(np.float32)
+    with np.errstate(over="ignore"):
+        array = values.astype(np.float32)
     if not np.isfinite(array).all():
         count = int(array.size - np.isfinite(array).sum())
         raise InputError(

@@ -12,10 +12,13 @@ from scipy import ndimage
 
 from rbc_lightning.data.sample import ImageSpec
 from rbc_lightning.data.volumes.grid import SliceGrid
-from rbc_lightning.data.volumes.intensity import LARGEST, STANDARD, standardise
+from rbc_lightning.data.volumes.intensity import LARGEST, STANDARD, brain_mask, standardise
 from rbc_lightning.data.volumes.nifti import Volume
 from rbc_lightning.errors import InputError
 
+# Share of the brain, or of the classes, that slices may leave out.
+_MOST_LOST = 0.005
+# Patches of one slice.
 _IN_PLANE = np.array([[[0] * 3] * 3, [[1] * 3] * 3, [[0] * 3] * 3], dtype=np.bool_)
 
 
@@ -132,6 +135,22 @@ class Preparation:
         if not grid.resamples:
             return np.asarray(grid.to_slices(native, 0))
         return _resampled(native, grid, len(self.names))
+
+    def check(self, volumes: Sequence[Volume], labels: Volume) -> None:
+        """Refuse labels that no class has, and slices that cut off a part of the brain or of what is to be segmented."""
+        table, grid = self._table(labels), self.grid(volumes[0])
+        if grid.is_whole:
+            return
+        seen = grid.to_volume(np.ones((grid.depth, *grid.size), dtype=np.uint8)) > 0
+        targets = np.asarray(grid_values(labels, table) > 0)
+        for what, inside in (("brain", brain_mask(volumes)), ("classes", targets)):
+            lost = float((inside & ~seen).sum() / max(1, inside.sum()))
+            if lost > _MOST_LOST:
+                rows, columns = (f"{n * mm:.0f}" for n, mm in zip(grid.size, grid.spacing, strict=True))
+                raise InputError(
+                    f"{volumes[0].path}: slices of {rows} x {columns} mm leave out {lost:.0%} of the {what}; expected the "
+                    "whole head in them: raise data.side (pixels) or data.spacing (mm)"
+                )
 
     def _table(self, volume: Volume) -> dict[int, int]:
         """The value in label maps of every value of a file."""

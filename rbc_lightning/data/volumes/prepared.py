@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -20,47 +20,18 @@ from rbc_lightning.core.recipe import Recipe, aside
 from rbc_lightning.core.store import Store
 from rbc_lightning.data.checked import CheckedPairs
 from rbc_lightning.data.manifest import Manifest
-from rbc_lightning.data.sample import Image, ImageSpec, LabelMap, Sample
-from rbc_lightning.data.volumes.intensity import brain_mask
+from rbc_lightning.data.sample import ImageSpec, Sample
+from rbc_lightning.data.volumes.intensity import brain_mask, check_varies
 from rbc_lightning.data.volumes.nifti import Volume, check_same_grid, read_labels, read_volume
 from rbc_lightning.data.volumes.preparation import Preparation
 from rbc_lightning.data.volumes.scan import Scan
+from rbc_lightning.data.volumes.slices import SliceLoader, image_file, label_file
 from rbc_lightning.errors import InputError
 
 CHECKED = ".checked_scans_{}.json"
 """Where in the store it is remembered which files passed all checks."""
 
 _TABLE = "slices.csv"
-
-
-@dataclass(frozen=True)
-class SliceLoader:
-    """The loader of one slice of a prepared scan; `brain` and `targets` count its pixels of either."""
-
-    directory: Path
-    scan_id: str
-    index: int
-    shape: tuple[int, int]
-    source: Path = field(compare=False)  # the scan's first image
-    brain: int = field(compare=False)
-    targets: int = field(compare=False)
-
-    @property
-    def where(self) -> str:
-        """The image's path and the slice."""
-        return f"{self.source}, slice {self.index}"
-
-    def image(self) -> Image:
-        """The slice alone is read."""
-        return np.array(np.load(self.directory / f"{self.scan_id}_image.npy", mmap_mode="r")[self.index])
-
-    def label_map(self) -> LabelMap:
-        """Targets and context."""
-        return np.array(np.load(self.directory / f"{self.scan_id}_labels.npy", mmap_mode="r")[self.index], dtype=np.int32)
-
-    def size(self) -> tuple[int, int]:
-        """Rows and columns."""
-        return self.shape
 
 
 @dataclass(frozen=True)
@@ -75,12 +46,13 @@ class PreparedScans(Recipe[Manifest]):
     scans: tuple[Scan, ...] = aside(())
 
     def build(self, directory: Path, store: Store) -> None:  # noqa: ARG002 (it has no input)
-        """Prepare every scan that an interrupted attempt has not."""
+        """Prepare every scan."""
         rows: list[dict[str, object]] = []
-        with count_progress("Preparing the scans", len(self.scans)) as advance:
-            for index, scan in enumerate(self.scans):
-                rows += self._prepare(scan, directory)
+        with count_progress("Preparing the scans", len(self.scans)) as advance, ThreadPoolExecutor() as pool:
+            for index, found in enumerate(pool.map(lambda scan: self._prepare(scan, directory), self.scans)):
+                rows += found
                 advance(index + 1, len(self.scans))
+        # Last: an interrupted attempt is begun anew.
         write_rows(directory / _TABLE, rows)
 
     def load(self, directory: Path, store: Store) -> Manifest:  # noqa: ARG002 (nothing else is needed)
@@ -95,8 +67,8 @@ class PreparedScans(Recipe[Manifest]):
         image, grid = self.preparation.image(volumes, brain)
         label_maps = self.preparation.labels(labels, grid, brain)
         inside = grid.to_slices(brain, 0)
-        for name, array in (("image", image), ("labels", label_maps)):
-            with replacing(directory / f"{scan.scan_id}_{name}.npy") as file:
+        for path, array in ((image_file(directory, scan.scan_id), image), (label_file(directory, scan.scan_id), label_maps)):
+            with replacing(path) as file:
                 np.save(file, array)
         n_targets, (row_mm, column_mm) = len(self.preparation.spec.classes), grid.spacing
         return [
@@ -164,37 +136,9 @@ def prepare_scans(scans: Sequence[Scan], preparation: Preparation, store: Store)
 
 def _check(scan: Scan, preparation: Preparation) -> None:
     volumes, labels = read_scan(scan)
-    brain = brain_mask(volumes)
-    preparation.labels(labels, preparation.grid(volumes[0]), brain)
-
-
-def narrow_slices(manifest: Manifest, least_brain: float, per_patient: int | None) -> Manifest:
-    """Drop training slices with too little brain in them, and all but those with most target pixels of each patient.
-
-    Args:
-        manifest: validation has been cut from it.
-        least_brain: share of the brain's area in the scan's largest slice.
-        per_patient: how many are kept at most; None for all.
-    """
-    largest: dict[str | None, int] = {}
-    for sample in manifest.samples:
-        largest[sample.volume] = max(largest.get(sample.volume, 0), _loader(sample).brain)
-    kept: dict[str, list[Sample]] = {}
-    for sample in manifest.samples:
-        if sample.split == "train" and _loader(sample).brain >= max(1, least_brain * largest[sample.volume]):
-            kept.setdefault(sample.group, []).append(sample)
-    chosen = {
-        sample.sample_id
-        for samples in kept.values()
-        for sample in sorted(samples, key=lambda sample: (-_loader(sample).targets, sample.sample_id))[:per_patient]
-    }
-    return Manifest(tuple(s for s in manifest.samples if s.split != "train" or s.sample_id in chosen))
-
-
-def _loader(sample: Sample) -> SliceLoader:
-    if not isinstance(sample.loader, SliceLoader):
-        raise TypeError(f"{sample.sample_id}: a slice of a prepared scan was expected")
-    return sample.loader
+    for volume in volumes:
+        check_varies(volume)
+    preparation.check(volumes, labels)
 
 
 def _hash(image: NDArray[np.uint16], salt: str) -> str:

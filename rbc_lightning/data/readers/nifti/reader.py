@@ -11,7 +11,8 @@ from rbc_lightning.data.manifest import Manifest
 from rbc_lightning.data.readers.base import Reader
 from rbc_lightning.data.volumes.layouts import find_scans
 from rbc_lightning.data.volumes.preparation import Preparation
-from rbc_lightning.data.volumes.prepared import narrow_slices, prepare_scans
+from rbc_lightning.data.volumes.prepared import prepare_scans
+from rbc_lightning.data.volumes.slices import narrow_slices
 
 LEAST_BRAIN = 0.1
 """Share of the brain's area in the scan's largest slice that a slice needs to be trained on."""

@@ -1,0 +1,78 @@
+"""Slices of prepared scans as samples."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from rbc_lightning.data.manifest import Manifest
+from rbc_lightning.data.sample import Image, LabelMap, Sample
+
+
+def image_file(directory: Path, scan_id: str) -> Path:
+    """Where the slices of a scan lie, uint16 (Z, H, W, C)."""
+    return directory / f"{scan_id}_image.npy"
+
+
+def label_file(directory: Path, scan_id: str) -> Path:
+    """Where its label maps lie, uint8 (Z, H, W)."""
+    return directory / f"{scan_id}_labels.npy"
+
+
+@dataclass(frozen=True)
+class SliceLoader:
+    """The loader of one slice of a prepared scan; `brain` and `targets` count its pixels of either."""
+
+    directory: Path
+    scan_id: str
+    index: int
+    shape: tuple[int, int]
+    source: Path = field(compare=False)  # the scan's first image
+    brain: int = field(compare=False)
+    targets: int = field(compare=False)
+
+    @property
+    def where(self) -> str:
+        """The image's path and the slice."""
+        return f"{self.source}, slice {self.index}"
+
+    def image(self) -> Image:
+        """The slice alone is read."""
+        return np.array(np.load(image_file(self.directory, self.scan_id), mmap_mode="r")[self.index])
+
+    def label_map(self) -> LabelMap:
+        """Targets and context."""
+        return np.array(np.load(label_file(self.directory, self.scan_id), mmap_mode="r")[self.index], dtype=np.int32)
+
+    def size(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return self.shape
+
+
+def narrow_slices(manifest: Manifest, least_brain: float, per_patient: int | None) -> Manifest:
+    """Drop training slices with too little brain in them, and all but those with most target pixels of each patient.
+
+    Args:
+        manifest: validation has been cut from it.
+        least_brain: share of the brain's area in the scan's largest slice.
+        per_patient: how many are kept at most; None for all.
+    """
+    largest: dict[str | None, int] = {}
+    for sample in manifest.samples:
+        largest[sample.volume] = max(largest.get(sample.volume, 0), _loader(sample).brain)
+    kept: dict[str, list[Sample]] = {}
+    for sample in manifest.samples:
+        if sample.split == "train" and _loader(sample).brain >= max(1, least_brain * largest[sample.volume]):
+            kept.setdefault(sample.group, []).append(sample)
+    chosen = {
+        sample.sample_id
+        for samples in kept.values()
+        for sample in sorted(samples, key=lambda sample: (-_loader(sample).targets, sample.sample_id))[:per_patient]
+    }
+    return Manifest(tuple(s for s in manifest.samples if s.split != "train" or s.sample_id in chosen))
+
+
+def _loader(sample: Sample) -> SliceLoader:
+    if not isinstance(sample.loader, SliceLoader):
+        raise TypeError(f"{sample.sample_id}: a slice of a prepared scan was expected")
+    return sample.loader
