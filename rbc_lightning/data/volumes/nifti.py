@@ -67,7 +67,8 @@ class Volume:
 
 def stem(path: Path) -> str:
     """A file's name without .nii or .nii.gz."""
-    return path.name.removesuffix(".gz").removesuffix(".nii")
+    suffix = next((suffix for suffix in SUFFIXES if path.name.lower().endswith(suffix)), "")
+    return path.name[: len(path.name) - len(suffix)]
 
 
 def is_nifti(path: Path) -> bool:

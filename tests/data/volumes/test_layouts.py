@@ -1,0 +1,181 @@
+import json
+
+import pytest
+from volume_samples import write_scan, write_table
+
+from rbc_lightning.data.volumes.layouts import find_scans, unlisted
+from rbc_lightning.errors import InputError
+
+CHANNELS = ("FLAIR", "T1w")
+
+
+def touch(folder, *names):
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"0")
+    return folder
+
+
+def triple(prefix):
+    return [f"{prefix}{name}.nii.gz" for name in ("FLAIR", "T1w", "dseg")]
+
+
+def described(root, channels=CHANNELS):
+    return {
+        scan.scan_id: (scan.group, scan.split, *(str(path.relative_to(root)) for path in scan.files))
+        for scan in find_scans(root, channels)
+    }
+
+
+def test_a_folder_with_a_table(tmp_path):
+    for name in ("sub-1", "sub-2", "sub-3", "sub-unlisted"):
+        touch(tmp_path, *triple(f"{name}/{name}_"))
+    # Masks of others: no participant is called so.
+    touch(tmp_path, "bank/ljubljana01.nii.gz", "sourcedata/sub-1/sub-1_FLAIR.nii.gz")
+    rows = [("sub-1", "p", "train"), ("2", "p", "train"), ("sub-3", "q", "external")]
+    write_table(tmp_path, rows)
+    assert described(tmp_path) == {
+        "sub-1": ("p", "train", *triple("sub-1/sub-1_")),
+        "2": ("p", "train", *triple("sub-2/sub-2_")),
+        "sub-3": ("q", "external", *triple("sub-3/sub-3_")),
+    }
+    assert unlisted(tmp_path) == ["sub-unlisted"]
+
+
+def test_without_a_table_every_participant_is_a_group_of_train(tmp_path):
+    touch(tmp_path, *triple("sub-2/anat/sub-2_"), "sub-1_FLAIR.nii.gz", "sub-1_T1w.nii.gz")
+    touch(tmp_path, "derivatives/lesions/sub-1/anat/sub-1_space-flair_label-lesion_mask.nii.gz")
+    assert described(tmp_path) == {
+        "sub-1": (
+            *("sub-1", "train", "sub-1_FLAIR.nii.gz", "sub-1_T1w.nii.gz"),
+            "derivatives/lesions/sub-1/anat/sub-1_space-flair_label-lesion_mask.nii.gz",
+        ),
+        "sub-2": ("sub-2", "train", *triple("sub-2/anat/sub-2_")),
+    }
+    assert unlisted(tmp_path) == []
+
+
+def test_sessions_are_scans_of_one_group(tmp_path):
+    for session in ("ses-1", "ses-2"):
+        touch(tmp_path, *triple(f"sub-1/{session}/anat/sub-1_{session}_"))
+    touch(tmp_path, *triple("sub-1_ses-3_"), *triple("sub-12_"))
+    assert {name: found[:2] for name, found in described(tmp_path).items()} == {
+        "sub-1_ses-1": ("sub-1", "train"),
+        "sub-1_ses-2": ("sub-1", "train"),
+        "sub-1_ses-3": ("sub-1", "train"),
+        "sub-12": ("sub-12", "train"),
+    }
+    write_table(tmp_path, [("sub-1", "test", "2"), ("sub-12", "train", "")], ("participant_id", "split", "session_id"))
+    assert {name: found[:2] for name, found in described(tmp_path).items()} == {
+        "sub-1_ses-2": ("sub-1", "test"),
+        "sub-12": ("sub-12", "train"),
+    }
+
+
+def test_the_table_wins_over_names(tmp_path):
+    touch(tmp_path, *triple("a/a_"), "a/other_FLAIR.nii.gz", "elsewhere/truth.nii.gz")
+    write_table(tmp_path, [("a", "a/other_FLAIR.nii.gz", "elsewhere/truth.nii.gz")], ("participant_id", "flair", "mask"))
+    assert described(tmp_path)["a"][2:] == ("a/other_FLAIR.nii.gz", "a/a_T1w.nii.gz", "elsewhere/truth.nii.gz")
+
+
+def test_sessions_of_one_patient_in_two_splits_are_refused(tmp_path):
+    for session in ("ses-1", "ses-2"):
+        touch(tmp_path, *triple(f"sub-1/{session}/sub-1_{session}_"))
+    rows = [("sub-1", "ses-1", "train"), ("sub-1", "ses-2", "test")]
+    write_table(tmp_path, rows, ("participant_id", "session_id", "split"))
+    with pytest.raises(InputError, match="patient 'sub-1' is in two splits: scan 'sub-1_ses-1' in train, 'sub-1_ses-2' in test"):
+        find_scans(tmp_path, CHANNELS)
+
+
+def nnunet(root, **changes):
+    for case in ("ms_1", "ms_2"):
+        touch(root, *(f"imagesTr/{case}_{number:04d}.nii.gz" for number in range(3)), f"labelsTr/{case}.nii.gz")
+    content = {"channel_names": {"0": "T1", "1": "FLAIR", "2": "T2"}, "labels": {"background": 0, "lesion": 1}}
+    (root / "dataset.json").write_text(json.dumps({**content, "file_ending": ".nii.gz", **changes}))
+    return root
+
+
+def test_nnunets_layout(tmp_path):
+    nnunet(tmp_path)
+    touch(tmp_path, "imagesTs/ms_3_0000.nii.gz", "imagesTs/ms_3_0001.nii.gz")
+    expected = ("ms_1", "train", "imagesTr/ms_1_0001.nii.gz", "imagesTr/ms_1_0000.nii.gz", "labelsTr/ms_1.nii.gz")
+    assert described(tmp_path)["ms_1"] == expected
+    assert set(described(tmp_path)) == {"ms_1", "ms_2"}
+    touch(tmp_path, "labelsTs/ms_3.nii.gz")
+    assert described(tmp_path)["ms_3"][:2] == ("ms_3", "test")
+    write_table(tmp_path, [("ms_1", "p", "train"), ("ms_2", "p", "train")])
+    assert [found[:2] for found in described(tmp_path).values()] == [("p", "train"), ("p", "train"), ("ms_3", "test")]
+
+
+def test_nnunets_older_names_of_channels(tmp_path):
+    nnunet(tmp_path, channel_names=None, modality={"0": "FLAIR", "1": "T1w"})
+    assert described(tmp_path)["ms_2"][2:4] == ("imagesTr/ms_2_0000.nii.gz", "imagesTr/ms_2_0001.nii.gz")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"channel_names": {"0": "T2", "1": "FLAIR"}}, r"dataset\.json: no channel T1w among T2, FLAIR; set data\.channels"),
+        ({"channel_names": None}, r"dataset\.json: cannot be read .*expected \"channel_names\": {\"0\": \"FLAIR\"}"),
+        ({"file_ending": ".nrrd"}, r"files ending in \.nrrd; expected \.nii\.gz or \.nii: convert them"),
+    ],
+)
+def test_a_bad_description_of_nnunet_is_refused(tmp_path, changes, message):
+    with pytest.raises(InputError, match=message):
+        find_scans(nnunet(tmp_path, **changes), CHANNELS)
+
+
+def test_missing_files_of_nnunet_are_named(tmp_path):
+    (nnunet(tmp_path) / "labelsTr" / "ms_2.nii.gz").unlink()
+    with pytest.raises(InputError, match=r"labelsTr/ms_2\.nii\.gz: no such file; expected the mask of ms_2_0001\.nii\.gz"):
+        find_scans(tmp_path, CHANNELS)
+    (tmp_path / "imagesTr" / "ms_1_0000.nii.gz").unlink()
+    with pytest.raises(InputError, match=r"imagesTr/ms_1_0000\.nii\.gz: no such file; expected channel T1w"):
+        find_scans(tmp_path, CHANNELS)
+    (tmp_path / "dataset.json").unlink()
+    with pytest.raises(InputError, match=r"dataset\.json: no such file, yet there is imagesTr/"):
+        find_scans(tmp_path, CHANNELS)
+
+
+@pytest.mark.parametrize("prefix", ["", "training/"])
+def test_the_layout_of_the_wmh_challenge(tmp_path, prefix):
+    files = ("pre/FLAIR.nii.gz", "pre/T1.nii.gz", "wmh.nii.gz")
+    touch(tmp_path, *(f"{prefix}Utrecht/0/{name}" for name in (*files, "pre/3DT1.nii.gz", "orig/FLAIR.nii.gz", "orig/T1.nii.gz")))
+    touch(tmp_path, *(f"test/GE3T/100/{name}" for name in files))
+    assert described(tmp_path) == {
+        "Utrecht_0": ("Utrecht_0", "train", *(f"{prefix}Utrecht/0/{name}" for name in files)),
+        "GE3T_100": ("GE3T_100", "test", *(f"test/GE3T/100/{name}" for name in files)),
+    }
+    write_table(tmp_path, [("Utrecht_0", "p", "external")])
+    assert described(tmp_path)["Utrecht_0"][:2] == ("p", "external")
+
+
+def test_a_missing_channel_or_mask_names_the_scan(tmp_path):
+    write_scan(tmp_path, "sub-1", 0, n_lesions=0)
+    (tmp_path / "sub-1" / "sub-1_T1w.nii.gz").unlink()
+    with pytest.raises(InputError, match=r"sub-1: no channel T1w of scan 'sub-1' among sub-1_FLAIR\.nii\.gz, sub-1_dseg\.nii\.gz;"):
+        find_scans(tmp_path, CHANNELS)
+    (tmp_path / "sub-1" / "sub-1_dseg.nii.gz").unlink()
+    with pytest.raises(InputError, match="no mask of scan 'sub-1'"):
+        find_scans(tmp_path, ("FLAIR",))
+    write_table(tmp_path, [("sub-7", "p", "test")])
+    with pytest.raises(InputError, match="no channel FLAIR of scan 'sub-7' nor any other NIfTI file"):
+        find_scans(tmp_path, CHANNELS)
+
+
+def test_folders_without_scans_are_refused_with_what_to_do(tmp_path):
+    with pytest.raises(InputError, match=r"nowhere: no such folder; point data\.root at a folder of scans"):
+        find_scans(tmp_path / "nowhere", CHANNELS)
+    with pytest.raises(InputError, match=r"no scan; expected folders such as sub-01/ with sub-01_FLAIR\.nii\.gz"):
+        find_scans(tmp_path, CHANNELS)
+    (tmp_path / "series").mkdir()
+    (tmp_path / "series" / "IM0001").write_bytes(bytes(128) + b"DICM")
+    with pytest.raises(InputError, match=r"series: DICOM files \(IM0001\); convert it to \.nii\.gz with dcm2niix"):
+        find_scans(tmp_path, CHANNELS)
+
+
+def test_dicom_of_a_participant_is_refused(tmp_path):
+    (tmp_path / "sub-1").mkdir()
+    (tmp_path / "sub-1" / "0001.dcm").write_bytes(bytes(128) + b"DICM")
+    with pytest.raises(InputError, match="dcm2niix"):
+        find_scans(tmp_path, CHANNELS)
