@@ -177,6 +177,11 @@ class Sample:
         return self.loader.where
 
     @property
+    def unit(self) -> str:
+        """What a score is of: the scan that this is a slice of, or the image itself."""
+        return self.volume or self.sample_id
+
+    @property
     def size(self) -> tuple[int, int]:
         """Height and width in pixels."""
         return self.loader.size()

@@ -53,7 +53,8 @@ class PairCache:
 class SmearDataset(Dataset[dict[str, Any]]):
     """Whole samples in the manifest's order, for validation, test and inference.
 
-    Each item: `image` float32 (C, H, W) in [0, 1], `label_map` int64 (H, W), `sample_id`, `origin`.
+    Each item: `image` float32 (C, H, W) in [0, 1], `label_map` int64 (H, W), `sample_id`, `origin`, and `volume`, the scan of a
+    slice, else empty.
 
     Args:
         cache_bytes: bound on the decoded images that are kept for the next time, see `PairCache`.
@@ -68,7 +69,8 @@ class SmearDataset(Dataset[dict[str, Any]]):
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         sample = self.samples[index]
-        return to_sample(*self._cache.read(sample), sample.sample_id, sample.origin, sample.spec)
+        item = to_sample(*self._cache.read(sample), sample.sample_id, sample.origin, sample.spec)
+        return item | {"volume": sample.volume or ""}
 
 
 class MixDataset(Dataset[dict[str, Any]]):

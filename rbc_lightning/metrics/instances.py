@@ -23,11 +23,13 @@ class Instances:
         boxes: float32 (n, 4) as (x1, y1, x2, y2), x2 and y2 exclusive, pixels.
         scores: float32 (n,) in [0, 1].
         label_map: int32 (H, W), the cell of row i has the id i + 1; None for a detector that finds boxes alone.
+        classes: int32 (n,), from 1 on, of each; None where cells have none.
     """
 
     boxes: NDArray[np.float32]
     scores: NDArray[np.float32]
     label_map: NDArray[np.int32] | None = None
+    classes: NDArray[np.int32] | None = None
 
     def __len__(self) -> int:
         return len(self.boxes)
@@ -35,6 +37,13 @@ class Instances:
     def as_detections(self) -> dict[str, Any]:
         """Boxes and scores as `average_precision` takes them."""
         return {"boxes": self.boxes, "scores": self.scores}
+
+    @property
+    def class_map(self) -> NDArray[np.int32] | None:
+        """The class of each pixel, int32 (H, W), 0 = background; None where cells have none."""
+        if self.classes is None or self.label_map is None:
+            return None
+        return np.concatenate([[0], self.classes]).astype(np.int32)[self.label_map]
 
     def at_least(self, score: float) -> Instances:
         """Only the cells of at least a score; ids of the label map stay without gaps.
@@ -51,7 +60,8 @@ class Instances:
             return self
         if label_map is not None:
             label_map = np.concatenate([[0], np.where(kept, np.cumsum(kept), 0)]).astype(np.int32)[label_map]
-        return Instances(self.boxes[kept], self.scores[kept], label_map)
+        classes = None if self.classes is None else self.classes[kept]
+        return Instances(self.boxes[kept], self.scores[kept], label_map, classes)
 
 
 @dataclass(frozen=True)
@@ -62,11 +72,13 @@ class Prediction:
         found: the cells, whatever their score; or a function that reads them when a metric asks.
         mask: bool (H, W), the foreground; None: the pixels of all cells.
         score_threshold: cells of at least this score are counted, or compared pixel by pixel.
+        classes: integer (H, W), the value of each pixel, 0 = background; None where cells are found.
     """
 
     found: Instances | Callable[[], Instances]
     mask: NDArray[np.bool_] | None = None
     score_threshold: float = 0.5
+    classes: NDArray[np.integer] | None = None
 
     @cached_property
     def cells(self) -> Instances:

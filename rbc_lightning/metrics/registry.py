@@ -1,11 +1,11 @@
-"""Metrics by name: what is measured of one image, the column it gives, and their values over a set of images."""
+"""Metrics by name: what is measured of one image, and the column it gives."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import zip_longest
 from operator import attrgetter
 from typing import Any, Literal, NamedTuple
 
@@ -20,6 +20,7 @@ from rbc_lightning.metrics.average_precision import (
     first_hits,
     pooled_precision,
 )
+from rbc_lightning.metrics.classes import Counts, accuracy, class_dice, class_iou, count_pixels, mean_present, nothing_found
 from rbc_lightning.metrics.coco import best_free_hits, pooled_coco_precision
 from rbc_lightning.metrics.instances import Prediction
 from rbc_lightning.metrics.label_maps import Overlap, aggregated_jaccard_index, count_error, overlap, panoptic_quality
@@ -43,6 +44,8 @@ class Metric:
         aggregate: over images: "mean" of `value`; a function of the list of what `per_unit` gave, to pool all cells or pixels;
             None: no value over images.
         needs_label_map: a detector that finds boxes alone cannot be measured.
+        combine: gives of what `per_unit` gave of the slices of one scan what it would have given of the scan; None: it cannot
+            be measured on scans, nor on classes, which are no cells.
 
     Raises:
         ValueError: the name is no identifier, or nothing is measured.
@@ -55,6 +58,7 @@ class Metric:
     value: Callable[[Any], float] | None = float
     aggregate: Callable[[Sequence[Any]], float] | Literal["mean"] | None = "mean"
     needs_label_map: bool = False
+    combine: Callable[[Sequence[Any]], Any] | None = None
 
     def __post_init__(self) -> None:
         if not self.name.isidentifier():
@@ -64,7 +68,7 @@ class Metric:
 
 
 REGISTRY: dict[str, Metric] = {}
-"""Every metric that tasks compute by themselves, in the order of columns."""
+"""Every metric that tasks compute by themselves, in the order of columns; of data of classes those that `combine`."""
 
 
 def register(metric: Metric) -> Metric:
@@ -79,14 +83,27 @@ def register(metric: Metric) -> Metric:
     return metric
 
 
-def choose_metrics(has_label_maps: bool, given: Mapping[str, Metric]) -> dict[str, Metric]:
-    """The registered metrics that a task can compute, and those given besides, by name.
+def choose_metrics(
+    has_label_maps: bool, given: Mapping[str, Metric], classes: Sequence[str] | None = None
+) -> dict[str, Metric]:
+    """The metrics that a task can compute, and those given besides, by name.
+
+    They are the registered ones; where `classes` are named, those of them that `combine`, and `class_metrics`.
 
     Raises:
-        ValueError: what is given is no metric, has another name than its key or that of a registered one, or needs a label map
-            that is not there.
+        ValueError: what is given is no metric, has another name than its key or that of another one, or needs a label map
+            that is not there; or two classes would have one column.
     """
     chosen = {name: metric for name, metric in REGISTRY.items() if has_label_maps or not metric.needs_label_map}
+    if classes:
+        chosen = {name: metric for name, metric in chosen.items() if metric.combine}
+        for metric in class_metrics(classes):
+            if metric.name in chosen:
+                raise ValueError(
+                    f"two metrics would be named {metric.name!r}; give the classes {', '.join(classes)} other names"
+                )
+            chosen[metric.name] = metric
+    known = {*REGISTRY, *chosen, "sample_id", "group"}
     for name, metric in given.items():
         if not isinstance(metric, Metric):
             raise ValueError(f"metrics.{name} is a {type(metric).__name__}; expected a Metric, or a function that gives one")
@@ -94,7 +111,7 @@ def choose_metrics(has_label_maps: bool, given: Mapping[str, Metric]) -> dict[st
             raise ValueError(
                 f"metrics.{name} gives a metric named {metric.name!r}; expected one name: take metrics.{metric.name}"
             )
-        if name in REGISTRY or name in ("sample_id", "group"):
+        if name in known:
             raise ValueError(f"metrics.{name}: there is a column of this name already; expected another name")
         if metric.needs_label_map and not has_label_maps:
             raise ValueError(f"metrics.{name} needs label maps, this task finds boxes alone; drop it for this model")
@@ -102,94 +119,74 @@ def choose_metrics(has_label_maps: bool, given: Mapping[str, Metric]) -> dict[st
     return chosen
 
 
-class ScoredImage(NamedTuple):
-    """One image of some `Scores`, as processes send it to each other.
+@dataclass(frozen=True)
+class PixelCounter:
+    """What metrics of classes share: counts pixels by true and by given value, see `count_pixels`."""
 
-    Attributes:
-        name: its sample_id.
-        units: what each function measured, in the order of the functions.
-        values: further numbers of the image.
+    n_classes: int
+
+    def __call__(self, prediction: Prediction, truth: LabelMap) -> Counts:
+        """Counts of one image."""
+        if prediction.classes is None:
+            raise ValueError("the prediction has no classes; expected a task that was given them")
+        return count_pixels(prediction.classes, truth, self.n_classes)
+
+
+def class_metrics(classes: Sequence[str]) -> list[Metric]:
+    """Metrics of data of classes, in the order of columns.
+
+    Dice of each class, `dice_NAME`, 1.0 where neither map has it; `accuracy`; `mean_iou` and `mean_dice` over the classes that
+    a map has, and the same with background as a class more; behind them as `nothing_NAME` what answering "background"
+    everywhere scores.
+
+    Args:
+        classes: names of the values 1, 2, ...
     """
 
-    name: str
-    units: tuple[Any, ...]
-    values: Mapping[str, float]
+    def metric(name: str, title: str, value: Callable[[Counts], float], is_score: bool = True) -> Metric:
+        counter = PixelCounter(len(classes))
+        return Metric(name, title, True if is_score else None, counter, value, needs_label_map=True, combine=_added)
+
+    names = [re.sub(r"\W+", "_", name) for name in classes]
+    each = [
+        metric(f"dice_{name}", f"Dice of {title}", partial(_dice_of, value))
+        for value, (name, title) in enumerate(zip(names, classes, strict=True), start=1)
+    ]
+    means = [metric(*about) for about in _MEANS]
+    nothing = [
+        metric(f"nothing_{name}", f"{title}, nothing found", partial(_nothing, value), False) for name, title, value in _MEANS
+    ]
+    return [*each, *means, *nothing]
 
 
-class Scores:
-    """The values of some metrics, in the order of columns, over a set of images.
+def _dice_of(value: int, counts: Counts) -> float:
+    found = float(class_dice(counts)[value])
+    return 1.0 if np.isnan(found) else found
 
-    Attributes:
-        images: those added, in their order.
-    """
 
-    def __init__(self, metrics: Iterable[Metric]) -> None:
-        self.metrics = tuple(metrics)
-        # Of metrics that share a function, the first asks it.
-        self._functions = tuple(dict.fromkeys(metric.per_unit for metric in self.metrics))
-        self.images: list[ScoredImage] = []
+def _mean_dice(counts: Counts, background: bool = False) -> float:
+    return mean_present(class_dice(counts), background=background)
 
-    def update(self, prediction: Prediction, label_map: LabelMap, name: str = "", **values: float) -> dict[str, float]:
-        """Add one image with its true label map, integer (H, W); give its row: every metric that has a value, by name.
 
-        `name` is its sample_id, `values` are numbers of the image, such as its loss, whose means `compute` gives as well.
+def _mean_iou(counts: Counts, background: bool = False) -> float:
+    return mean_present(class_iou(counts), background=background)
 
-        Raises:
-            TypeError: a label map is not an integer array.
-            ValueError: the label maps differ in shape, the map found has an id without a row, or boxes or scores have
-                another shape than `Instances` says. Nothing is kept of such an image.
-        """
-        image = ScoredImage(name, tuple(function(prediction, label_map) for function in self._functions), values)
-        row = {m.name: float(m.value(self._unit(image, m))) for m in self.metrics if m.value is not None}
-        self.images.append(image)
-        return row
 
-    def join(self, parts: Sequence[Sequence[ScoredImage]]) -> None:
-        """Take the images of all processes instead: each once, in the order in which they were dealt out in turn."""
-        dealt = (image for turn in zip_longest(*parts) for image in turn if image is not None)
-        self.images = list({image.name: image for image in dealt}.values())
+def _nothing(value: Callable[[Counts], float], counts: Counts) -> float:
+    return value(nothing_found(counts))
 
-    def compute(self) -> dict[str, float]:
-        """The value over all images of every metric that has one, by name, and the means of further numbers.
 
-        Raises:
-            ValueError: no image was added.
-        """
-        if not self.images:
-            raise ValueError("No image was added, so there is no score: call update() first.")
-        means = {name: float(np.mean([image.values[name] for image in self.images])) for name in self.images[0].values}
-        return {m.name: self._over_images(m, self.images) for m in self.metrics if m.aggregate is not None} | means
+def _added(slices: Sequence[Counts]) -> Counts:
+    return np.sum(slices, axis=0)
 
-    def left_out(self, units: Sequence[str]) -> dict[str, dict[str, float]]:
-        """The value over all images but those of one unit, of every metric whose `aggregate` is a function: by name and unit.
 
-        Nothing is measured anew: n units cost n calls of `aggregate`. With a single unit no image is left, and no metric.
-
-        Args:
-            units: of each image, in the order of `update`, what it shares with those that go with it, such as a patient.
-
-        Raises:
-            ValueError: another number of units than of images.
-        """
-        if len(units) != len(self.images):
-            raise ValueError(f"expected the unit of each of {len(self.images)} images, got {len(units)}")
-        # By unit, the images of all others.
-        others = {
-            left: [image for image, unit in zip(self.images, units, strict=True) if unit != left]
-            for left in dict.fromkeys(units)
-        }
-        pooled = [metric for metric in self.metrics if callable(metric.aggregate) and len(others) > 1]
-        return {m.name: {left: self._over_images(m, images) for left, images in others.items()} for m in pooled}
-
-    def _unit(self, image: ScoredImage, metric: Metric) -> Any:  # noqa: ANN401 (the metric knows)
-        return image.units[self._functions.index(metric.per_unit)]
-
-    def _over_images(self, metric: Metric, images: Sequence[ScoredImage]) -> float:
-        units = [self._unit(image, metric) for image in images]
-        if callable(metric.aggregate):
-            return float(metric.aggregate(units))
-        assert metric.value is not None  # checked by Metric
-        return float(np.mean([metric.value(unit) for unit in units]))
+_MEANS: tuple[tuple[str, str, Callable[[Counts], float]], ...] = (
+    ("accuracy", "accuracy", accuracy),
+    ("mean_iou", "mean IoU", _mean_iou),
+    ("mean_dice", "mean Dice", _mean_dice),
+    ("mean_iou_background", "mean IoU with background", partial(_mean_iou, background=True)),
+    ("mean_dice_background", "mean Dice with background", partial(_mean_dice, background=True)),
+)
 
 
 class BoxMatch(NamedTuple):
@@ -238,8 +235,12 @@ def match_pixels(prediction: Prediction, truth: LabelMap) -> Overlap:
     return overlap(prediction.foreground, truth > 0)
 
 
+def _pooled(images: Sequence[Overlap]) -> Overlap:
+    return Overlap(*np.sum(images, axis=0).tolist())
+
+
 def _pooled_dice(images: Sequence[Overlap]) -> float:
-    return Overlap(*np.sum(images, axis=0).tolist()).dice
+    return _pooled(images).dice
 
 
 def _voc(images: Sequence[BoxMatch], interpolation: Interpolation = "area") -> float:
@@ -268,9 +269,9 @@ def _pq(prediction: Prediction, truth: LabelMap) -> float:
 
 # The order is that of columns and logged values.
 for _metric in (
-    Metric("dice", "Dice", True, match_pixels, attrgetter("dice"), needs_label_map=True),
-    Metric("dice_pooled", "Dice, all pixels pooled", True, match_pixels, None, _pooled_dice, needs_label_map=True),
-    Metric("iou", "IoU", True, match_pixels, attrgetter("iou"), needs_label_map=True),
+    Metric("dice", "Dice", True, match_pixels, attrgetter("dice"), needs_label_map=True, combine=_pooled),
+    Metric("dice_pooled", "Dice, all pixels pooled", True, match_pixels, None, _pooled_dice, True, _pooled),
+    Metric("iou", "IoU", True, match_pixels, attrgetter("iou"), needs_label_map=True, combine=_pooled),
     Metric("ap50", "AP50", True, match_boxes, _image_voc, _voc),
     Metric("ap50_11_point", "AP50, 11 points", True, match_boxes, None, partial(_voc, interpolation="11-point")),
     Metric("ap", "AP, IoU 0.5 to 0.95", True, match_levels, None, _coco),

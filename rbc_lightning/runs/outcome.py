@@ -30,7 +30,7 @@ def write_counts(directory: Path, data: PairDataModule, steps: int) -> None:
 
 
 def write_per_image(directory: Path, task: BaseTask, groups: Mapping[str, str]) -> None:
-    """Write `per_image.csv`: sample_id, group (of `groups`, by sample_id) and scores of each test image."""
+    """Write `per_image.csv`: sample_id, group (of `groups`, by sample_id) and scores of each test image or scan."""
     rows = [{"sample_id": row["sample_id"], "group": groups[str(row["sample_id"])], **row} for row in task.per_image]
     write_rows(directory / PER_IMAGE, rows)
 

@@ -170,7 +170,7 @@ class TrainedSegmenter(Recipe[Path]):
             find = partial(self._find, task)
             scores = trainer.test(task, datamodule=data, verbose=False)[0]
             write_counts(directory, data, self._steps)
-            groups = {sample.sample_id: sample.group for sample in self.manifest.split("test")}
+            groups = {sample.unit: sample.group for sample in self.manifest.split("test")}
             write_per_image(directory, task, groups)
             draw(directory, data, find, optimistic=self.protocol == "paper")
             about = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal, get_args
 
 import pytorch_lightning as pl
@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from rbc_lightning.core.processes import gather, share_buffers
 from rbc_lightning.errors import InputError
 from rbc_lightning.metrics.instances import Instances, Prediction
-from rbc_lightning.metrics.registry import Metric, Scores, choose_metrics
+from rbc_lightning.metrics.registry import Metric, choose_metrics
+from rbc_lightning.metrics.scores import Scores
 from rbc_lightning.metrics.units import unit_names
 from rbc_lightning.segmenters.illumination import Objects, standardize
 from rbc_lightning.segmenters.optimizers import ADAMW, ONE_CYCLE, MakeOptimizer, MakeSchedule, check_factory
@@ -27,13 +28,14 @@ class BaseTask(pl.LightningModule):
     """One network with its optimiser, schedule and metrics; subclasses train it and find objects with it.
 
     A batch is a dict: `image` float32 (B, C, H, W) in [0, 1], `label_map` int64 (B, H, W) with 0 = background,
-    `sample_id` and `origin` lists of str.
+    `sample_id` and `origin` lists of str, and `volume` where samples are slices: of each the scan, or an empty str.
 
     A subclass has `training_step` and `predict_instances`; validation and test follow. Logged are `val/NAME` of the metrics
     in `validated`, `test/NAME` of all, and each epoch how many samples of each kind were trained on: `drawn/real`,
     `drawn/synthetic`, `drawn/augmented`. After a test, `per_image` holds one row per image: sample_id and the metrics that
-    have a value of an image. Test on one device: the rows are those of this process. Processes that share a training share
-    the images of its validation; a mean that a `validation_step` of one's own logs is wrong where one has more than another.
+    have a value of an image; slices of one scan have one row, the scan's. Test on one device: the rows are those of this
+    process. Processes that share a training share the images of its validation; a mean that a `validation_step` of one's own
+    logs is wrong where one has more than another.
     A ValueError refuses arguments out of range.
 
     Class attributes:
@@ -41,6 +43,7 @@ class BaseTask(pl.LightningModule):
         mode: whether it is to be small or large.
         validated: metrics of the validation.
         has_label_maps: whether objects are found with their pixels; else by boxes alone.
+        takes_classes: whether it can tell classes of pixels; else it finds cells.
         learns: whether there is anything to train; else the task is tested as it is built.
 
     Args:
@@ -49,12 +52,15 @@ class BaseTask(pl.LightningModule):
         metrics: Computed besides those that are registered, by name.
         objects: "dark" or "bright": how objects differ from what they lie on.
         tile: Images with a longer side are searched in overlapping tiles of this side, pixels; None: never.
+        classes: Names of the values 1, 2, ... of label maps; None: values are the ids of cells.
+        standard: Mean and deviation, in [0, 1], of scans standardised as a whole; None: each image is by its own.
     """
 
-    monitor: ClassVar[str] = "val/ap50"
+    monitor: str = "val/ap50"
     mode: ClassVar[Literal["min", "max"]] = "max"
-    validated: ClassVar[tuple[str, ...]] = ("ap50",)
+    validated: tuple[str, ...] = ("ap50",)
     has_label_maps: ClassVar[bool] = True
+    takes_classes: ClassVar[bool] = False
     learns: ClassVar[bool] = True
     least_tile: int = 256
     """Smallest side of tiles that `set_tile` takes, pixels."""
@@ -69,6 +75,8 @@ class BaseTask(pl.LightningModule):
         metrics: Mapping[str, Metric] | None = None,
         objects: Objects = "dark",
         tile: int | None = None,
+        classes: Sequence[str] | None = None,
+        standard: Sequence[float] | None = None,
     ) -> None:
         super().__init__()
         check_factory("optimizer", optimizer, "parameters")
@@ -76,12 +84,14 @@ class BaseTask(pl.LightningModule):
             check_factory("schedule", schedule, "optimiser", "number of steps")
         if objects not in get_args(Objects):
             raise ValueError(f"objects must be {' or '.join(get_args(Objects))}, got {objects!r}.")
+        if classes and not self.takes_classes:
+            raise ValueError(f"{type(self).__name__} finds cells, and cannot tell classes ({', '.join(classes)}) apart.")
         # channels_last halves the time of a step in bf16 on a CPU and is never slower on a GPU.
         self.net = net.to(memory_format=torch.channels_last)
         self.optimizer, self.schedule = optimizer, schedule
-        self.metrics = choose_metrics(self.has_label_maps, metrics or {})
-        self.objects, self.tile = objects, tile
-        self.per_image: list[dict[str, float | str]] = []
+        self.metrics = choose_metrics(self.has_label_maps, metrics or {}, classes)
+        self.objects, self.tile, self.standard = objects, tile, standard
+        self.n_classes = len(classes or ())
         self._validation, self._test = self._scores(), self._scores()
 
     @abstractmethod
@@ -114,7 +124,10 @@ class BaseTask(pl.LightningModule):
 
     def standardize(self, image: Tensor) -> Tensor:
         """Images (B, C, H, W) as the network sees them."""
-        return standardize(image, self.objects)
+        if self.standard is None:
+            return standardize(image, self.objects)
+        mean, deviation = self.standard
+        return (image.float() - mean) / deviation
 
     def on_validation_epoch_start(self) -> None:
         """Start the validation scores afresh, in every process with the weights of the first."""
@@ -124,8 +137,8 @@ class BaseTask(pl.LightningModule):
     def validation_step(self, batch: Batch) -> None:
         """Score the images."""
         label_maps = batch["label_map"].cpu().numpy()
-        for name, image, label_map in zip(batch["sample_id"], batch["image"], label_maps, strict=True):
-            self._validation.update(self.predict(image), label_map, name)
+        for index, (image, label_map) in enumerate(zip(batch["image"], label_maps, strict=True)):
+            self._validation.update(self.predict(image), label_map, **names_of(batch, index))
 
     def on_validation_epoch_end(self) -> None:
         """Log the scores of the validation, over the images of all processes."""
@@ -135,24 +148,29 @@ class BaseTask(pl.LightningModule):
         self.log_dict({f"val/{name}": value for name, value in self._validation.compute().items()}, sync_dist=True)
 
     def on_test_epoch_start(self) -> None:
-        """Start the test scores and rows afresh."""
-        self._test, self.per_image = self._scores(*self.metrics), []
+        """Start the test scores afresh."""
+        self._test = self._scores(*self.metrics)
 
     def test_step(self, batch: Batch) -> None:
-        """Score the images, and keep a row of each."""
+        """Score the images."""
         label_maps = batch["label_map"].cpu().numpy()
-        for sample_id, image, label_map in zip(batch["sample_id"], batch["image"], label_maps, strict=True):
-            self.per_image.append({"sample_id": sample_id, **self._test.update(self.predict(image), label_map)})
+        for index, (image, label_map) in enumerate(zip(batch["image"], label_maps, strict=True)):
+            self._test.update(self.predict(image), label_map, **names_of(batch, index))
 
     def on_test_epoch_end(self) -> None:
         """Log the scores of the test."""
         self.log_dict({f"test/{name}": value for name, value in self._test.compute().items()})
 
+    @property
+    def per_image(self) -> list[dict[str, float | str]]:
+        """The rows of the test; see `Scores.rows`."""
+        return self._test.rows()
+
     def left_out(self, groups: Mapping[str, str]) -> dict[str, dict[str, float]]:
         """After a test, the value of each pooled metric without one unit: by name and unit; see `Scores.left_out`.
 
         Args:
-            groups: patient or slide of each test image by sample_id, where it is known; see `unit_names`.
+            groups: patient or slide of each row of `per_image` by sample_id, where it is known; see `unit_names`.
         """
         return self._test.left_out(unit_names([str(row["sample_id"]) for row in self.per_image], groups))
 
@@ -184,3 +202,9 @@ class BaseTask(pl.LightningModule):
 
     def _scores(self, *names: str) -> Scores:
         return Scores(self.metrics[name] for name in names)
+
+
+def names_of(batch: Batch, index: int) -> dict[str, str]:
+    """Name and scan of a sample of a batch, as `Scores.update` takes them."""
+    volumes = batch.get("volume")
+    return {"name": batch["sample_id"][index], "volume": volumes[index] if volumes else ""}

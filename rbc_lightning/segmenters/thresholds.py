@@ -9,8 +9,8 @@ from itertools import product
 import torch
 
 from rbc_lightning.core.training import autocast
-from rbc_lightning.metrics.registry import Scores
-from rbc_lightning.segmenters.base import Batch
+from rbc_lightning.metrics.scores import Scores
+from rbc_lightning.segmenters.base import Batch, names_of
 from rbc_lightning.segmenters.segmentation import SegmentationTask
 
 
@@ -60,12 +60,13 @@ def choose_thresholds(task: SegmentationTask, batches: Iterable[Batch], precisio
     scores = [Scores([task.metrics[metric]]) for _ in tried]
     task.eval()
     for batch in batches:
-        for image, truth in zip(batch["image"].to(task.device), batch["label_map"].cpu().numpy(), strict=True):
+        truths = batch["label_map"].cpu().numpy()
+        for index, (image, truth) in enumerate(zip(batch["image"].to(task.device), truths, strict=True)):
             with autocast(task.device, precision):
                 maps = task.predict_maps(image).float().cpu().numpy()
             for values, score in zip(tried, scores, strict=True):
                 task.set_thresholds(dict(zip(names, values, strict=True)))
-                score.update(task.prediction(maps), truth)
+                score.update(task.prediction(maps), truth, **names_of(batch, index))
     found = [score.compute()[metric] for score in scores]
     # The first of equal ones, which is the nearest.
     best = (max if task.mode == "max" else min)(range(len(tried)), key=found.__getitem__)

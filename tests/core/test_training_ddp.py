@@ -17,7 +17,7 @@ from rbc_lightning.core.label_files import read_label_map
 from rbc_lightning.core.training import SharedBatch, build_trainer
 from rbc_lightning.data.manifest import Samples
 from rbc_lightning.errors import InputError
-from rbc_lightning.metrics.registry import Scores
+from rbc_lightning.metrics.scores import Scores
 from rbc_lightning.translators.pix2pixhd.phases import PhaseSettings
 from rbc_lightning.translators.pix2pixhd.translator import Pix2PixHDTranslator
 

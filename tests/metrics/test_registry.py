@@ -7,10 +7,12 @@ import pytest
 
 from rbc_lightning.core.labels import label_map_to_boxes
 from rbc_lightning.metrics.average_precision import average_precision
+from rbc_lightning.metrics.classes import class_dice, class_iou, count_pixels
 from rbc_lightning.metrics.coco import coco_average_precision
 from rbc_lightning.metrics.instances import Instances, Prediction
 from rbc_lightning.metrics.label_maps import aggregated_jaccard_index, count_error, dice_score, overlap, panoptic_quality
-from rbc_lightning.metrics.registry import REGISTRY, Metric, Scores, choose_metrics, register
+from rbc_lightning.metrics.registry import REGISTRY, Metric, choose_metrics, register
+from rbc_lightning.metrics.scores import Scores
 
 
 def cells_at_random(seed):
@@ -147,3 +149,51 @@ def test_what_is_no_further_metric_is_refused(given, message):
 def test_a_metric_that_measures_nothing_is_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         Metric(**{"name": "own", "title": "own", "higher_is_better": True, "per_unit": count, **arguments})
+
+
+def classes_at_random(seed, n_classes=2):
+    rng = np.random.default_rng(seed)
+    true, found = rng.integers(0, n_classes + 1, (2, 8, 9)).astype(np.int32)
+    return Prediction(lambda: pytest.fail("no cells are asked for"), found > 0, classes=found), true
+
+
+def test_data_of_classes_have_metrics_of_classes():
+    metrics = choose_metrics(True, {}, ("core", "the rim"))
+    means = ["accuracy", "mean_iou", "mean_dice", "mean_iou_background", "mean_dice_background"]
+    nothing = [f"nothing_{name}" for name in means]
+    assert list(metrics) == ["dice", "dice_pooled", "iou", "dice_core", "dice_the_rim", *means, *nothing]
+    assert metrics["dice_the_rim"].title == "Dice of the rim"
+    assert [metrics[name].higher_is_better for name in (*means, *nothing)] == [True] * 5 + [None] * 5
+    pickle.dumps(metrics)
+
+
+def test_metrics_of_classes_are_what_their_functions_say():
+    scores = Scores(choose_metrics(True, {}, ("core", "rim")).values())
+    prediction, true = classes_at_random(0)
+    row = scores.update(prediction, true)
+    counts = count_pixels(prediction.classes, true, 2)
+    assert row["dice"] == dice_score(prediction.classes > 0, true > 0)
+    assert (row["dice_core"], row["dice_rim"]) == tuple(class_dice(counts)[1:])
+    assert row["accuracy"] == np.mean(prediction.classes == true)
+    assert row["mean_dice"] == np.mean(class_dice(counts)[1:])
+    assert row["mean_iou_background"] == np.mean(class_iou(counts))
+    assert row["nothing_accuracy"] == np.mean(true == 0)
+    assert row["nothing_mean_dice"] == 0.0
+    assert row["nothing_mean_dice_background"] == pytest.approx(2 * np.mean(true == 0) / (1 + np.mean(true == 0)) / 3)
+    assert scores.compute()["mean_dice"] == row["mean_dice"]
+
+
+def test_a_class_in_neither_map_is_found():
+    empty = np.zeros((4, 4), dtype=np.int32)
+    row = Scores(choose_metrics(True, {}, ("core",)).values()).update(Prediction(lambda: None, empty > 0, classes=empty), empty)
+    assert row == dict.fromkeys(row, 1.0)
+
+
+def test_classes_of_one_column_and_a_task_without_classes_are_refused():
+    with pytest.raises(ValueError, match="two metrics would be named 'dice_pooled'; give the classes pooled other names"):
+        choose_metrics(True, {}, ("pooled",))
+    with pytest.raises(ValueError, match="there is a column of this name already"):
+        choose_metrics(True, {"accuracy": Metric("accuracy", "own", True, count)}, ("core",))
+    metrics = choose_metrics(True, {}, ("core",))
+    with pytest.raises(ValueError, match="the prediction has no classes"):
+        Scores([metrics["accuracy"]]).update(*cells_at_random(0))

@@ -11,7 +11,7 @@ from torch import nn
 
 from rbc_lightning.data.formats import read_image
 from rbc_lightning.masks.bank.recipe import measure_layout
-from rbc_lightning.metrics.registry import Scores
+from rbc_lightning.metrics.scores import Scores
 from rbc_lightning.segmenters.threshold.task import ThresholdTask
 
 

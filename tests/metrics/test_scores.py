@@ -12,7 +12,8 @@ from rbc_lightning.metrics.average_precision import average_precision
 from rbc_lightning.metrics.coco import coco_average_precision
 from rbc_lightning.metrics.instances import Instances, Prediction
 from rbc_lightning.metrics.label_maps import aggregated_jaccard_index, panoptic_quality
-from rbc_lightning.metrics.registry import REGISTRY, Metric, Scores
+from rbc_lightning.metrics.registry import REGISTRY, Metric, choose_metrics
+from rbc_lightning.metrics.scores import Scores
 
 CELLS = [metric for metric in REGISTRY.values() if metric.name not in ("dice", "dice_pooled", "iou")]
 BOXES = [metric for metric in REGISTRY.values() if not metric.needs_label_map]
@@ -255,3 +256,60 @@ def test_images_that_were_dealt_out_are_put_together_as_one_would_have_seen_them
         joined.join(parts)
         assert [image.name for image in joined.images] == [name for *_, name in images]
         assert joined.compute() == whole.compute()
+
+
+def slice_of(scan, number, found, true):
+    found = np.array([found], dtype=np.int32)
+    prediction = Prediction(Instances(np.zeros((0, 4), np.float32), np.zeros(0, np.float32)), found > 0, classes=found)
+    return {"prediction": prediction, "label_map": np.array([true], dtype=np.int32), "name": f"{scan}_{number}", "volume": scan}
+
+
+# In both, found, true: of scan a 2, 3, 4 and then 0, 1, 0; of scan b 1, 1, 1.
+SLICES = [
+    slice_of("a", 0, [1, 1, 1, 0, 0], [1, 1, 0, 1, 1]),
+    slice_of("b", 0, [0, 0, 1, 0, 0], [0, 0, 1, 0, 0]),
+    slice_of("a", 1, [0, 0, 0, 0, 1], [0, 0, 0, 0, 0]),
+]
+
+
+def scored_slices(slices=SLICES):
+    scores = Scores(choose_metrics(True, {}, ("lesion",)).values())
+    for entry in slices:
+        scores.update(**entry, loss=float(entry["name"][-1]))
+    return scores
+
+
+def test_slices_count_as_one_scan_by_hand():
+    scores = scored_slices()
+    rows = scores.rows()
+    assert [row["sample_id"] for row in rows] == ["a", "b"]
+    assert (rows[0]["dice"], rows[0]["iou"], rows[0]["accuracy"]) == (4 / 8, 2 / 6, 6 / 10)
+    assert (rows[1]["dice"], rows[1]["nothing_mean_dice"]) == (1.0, 0.0)
+    whole = scores.compute()
+    # The mean over scans, not over slices; pixels pooled over all.
+    assert (whole["dice"], whole["dice_lesion"], whole["dice_pooled"]) == (0.75, 0.75, pytest.approx(6 / 10))
+    assert whole["loss"] == pytest.approx((0.5 + 0) / 2)
+
+
+def test_without_a_patient_whose_scans_are_two():
+    scores = scored_slices([*SLICES, slice_of("c", 0, [1, 0, 0, 0, 0], [0, 1, 0, 0, 0])])
+    left = scores.left_out(["p", "q", "p"])
+    assert left == {"dice_pooled": {"p": 1.0, "q": pytest.approx(2 * 2 / (5 + 5))}}
+    with pytest.raises(ValueError, match="expected the unit of each of 3 images, got 4"):
+        scores.left_out(["p", "q", "p", "p"])
+
+
+def test_what_cannot_be_put_together_is_not_measured_on_scans():
+    scores = Scores([*REGISTRY.values()])
+    row = scores.update(as_found(THREE, [0.9, 0.8, 0.7]), THREE, "a_0", "a")
+    assert list(row) == [name for name in scores.rows()[0] if name != "sample_id"] == ["dice", "iou"]
+    assert list(scores.compute()) == ["dice", "dice_pooled", "iou"]
+
+
+def test_slices_that_were_dealt_out_are_the_scans_that_one_process_would_have_seen():
+    dealt = pickle.loads(pickle.dumps([scored_slices(SLICES[rank::2]).images for rank in range(2)]))
+    joined = scored_slices([])
+    joined.join(dealt)
+    assert [image.name for image in joined.images] == ["a_0", "b_0", "a_1"]
+    assert joined.compute() == scored_slices().compute()
+    assert joined.rows() == scored_slices().rows()
