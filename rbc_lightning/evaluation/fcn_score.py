@@ -98,9 +98,10 @@ class FcnScoreNetwork(Recipe[SegmentationTask]):
         return begun_epochs(directory) * self.training.steps_per_epoch
 
     def _model(self) -> Model:
-        """With what the images say; how large cells are matters to none of its numbers."""
+        """With what the images say; how large cells are matters to none of its numbers. Classes are one foreground to it."""
         spec = self.train.spec
-        return self.model.with_facts({"in_channels": spec.n_channels, "objects": spec.objects})
+        standard = {} if spec.standard is None else {"standard": list(spec.standard)}
+        return self.model.with_facts({"in_channels": spec.n_channels, "objects": spec.objects, **standard})
 
 
 @torch.inference_mode()

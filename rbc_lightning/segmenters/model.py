@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rbc_lightning.core.build import Spec, build, target_of
+from rbc_lightning.core.build import Spec, build, parameters_of, target_of
 from rbc_lightning.core.files import check_name, file_sha256
 from rbc_lightning.core.trainer import check_count
 from rbc_lightning.errors import InputError, blaming
@@ -16,6 +16,9 @@ from rbc_lightning.errors import InputError, blaming
 if TYPE_CHECKING:
     from rbc_lightning.data.manifest import Samples
     from rbc_lightning.segmenters.base import BaseTask
+
+OUTPUTS = {"n_classes": 1, "n_outputs": 1}
+"""Arguments of networks that say how many maps they give: one, unless the data have several classes."""
 
 
 @dataclass(frozen=True)
@@ -45,30 +48,46 @@ class Model:
         Returns:
             By name, those asked for: `in_channels`; `objects`, "dark" or "bright"; `cell_size`, mean equivalent diameter in
             pixels, rounded to 0.01; `max_cells`, the largest number in one image; `largest_box`, the longest side of a cell's
-            box in pixels; `global_threshold`, see `best_threshold`.
+            box in pixels; `global_threshold`, see `best_threshold`. Of data of several classes `n_classes` and `n_outputs`, one
+            for each and one for background. Of data of classes, and of standardised scans, what the task takes of `classes`
+            and `standard` without being asked.
 
         Raises:
-            InputError: the cell size cannot be measured; names the setting that would do instead.
+            InputError: the cell size cannot be measured; names the setting that would do instead. The data have classes, and
+                the task finds cells.
         """
         # Bring torch and Numba along, which settings need not wait for.
         from rbc_lightning.core.labels import label_map_to_boxes
         from rbc_lightning.masks.bank.recipe import measure_layout
         from rbc_lightning.segmenters.threshold.global_threshold import best_threshold
 
+        spec = train.spec
+        classes = spec.class_names
+        if classes and not getattr(target_of(self.task), "takes_classes", False):
+            raise InputError(
+                f"model.name={self.name} finds cells, the data set has classes of pixels ({', '.join(classes)}); expected a "
+                "model that takes classes: unet_novoselov, unet or fcn8s"
+            )
         label_maps = cache(train.label_maps)
         known: dict[str, Callable[[], Any]] = {
-            "in_channels": lambda: train.spec.n_channels,
-            "objects": lambda: train.spec.objects,
-            "cell_size": lambda: round(measure_layout(label_maps()).cell_size, 2),
+            "in_channels": lambda: spec.n_channels,
+            "objects": lambda: spec.objects,
+            # Of classes every patch counts, however small.
+            "cell_size": lambda: None if classes else round(measure_layout(label_maps()).cell_size, 2),
             "max_cells": lambda: max(int(label_map.max()) for label_map in label_maps()),
             "largest_box": lambda: float(
                 max((b[:, 2:] - b[:, :2]).max(initial=0) for b in map(label_map_to_boxes, label_maps()))
             ),
-            "global_threshold": lambda: best_threshold(train, self.task.get("objects") or train.spec.objects),
+            "global_threshold": lambda: best_threshold(train, self.task.get("objects") or spec.objects),
         }
+        if len(classes) > 1:
+            known |= dict.fromkeys(OUTPUTS, lambda: len(classes) + 1)
         specs = (("model.task", self.task), ("model.net", self.net))
         asked = {name: group for group, spec in specs for name, value in spec.items() if value is None and name in known}
-        found: dict[str, Any] = {}
+        # Such as other data do not have are no setting of a model, whose keys would change.
+        told = {"classes": list(classes), "standard": None if spec.standard is None else list(spec.standard)}
+        taken = parameters_of(self.task)
+        found: dict[str, Any] = {name: value for name, value in told.items() if value and name in taken}
         for name, group in asked.items():
             try:
                 found[name] = known[name]()
@@ -78,8 +97,10 @@ class Model:
 
     def with_facts(self, facts: Mapping[str, Any]) -> Model:
         """The model with every argument of network and task that is None and named in `facts` filled in."""
-        net, task = ({k: facts.get(k) if v is None else v for k, v in spec.items()} for spec in (self.net, self.task))
-        return replace(self, net=net, task=task)
+        known = {**OUTPUTS, **facts}
+        net, task = ({k: known.get(k) if v is None else v for k, v in spec.items()} for spec in (self.net, self.task))
+        told = {name: facts[name] for name in ("classes", "standard") if name in facts}
+        return replace(self, net=net, task={**told, **task})
 
     def build(self, *, for_training: bool = True) -> BaseTask:
         """The task with a new network.
@@ -108,11 +129,15 @@ class Model:
         return bool(getattr(target_of(self.task), "learns", True))
 
     def decisive(self) -> dict[str, Any]:
-        """What enters the keys of recipes: both specs, a file of weights by its content."""
+        """What enters the keys of recipes: both specs, a file of weights by its content.
+
+        A number of outputs that is left to the data stands as that of one class: data have keys of their own.
+        """
         weights = self.net.get("weights")
         is_file = isinstance(weights, str) and Path(weights).is_file()
         content = {"weights": file_sha256(Path(str(weights)))} if is_file else {}
-        return {"net": {**self.net, **content}, "task": self.task}
+        outputs = {name: count for name, count in OUTPUTS.items() if self.net.get(name, count) is None}
+        return {"net": {**self.net, **content, **outputs}, "task": self.task}
 
 
 @dataclass(frozen=True)

@@ -67,6 +67,28 @@ def split_cells(
     return Instances(label_map_to_boxes(label_map), scores, label_map)
 
 
+def class_patches(classes: NDArray[np.integer], maps: NDArray[np.floating]) -> Instances:
+    """The 4-connected patches of each class 1..K, one class after the other; none is too small.
+
+    Args:
+        classes: (H, W), 0 = background.
+        maps: probabilities (K + 1, H, W), background first; or (1, H, W) of the only class.
+
+    Returns:
+        The patches with class and label map; the score is the mean probability of the class.
+    """
+    label_map, found, scores = np.zeros(classes.shape, np.int32), [], []
+    for value in range(1, max(2, len(maps))):
+        patches = label_patches((classes == value).astype(np.uint8), min_area=0)
+        inside = patches > 0
+        label_map[inside] = patches[inside] + len(found)
+        count = int(patches.max(initial=0))
+        ids, probability = patches[inside], maps[value if len(maps) > 1 else 0][inside]
+        scores += (np.bincount(ids, probability, count + 1)[1:] / np.bincount(ids, minlength=count + 1)[1:]).tolist()
+        found += [value] * count
+    return Instances(label_map_to_boxes(label_map), np.array(scores, np.float32), label_map, np.array(found, np.int32))
+
+
 def _smooth(mask: Mask, radius: int) -> Mask:
     """Binary opening with a Euclidean disc; pixels beyond the image take nothing away from a cell that it cuts."""
     if not radius:

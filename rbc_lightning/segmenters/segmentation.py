@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import ClassVar
 
@@ -14,11 +14,11 @@ from torch import Tensor, nn
 from rbc_lightning.core.tiles import tile_windows
 from rbc_lightning.metrics.instances import Instances, Prediction
 from rbc_lightning.metrics.registry import Metric
-from rbc_lightning.segmenters.base import BaseTask, Batch
+from rbc_lightning.segmenters.base import BaseTask, Batch, names_of
 from rbc_lightning.segmenters.illumination import Objects
 from rbc_lightning.segmenters.losses import Loss, SoftDice
 from rbc_lightning.segmenters.optimizers import ADAMW, ONE_CYCLE, MakeOptimizer, MakeSchedule, check_factory
-from rbc_lightning.segmenters.postprocess import split_cells
+from rbc_lightning.segmenters.postprocess import class_patches, split_cells
 
 TILE_OVERLAP = 128
 """Pixels shared by two tiles: the seam in the middle lies two strides of FCN-8s from either border."""
@@ -28,9 +28,11 @@ NEUTRAL = 0.5
 
 
 class SegmentationTask(BaseTask):
-    """Trains and tests a network for cells against background (Bailo et al. 2019, Sec. 5.2).
+    """Trains and tests a network for cells against background (Bailo et al. 2019, Sec. 5.2), or for classes.
 
-    The target is `label_map > 0`. Logged beside what `BaseTask` logs: `train/loss`; `val/loss`, the mean over images.
+    The target is `label_map > 0`: one map, a sigmoid, a threshold. For several classes it is the label map itself: a map for
+    each and for background, a softmax, and of each pixel the largest. Weights are then chosen by `val/mean_dice`, over the
+    classes present without background. Logged beside what `BaseTask` logs: `train/loss`; `val/loss`, the mean over images.
     A ValueError refuses arguments out of range.
 
     Class attributes:
@@ -43,17 +45,18 @@ class SegmentationTask(BaseTask):
             stay there.
 
     Args:
-        net: Network from (B, C, H, W) to logits per pixel (B, outputs, H, W); here one output.
-        loss: Of logits and target (B, H, W).
+        net: Network from (B, C, H, W) to logits per pixel (B, outputs, H, W); one output, of K > 1 classes K + 1.
+        loss: Of logits and target (B, H, W), float; of several classes of logits (B, K + 1, H, W) and values (B, H, W), int64.
         threshold: Probability above which a pixel is foreground; None: chosen on validation.
         cell_size: Mean diameter of a cell in pixels, from which the smallest patch follows that is a cell; None keeps all.
-        optimizer, schedule, tile, metrics, objects: See `BaseTask`.
+        optimizer, schedule, tile, metrics, objects, classes, standard: See `BaseTask`.
     """
 
-    monitor: ClassVar[str] = "val/dice"
-    validated: ClassVar[tuple[str, ...]] = ("dice",)
-    outputs: ClassVar[int] = 1
-    thresholds: ClassVar[tuple[str, ...]] = ("threshold",)
+    monitor = "val/dice"
+    validated = ("dice",)
+    takes_classes: ClassVar[bool] = True
+    outputs: int = 1
+    thresholds: tuple[str, ...] = ("threshold",)
     grid: ClassVar[tuple[float, ...]] = tuple(step / 20 for step in range(1, 20))
     least_area: ClassVar[float] = 0.1
     """Patches of foreground under this share of a mean cell's area are no cells."""
@@ -69,8 +72,10 @@ class SegmentationTask(BaseTask):
         tile: int | None = None,
         metrics: Mapping[str, Metric] | None = None,
         objects: Objects = "dark",
+        classes: Sequence[str] | None = None,
+        standard: Sequence[float] | None = None,
     ) -> None:
-        super().__init__(net, optimizer, schedule, metrics, objects, tile)
+        super().__init__(net, optimizer, schedule, metrics, objects, tile, classes, standard)
         check_factory("loss", loss, "logits", "target")
         if threshold is not None and not 0 < threshold < 1:
             raise ValueError(f"threshold must lie strictly between 0 and 1 or be None, got {threshold}.")
@@ -81,6 +86,9 @@ class SegmentationTask(BaseTask):
         self.loss, self.cell_size = loss, cell_size
         self.threshold = NEUTRAL if threshold is None else threshold
         self.to_choose: dict[str, tuple[float, ...]] = {"threshold": self.grid} if threshold is None else {}
+        if self.n_classes > 1:
+            self.outputs, self.to_choose, self.thresholds = self.n_classes + 1, {}, ()
+            self.monitor, self.validated = "val/mean_dice", ("mean_dice", "dice")
 
     def forward(self, image: Tensor) -> Tensor:
         """Logits float32 (B, outputs, H, W) of images (B, C, H, W) in [0, 1]."""
@@ -101,8 +109,12 @@ class SegmentationTask(BaseTask):
         return logits.float()
 
     def total_loss(self, logits: Tensor, label_map: Tensor) -> Tensor:
-        """The loss of the foreground."""
-        return self.loss(logits[:, 0], (label_map > 0).float())
+        """The loss of the foreground, or of the classes."""
+        return self.loss(logits, label_map) if self.n_classes > 1 else self.loss(logits[:, 0], (label_map > 0).float())
+
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """Of logits (B, outputs, H, W): each map's own; of several classes they add up to one."""
+        return logits.softmax(1) if self.n_classes > 1 else logits.sigmoid()
 
     def training_step(self, batch: Batch) -> Tensor:
         """Loss of one batch."""
@@ -113,14 +125,15 @@ class SegmentationTask(BaseTask):
     def validation_step(self, batch: Batch) -> None:
         """Log the loss, score the images, each in one piece."""
         logits, label_maps = self(batch["image"]), batch["label_map"]
-        every_maps, truths = logits.sigmoid().cpu().numpy(), label_maps.cpu().numpy()
-        for index, (name, maps, truth) in enumerate(zip(batch["sample_id"], every_maps, truths, strict=True)):
+        every_maps, truths = self.probabilities(logits).cpu().numpy(), label_maps.cpu().numpy()
+        for index, (maps, truth) in enumerate(zip(every_maps, truths, strict=True)):
             loss = self.total_loss(logits[index : index + 1], label_maps[index : index + 1])
-            self._validation.update(self.prediction(maps), truth, name, loss=loss.item())
+            self._validation.update(self.prediction(maps), truth, **names_of(batch, index), loss=loss.item())
 
     def predict_step(self, batch: Batch) -> Tensor:
         """Probability of foreground, float32 (B, H, W)."""
-        return torch.stack([self.predict_maps(image)[0] for image in batch["image"]])
+        maps = torch.stack([self.predict_maps(image) for image in batch["image"]])
+        return 1 - maps[:, 0] if self.n_classes > 1 else maps[:, 0]
 
     def predict_maps(self, image: Tensor) -> Tensor:
         """Probabilities float32 (outputs, H, W) of one image (C, H, W) in [0, 1], in tiles if it is larger than `tile`.
@@ -131,10 +144,10 @@ class SegmentationTask(BaseTask):
         standard = self.standardize(image[None])
         height, width = image.shape[-2:]
         if self.tile is None or max(height, width) <= self.tile:
-            return torch.sigmoid(self.logits(standard)[0])
+            return self.probabilities(self.logits(standard))[0]
         maps = torch.empty(self.outputs, height, width, device=image.device)
         for rows, columns in tile_windows(height, width, self.tile, TILE_OVERLAP):
-            found = self.logits(standard[..., rows, columns])[0].sigmoid()
+            found = self.probabilities(self.logits(standard[..., rows, columns]))[0]
             top, left = (TILE_OVERLAP // 2 if side.start > 0 else 0 for side in (rows, columns))
             maps[:, rows.start + top : rows.stop, columns.start + left : columns.stop] = found[:, top:, left:]
         return maps
@@ -153,7 +166,9 @@ class SegmentationTask(BaseTask):
         return self.predict(image).cells
 
     def read_cells(self, maps: NDArray[np.float32]) -> Instances:
-        """Cells of probability maps (outputs, H, W): here each patch of foreground is one."""
+        """Cells of probability maps (outputs, H, W): each patch of foreground, or of a class, is one."""
+        if self.n_classes:
+            return class_patches(self._classes(maps), maps)
         return split_cells(maps[0], object_threshold=self.threshold, max_hole_area=0, min_area=self.min_area)
 
     @property
@@ -164,4 +179,12 @@ class SegmentationTask(BaseTask):
     def prediction(self, maps: NDArray[np.float32]) -> Prediction:
         """Foreground and cells of probability maps (outputs, H, W), by the thresholds."""
         # Dice alone needs no cells: they are read when a metric asks.
-        return Prediction(partial(self.read_cells, maps), maps[0] > self.threshold, self.score_threshold)
+        found = partial(self.read_cells, maps)
+        if self.n_classes:
+            classes = self._classes(maps)
+            return Prediction(found, classes > 0, self.score_threshold, classes)
+        return Prediction(found, maps[0] > self.threshold, self.score_threshold)
+
+    def _classes(self, maps: NDArray[np.float32]) -> NDArray[np.integer]:
+        """The value of each pixel, (H, W), of probability maps."""
+        return maps.argmax(0) if self.n_classes > 1 else (maps[0] > self.threshold).astype(np.int64)

@@ -108,11 +108,13 @@ def load_checkpoint(path: Path, model: Model) -> BaseTask:
 def find_objects(task: BaseTask, image: NDArray[Any], spec: ImageSpec, precision: str, least_score: float = 0.5) -> Instances:
     """What a task, set to evaluation mode, finds in one image (H, W, C) in the type and range of `spec`.
 
-    `precision` is the trainer's, by its name or "auto", as in the test; objects of less than `least_score` are left out.
+    `precision` is the trainer's, by its name or "auto", as in the test; cells of less than `least_score` are left out. Of
+    patches of classes, whose pixels the task decided on, none is.
     """
     tensor = torch.from_numpy(to_unit(image, spec).transpose(2, 0, 1).copy()).to(task.device)
     with autocast(task.device, precision):
-        return task.eval().predict_instances(tensor).at_least(least_score)
+        found = task.eval().predict_instances(tensor)
+    return found if found.classes is not None else found.at_least(least_score)
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -55,10 +55,11 @@ class ContourTask(SegmentationTask):
         loss, cell_size, optimizer, schedule, tile, metrics, objects: See `SegmentationTask`; `loss` is of the objectness.
     """
 
-    monitor: ClassVar[str] = "val/ap50"
-    validated: ClassVar[tuple[str, ...]] = ("dice", "ap50")
-    outputs: ClassVar[int] = 2
-    thresholds: ClassVar[tuple[str, ...]] = ("threshold", "contour_threshold")
+    monitor = "val/ap50"
+    validated = ("dice", "ap50")
+    takes_classes: ClassVar[bool] = False
+    outputs = 2
+    thresholds = ("threshold", "contour_threshold")
     # Fewer than of one threshold alone: thirty pairs of values take 4 s for a field of 1920 x 1200 with 600 cells.
     grid: ClassVar[tuple[float, ...]] = (0.3, 0.4, 0.5, 0.6, 0.7)
     contour_grid: ClassVar[tuple[float, ...]] = (0.02, 0.05, 0.1, 0.2, 0.4, 0.7)

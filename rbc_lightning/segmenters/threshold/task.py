@@ -23,8 +23,8 @@ SPLIT = 0.25
 class UntrainedTask(BaseTask):
     """A task without a network: the `net` it is given is not called, and it is tested as it is built."""
 
-    monitor: ClassVar[str] = "val/dice"
-    validated: ClassVar[tuple[str, ...]] = ("dice",)
+    monitor = "val/dice"
+    validated = ("dice",)
     learns: ClassVar[bool] = False
 
 

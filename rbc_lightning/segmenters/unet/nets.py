@@ -1,18 +1,22 @@
-"""U-Net of segmentation-models-pytorch on any of its encoders: the modern baseline."""
+"""U-Nets: that of segmentation-models-pytorch on any of its encoders, and the plain one of Ronneberger et al. 2015."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from difflib import get_close_matches
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from rbc_lightning.segmenters.shapes import check_counts, check_image, pad_to_multiple, read_state_dict
 
 DEPTH = 5
 """Times the encoders halve the image; inputs are padded to multiples of 2 to this power."""
+PLAIN_DEPTH = 4
+"""Times that the plain U-Net halves the image."""
 TIMM_PREFIXES = ("tu-", "timm-")
 
 
@@ -59,6 +63,60 @@ class UNet(nn.Module):
         height, width = image.shape[-2:]
         logits: Tensor = self.unet(pad_to_multiple(image, 2**DEPTH))
         return logits[..., :height, :width]
+
+
+class PlainUNet(nn.Module):
+    """U-Net as Ronneberger et al. 2015 drew it, padded and with batch norm: the "base version" of Novoselov and Smirnov 2024.
+
+    Two 3x3 convolutions, each with batch norm and ReLU, at five scales, 2x2 max pooling between them; 2x2 transposed
+    convolutions and skips on the way up; a 1x1 convolution to the logits. Images of any size are padded to multiples of 16.
+
+    Args:
+        base_channels: Channels at full size, doubled at each of the four halvings: 64 to 1024.
+        n_outputs: Channels of the logits; 1 for foreground.
+        in_channels: Channels of the image.
+
+    Raises:
+        ValueError: An argument below 1.
+    """
+
+    def __init__(self, base_channels: int = 64, n_outputs: int = 1, in_channels: int = 3) -> None:
+        super().__init__()
+        check_counts(base_channels=base_channels, n_outputs=n_outputs, in_channels=in_channels)
+        self.in_channels = in_channels
+        widths = [base_channels * 2**level for level in range(PLAIN_DEPTH + 1)]
+        before = [in_channels, *widths[:-1]]
+        self.down = nn.ModuleList(_two_convolutions(*pair) for pair in zip(before, widths, strict=True))
+        self.pool = nn.MaxPool2d(2)
+        coarse_to_fine = widths[::-1]
+        pairs = list(pairwise(coarse_to_fine))
+        self.enlarge = nn.ModuleList(nn.ConvTranspose2d(coarse, fine, 2, stride=2) for coarse, fine in pairs)
+        self.up = nn.ModuleList(_two_convolutions(2 * fine, fine) for _, fine in pairs)
+        self.head = nn.Conv2d(base_channels, n_outputs, 1)
+        for layer in self.modules():
+            if isinstance(layer, nn.Conv2d) and layer is not self.head:
+                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Logits (B, n_outputs, H, W) of standardised images (B, in_channels, H, W), else a ValueError."""
+        check_image(self, image, self.in_channels)
+        height, width = image.shape[-2:]
+        features, skips = pad_to_multiple(image, 2**PLAIN_DEPTH), []
+        for level, block in enumerate(self.down):
+            features = block(self.pool(features) if level else features)
+            skips.append(features)
+        for enlarge, block, skip in zip(self.enlarge, self.up, skips[-2::-1], strict=True):
+            features = block(torch.cat((skip, enlarge(features)), dim=1))
+        logits: Tensor = self.head(features)
+        return logits[..., :height, :width]
+
+
+def _two_convolutions(in_channels: int, out_channels: int) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for channels in (in_channels, out_channels):
+        # A bias in front of a batch norm would be cancelled by it.
+        layers += [nn.Conv2d(channels, out_channels, 3, padding=1, bias=False), nn.BatchNorm2d(out_channels), nn.ReLU(True)]
+    return nn.Sequential(*layers)
 
 
 def _build(encoder: str, maps: dict[str, Any], pretrained: bool) -> nn.Module:
