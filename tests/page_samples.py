@@ -18,6 +18,10 @@ class MadeUpSample:
     label_map: np.ndarray = field(repr=False)
 
     @property
+    def unit(self):
+        return self.sample_id
+
+    @property
     def image_sha256(self):
         return sha256(self.image.tobytes()).hexdigest()
 

@@ -100,7 +100,7 @@ def run(cfg: DictConfig) -> PredictResult:
     # Image by image: the label maps of a thousand large fields would take gigabytes.
     write_coco_found(output / "boxes.json", find_all())
     write_csv(output / "cells.csv", ("image", "cell", *COLUMNS), rows)
-    if task.monitor == "val/dice" and task.learns:
+    if task.monitor == "val/dice" and task.learns and not task.n_classes:
         tell(
             f"note: {trained['model']['name']} tells cells from background, not from each other: touching cells are one row of "
             "cells.csv; to count, train model=dcan, unet_contour or faster_rcnn"

@@ -265,8 +265,7 @@ def common_spec(samples: Iterable[Sample]) -> ImageSpec:
 def to_unit(image: NDArray[Any], spec: ImageSpec = RGB) -> NDArray[np.float32]:
     """Scale values of the spec's range to [0, 1], float32 of the same shape."""
     low, high = map(np.float32, spec.value_range)
-    unit = image.astype(np.float32)
-    # In place, and only what is needed: this is done for every sample that is loaded.
+    unit = image.astype(np.float32)  # in place, and only what is needed: this is done for every sample that is loaded
     if low != 0:
         unit -= low
     unit /= high - low

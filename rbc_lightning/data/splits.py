@@ -101,6 +101,16 @@ def keep_real_images(manifest: Manifest, count: int, seed: int) -> Manifest:
     return Manifest(tuple(s for s in manifest.samples if s.split != "train" or s.group in kept))
 
 
+def one_of_each_scan(samples: Iterable[Sample]) -> tuple[Sample, ...]:
+    """For pictures: of each scan the slice with most labelled pixels, and every sample that is no slice, in order."""
+    shown: dict[str, tuple[int, Sample]] = {}
+    for sample in samples:
+        size = int(np.count_nonzero(sample.load_label_map())) if sample.volume else 0
+        if sample.unit not in shown or size > shown[sample.unit][0]:
+            shown[sample.unit] = size, sample
+    return tuple(sample for _, sample in shown.values())
+
+
 def _shuffled(groups: list[str], seed: int) -> list[str]:
     order = np.random.default_rng(np.random.SeedSequence([seed, len(groups)])).permutation(len(groups))
     return [groups[index] for index in order]

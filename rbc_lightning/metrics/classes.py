@@ -69,4 +69,4 @@ def mean_present(values: NDArray[np.float64], *, background: bool) -> float:
 
 
 def _over(part: Counts, whole: Counts) -> NDArray[np.float64]:
-    return np.divide(part, whole, out=np.full(len(whole), np.nan), where=whole > 0)
+    return np.asarray(np.divide(part, whole, out=np.full(len(whole), np.nan), where=whole > 0))

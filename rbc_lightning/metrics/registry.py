@@ -177,7 +177,7 @@ def _nothing(value: Callable[[Counts], float], counts: Counts) -> float:
 
 
 def _added(slices: Sequence[Counts]) -> Counts:
-    return np.sum(slices, axis=0)
+    return np.asarray(np.sum(slices, axis=0))
 
 
 _MEANS: tuple[tuple[str, str, Callable[[Counts], float]], ...] = (

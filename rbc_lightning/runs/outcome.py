@@ -10,6 +10,7 @@ from pytorch_lightning.loggers import Logger
 from rbc_lightning.core.files import write_csv, write_rows
 from rbc_lightning.data.datamodule import PairDataModule
 from rbc_lightning.data.sample import Sample
+from rbc_lightning.data.splits import one_of_each_scan
 from rbc_lightning.metrics.instances import Instances
 from rbc_lightning.report.figures.runs import save_run_figure
 from rbc_lightning.segmenters.base import BaseTask
@@ -57,9 +58,10 @@ def thresholds(task: BaseTask, split: str) -> dict[str, float | str | None]:
 
 
 def draw(directory: Path, data: PairDataModule, find: Find, *, optimistic: bool) -> None:
-    """Draw `figures/run.png`: samples of each kind, and a test image with truth and findings."""
-    test = data.manifest.split("test")[0]
-    panels = [(kind, pool[0].rgb(), pool[0].load_label_map()) for kind, pool in data.train_set.pools.items() if pool]
+    """Draw `figures/run.png`: samples of each kind, and a test image with truth and findings; of a scan its fullest slice."""
+    test, *_ = one_of_each_scan(data.manifest.split("test"))
+    chosen = {kind: one_of_each_scan(pool)[0] for kind, pool in data.train_set.pools.items() if pool}
+    panels = [(kind, sample.rgb(), sample.load_label_map()) for kind, sample in chosen.items()]
     note = OPTIMISTIC if optimistic else ""
     path = directory / "figures" / "run.png"
     save_run_figure(path, panels, test.sample_id, test.rgb(), test.load_label_map(), find(test), note)
@@ -74,7 +76,7 @@ def show(
     record: Mapping[str, Any],
 ) -> None:
     """Give an online service, if one is asked for, the scores and pictures of a finished run."""
-    pairs, test = data.train_set.pools.get("synthetic", ()), data.manifest.split("test")
+    pairs, test = data.train_set.pools.get("synthetic", ()), one_of_each_scan(data.manifest.split("test"))
     score = task.monitor.rsplit("/", maxsplit=1)[-1]
     tracking.show(loggers, "the summary", lambda run: log_summary(run, record))
     tracking.show(loggers, "predictions", lambda run: log_predictions(run, task.per_image, score, test, find))

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from rbc_lightning.core.store import Store
 
 Protocol = Literal["held_out", "paper"]
+_NAMED = 10  # of training samples in a note
 _TRIAL = 64  # pixels, side of the image that a network is tried on before anything is written
 
 
@@ -216,7 +217,8 @@ class TrainedSegmenter(Recipe[Path]):
         augment = self.augmentation.build(train, seed, self.manifest.spec) if self.mix.augmented else None
         empty = empty_label_maps(train)
         if empty:
-            tell(f"note: {len(empty)} training label maps without a cell count as background: {', '.join(empty)}")
+            names = ", ".join(empty[:_NAMED]) + ", ..." * (len(empty) > _NAMED)
+            tell(f"note: {len(empty)} training label maps without a cell count as background: {names}")
         synthetic, paint = synthetic_samples(self.synthetic, store, self.manifest)
         return PairDataModule(
             self.manifest,

@@ -138,7 +138,7 @@ class BaseTask(pl.LightningModule):
         """Score the images."""
         label_maps = batch["label_map"].cpu().numpy()
         for index, (image, label_map) in enumerate(zip(batch["image"], label_maps, strict=True)):
-            self._validation.update(self.predict(image), label_map, **names_of(batch, index))
+            self._validation.update(self.predict(image), label_map, *names_of(batch, index))
 
     def on_validation_epoch_end(self) -> None:
         """Log the scores of the validation, over the images of all processes."""
@@ -155,7 +155,7 @@ class BaseTask(pl.LightningModule):
         """Score the images."""
         label_maps = batch["label_map"].cpu().numpy()
         for index, (image, label_map) in enumerate(zip(batch["image"], label_maps, strict=True)):
-            self._test.update(self.predict(image), label_map, **names_of(batch, index))
+            self._test.update(self.predict(image), label_map, *names_of(batch, index))
 
     def on_test_epoch_end(self) -> None:
         """Log the scores of the test."""
@@ -204,7 +204,7 @@ class BaseTask(pl.LightningModule):
         return Scores(self.metrics[name] for name in names)
 
 
-def names_of(batch: Batch, index: int) -> dict[str, str]:
+def names_of(batch: Batch, index: int) -> tuple[str, str]:
     """Name and scan of a sample of a batch, as `Scores.update` takes them."""
     volumes = batch.get("volume")
-    return {"name": batch["sample_id"][index], "volume": volumes[index] if volumes else ""}
+    return batch["sample_id"][index], volumes[index] if volumes else ""

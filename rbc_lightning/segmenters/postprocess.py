@@ -77,15 +77,16 @@ def class_patches(classes: NDArray[np.integer], maps: NDArray[np.floating]) -> I
     Returns:
         The patches with class and label map; the score is the mean probability of the class.
     """
-    label_map, found, scores = np.zeros(classes.shape, np.int32), [], []
+    label_map = np.zeros(classes.shape, np.int32)
+    found: list[int] = []
+    scores: list[float] = []
     for value in range(1, max(2, len(maps))):
         patches = label_patches((classes == value).astype(np.uint8), min_area=0)
         inside = patches > 0
         label_map[inside] = patches[inside] + len(found)
-        count = int(patches.max(initial=0))
         ids, probability = patches[inside], maps[value if len(maps) > 1 else 0][inside]
-        scores += (np.bincount(ids, probability, count + 1)[1:] / np.bincount(ids, minlength=count + 1)[1:]).tolist()
-        found += [value] * count
+        scores += (np.bincount(ids, probability)[1:] / np.bincount(ids)[1:]).tolist()
+        found += [value] * int(patches.max())
     return Instances(label_map_to_boxes(label_map), np.array(scores, np.float32), label_map, np.array(found, np.int32))
 
 

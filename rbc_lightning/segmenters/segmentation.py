@@ -53,7 +53,7 @@ class SegmentationTask(BaseTask):
     """
 
     monitor = "val/dice"
-    validated = ("dice",)
+    validated: tuple[str, ...] = ("dice",)
     takes_classes: ClassVar[bool] = True
     outputs: int = 1
     thresholds: tuple[str, ...] = ("threshold",)
@@ -128,7 +128,7 @@ class SegmentationTask(BaseTask):
         every_maps, truths = self.probabilities(logits).cpu().numpy(), label_maps.cpu().numpy()
         for index, (maps, truth) in enumerate(zip(every_maps, truths, strict=True)):
             loss = self.total_loss(logits[index : index + 1], label_maps[index : index + 1])
-            self._validation.update(self.prediction(maps), truth, **names_of(batch, index), loss=loss.item())
+            self._validation.update(self.prediction(maps), truth, *names_of(batch, index), loss=loss.item())
 
     def predict_step(self, batch: Batch) -> Tensor:
         """Probability of foreground, float32 (B, H, W)."""
@@ -187,4 +187,4 @@ class SegmentationTask(BaseTask):
 
     def _classes(self, maps: NDArray[np.float32]) -> NDArray[np.integer]:
         """The value of each pixel, (H, W), of probability maps."""
-        return maps.argmax(0) if self.n_classes > 1 else (maps[0] > self.threshold).astype(np.int64)
+        return np.asarray(maps.argmax(0)) if self.n_classes > 1 else (maps[0] > self.threshold).astype(np.int64)

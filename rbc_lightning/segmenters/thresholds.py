@@ -66,7 +66,7 @@ def choose_thresholds(task: SegmentationTask, batches: Iterable[Batch], precisio
                 maps = task.predict_maps(image).float().cpu().numpy()
             for values, score in zip(tried, scores, strict=True):
                 task.set_thresholds(dict(zip(names, values, strict=True)))
-                score.update(task.prediction(maps), truth, **names_of(batch, index))
+                score.update(task.prediction(maps), truth, *names_of(batch, index))
     found = [score.compute()[metric] for score in scores]
     # The first of equal ones, which is the nearest.
     best = (max if task.mode == "max" else min)(range(len(tried)), key=found.__getitem__)

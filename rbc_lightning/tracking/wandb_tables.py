@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from rbc_lightning.data.sample import Sample, to_rgb
 from rbc_lightning.metrics.instances import Instances
-from rbc_lightning.report.figures.runs import color_labels, draw_cells, outline_cells
+from rbc_lightning.report.figures.runs import color_labels, draw_cells, outline_cells, outline_classes
 from rbc_lightning.tracking.base import OpenRun
 
 PREDICTIONS = "predictions"
@@ -32,11 +32,12 @@ def log_predictions(
 ) -> None:
     """Log a table of test images, from the worst score to the best: image, truth, prediction, all scores.
 
-    `rows` have the scores of each sample beside its `sample_id`; `find` finds the cells in one by the chosen weights.
+    `rows` have the scores of each sample, or of the scan that it is a slice of, beside its `sample_id`; `find` finds the cells
+    in one by the chosen weights.
     """
     import wandb
 
-    by_id = {sample.sample_id: sample for sample in samples}
+    by_id = {sample.unit: sample for sample in samples}
     shown = evenly(sorted(rows, key=lambda row: float(row[score])), _MOST_PREDICTIONS)
     names = [name for name in shown[0] if name != "sample_id"]
     table = wandb.Table(columns=["sample_id", "image", "truth", "prediction", *names])
@@ -78,8 +79,10 @@ def _panels(image: NDArray[np.uint8], truth: NDArray[np.int32], found: Instances
     small, small_truth = _shrink(image, truth)
     scale = small.shape[0] / image.shape[0]
     label_map = None if found.label_map is None else _shrink_labels(found.label_map, small.shape[:2])
-    small_found = Instances((found.boxes * scale).astype(np.float32), found.scores, label_map)
-    return small, outline_cells(small, small_truth, _BLUE), draw_cells(small, small_found)
+    small_found = Instances((found.boxes * scale).astype(np.float32), found.scores, label_map, found.classes)
+    has_classes = found.classes is not None
+    drawn = outline_classes(small, small_truth) if has_classes else outline_cells(small, small_truth, _BLUE)
+    return small, drawn, draw_cells(small, small_found)
 
 
 def _shrink(image: NDArray[np.uint8], label_map: NDArray[np.int32]) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:

@@ -54,8 +54,20 @@ def outline_cells(image: NDArray[np.uint8], label_map: NDArray[np.integer], colo
     return drawn
 
 
+def outline_classes(image: NDArray[np.uint8], label_map: NDArray[np.integer]) -> NDArray[np.uint8]:
+    """Draw the inner boundary of every class of a label map (H, W) onto a copy of an image (H, W, 3), in its own colour."""
+    drawn, lines = image.copy(), label_map_to_contours(label_map)
+    drawn[lines] = color_labels(label_map)[lines]
+    return drawn
+
+
 def draw_cells(image: NDArray[np.uint8], found: Instances, color: tuple[int, int, int] = _VERMILION) -> NDArray[np.uint8]:
-    """Draw cells onto a copy of an image (H, W, 3): their outlines, or their boxes where there is no label map."""
+    """Draw cells onto a copy of an image (H, W, 3): their outlines, or their boxes where there is no label map.
+
+    Patches of classes have the colours of their classes.
+    """
+    if found.class_map is not None:
+        return outline_classes(image, found.class_map)
     if found.label_map is not None:
         return outline_cells(image, found.label_map, color)
     drawn = image.copy()
@@ -123,11 +135,14 @@ def save_run_figure(
         note: a line below the number of cells found, such as a warning.
     """
     line = f"\n{note}" if note else ""
-    over = draw_cells(outline_cells(image, label_map, _BLUE), found)
     rows: list[list[NDArray[Any]]] = [[color_labels(labels), picture] for _, picture, labels in pairs]
     titles = [[f"{kind}: label map", f"{kind}: image"] for kind, _, _ in pairs]
-    rows.append([image, over])
-    titles.append([f"test: {test_id[:18]}", f"{int(label_map.max())} cells (blue), {len(found)} found (orange){line}"])
+    if found.classes is None:
+        rows.append([image, draw_cells(outline_cells(image, label_map, _BLUE), found)])
+        titles.append([f"test: {test_id[:18]}", f"{int(label_map.max())} cells (blue), {len(found)} found (orange){line}"])
+    else:
+        rows.append([image, outline_classes(image, label_map), draw_cells(image, found)])
+        titles.append([f"test: {test_id[:18]}", "truth", f"found{line}"])
     save_grid(path, rows, titles)
 
 

@@ -18,7 +18,7 @@ from rbc_lightning.errors import InputError
 from rbc_lightning.metrics.instances import Instances
 from rbc_lightning.metrics.registry import REGISTRY, match_pixels
 from rbc_lightning.report.page.content import GalleryImage, Layer, Page
-from rbc_lightning.report.page.overlays import cells_overlay, mask_overlay, truth_overlay
+from rbc_lightning.report.page.overlays import cells_overlay, class_overlay, mask_overlay, truth_overlay
 from rbc_lightning.report.page.pictures import encode_jpeg, shrink
 from rbc_lightning.study.comparable import settings_of
 from rbc_lightning.study.rows import ModelRow
@@ -42,6 +42,10 @@ class ShownSample(Protocol):
     @property
     def sample_id(self) -> str:
         """Its name."""
+
+    @property
+    def unit(self) -> str:
+        """What its score is of: the scan that it is a slice of, or itself."""
 
     @property
     def image_sha256(self) -> str:
@@ -130,7 +134,7 @@ def _predict(access: RunAccess, run: Run, samples: Sequence[ShownSample], cache:
     absent = [sample for sample in samples if sample.sample_id not in found]
     new = access.predict(run, absent) if absent else {}
     for name, cells in new.items():
-        maps = {} if cells.label_map is None else {"label_map": cells.label_map}
+        maps = {k: v for k, v in (("label_map", cells.label_map), ("classes", cells.classes)) if v is not None}
         write_arrays(paths[name], {"boxes": cells.boxes, "scores": cells.scores, **maps})
     return {**found, **new}
 
@@ -139,7 +143,7 @@ def _read(path: Path) -> Instances | None:
     """Cells from the cache; None where there are none, or the file is damaged."""
     try:
         with np.load(path) as stored:
-            return Instances(stored["boxes"], stored["scores"], stored.get("label_map"))
+            return Instances(stored["boxes"], stored["scores"], stored.get("label_map"), stored.get("classes"))
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
 
@@ -148,15 +152,19 @@ def _image(sample: ShownSample, shown: Sequence[_Shown]) -> GalleryImage:
     image, truth = shrink(sample.rgb(), _LARGEST), sample.load_label_map()
     height, width = image.shape[:2]
     small = _resize(truth, height, width)
-    layers = [Layer("truth", truth_overlay(small), None, "", int(truth.max(initial=0)))]
+    has_classes = any(by_sample[sample.sample_id].classes is not None for _, _, by_sample in shown)
+    true = class_overlay(small) if has_classes else truth_overlay(small)
+    layers = [Layer("truth", true, None, "", None if has_classes else int(truth.max(initial=0)))]
     for row, run, by_sample in shown:
         # Single images have no score of a metric that is pooled alone.
-        score, found = run.per_image[sample.sample_id].get(row.metric, nan), by_sample[sample.sample_id]
+        score, found = run.per_image[sample.unit].get(row.metric, nan), by_sample[sample.sample_id]
         scaled = _resized(found, truth.shape, height, width)
         metric = REGISTRY.get(run.score)
         # A model chosen by its foreground pixels does not separate touching cells.
         if scaled.label_map is not None and metric and metric.per_unit is match_pixels:
             overlay, n_cells = mask_overlay(scaled.label_map > 0, small), None
+        elif scaled.class_map is not None:
+            overlay, n_cells = class_overlay(scaled.class_map), None
         else:
             overlay, n_cells = cells_overlay(scaled, small), len(found)
         name, known = f"{run.model}, {TITLES[run.column]}", score if isfinite(score) else None
@@ -167,7 +175,7 @@ def _image(sample: ShownSample, shown: Sequence[_Shown]) -> GalleryImage:
 def _resized(found: Instances, shape: tuple[int, ...], height: int, width: int) -> Instances:
     label_map = None if found.label_map is None else _resize(found.label_map, height, width)
     scale = np.array([width / shape[1], height / shape[0]] * 2, dtype=np.float32)
-    return Instances(found.boxes * scale, found.scores, label_map)
+    return Instances(found.boxes * scale, found.scores, label_map, found.classes)
 
 
 def _resize(label_map: NDArray[np.int32], height: int, width: int) -> NDArray[np.int32]:

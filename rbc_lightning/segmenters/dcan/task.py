@@ -56,10 +56,10 @@ class ContourTask(SegmentationTask):
     """
 
     monitor = "val/ap50"
-    validated = ("dice", "ap50")
+    validated: tuple[str, ...] = ("dice", "ap50")
     takes_classes: ClassVar[bool] = False
     outputs = 2
-    thresholds = ("threshold", "contour_threshold")
+    thresholds: tuple[str, ...] = ("threshold", "contour_threshold")
     # Fewer than of one threshold alone: thirty pairs of values take 4 s for a field of 1920 x 1200 with 600 cells.
     grid: ClassVar[tuple[float, ...]] = (0.3, 0.4, 0.5, 0.6, 0.7)
     contour_grid: ClassVar[tuple[float, ...]] = (0.02, 0.05, 0.1, 0.2, 0.4, 0.7)

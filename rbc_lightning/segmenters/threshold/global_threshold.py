@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import TypedDict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import ClassVar, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from rbc_lightning.data.sample import Sample
-from rbc_lightning.metrics.instances import Instances
+from rbc_lightning.metrics.instances import Instances, Prediction
 from rbc_lightning.metrics.registry import Metric
 from rbc_lightning.segmenters.illumination import Objects
 from rbc_lightning.segmenters.postprocess import label_patches
 from rbc_lightning.segmenters.threshold.cells import scored_by_solidity
+from rbc_lightning.segmenters.threshold.head import inner_head
 from rbc_lightning.segmenters.threshold.task import UntrainedTask
 
 
@@ -28,13 +30,16 @@ class Threshold(TypedDict):
 class GlobalThresholdTask(UntrainedTask):
     """Objects are the 4-connected patches of pixels beyond one threshold of one channel; no background is subtracted.
 
+    In standardised scans only the inside of the head is searched, see `inner_head`. What is found is of the first class.
     A ValueError refuses arguments out of range.
 
     Args:
         global_threshold: See `Threshold`; that of `best_threshold` on the train split where a configuration has none.
         min_area: Smallest patch that is an object, pixels.
-        net, metrics, objects: See `UntrainedTask` and `BaseTask`.
+        net, metrics, objects, classes, standard: See `UntrainedTask` and `BaseTask`.
     """
+
+    takes_classes: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -43,8 +48,10 @@ class GlobalThresholdTask(UntrainedTask):
         min_area: int = 1,
         metrics: Mapping[str, Metric] | None = None,
         objects: Objects = "dark",
+        classes: Sequence[str] | None = None,
+        standard: Sequence[float] | None = None,
     ) -> None:
-        super().__init__(net, metrics=metrics, objects=objects)
+        super().__init__(net, metrics=metrics, objects=objects, classes=classes, standard=standard)
         if not isinstance(global_threshold, Mapping) or set(global_threshold) != {"channel", "level"}:
             raise ValueError(
                 f"global_threshold must be channel and level, such as {{channel: 0, level: 0.5}}, got {global_threshold}."
@@ -62,16 +69,24 @@ class GlobalThresholdTask(UntrainedTask):
         """
         if not 0 <= self.channel < len(image):
             raise ValueError(f"global_threshold has channel {self.channel}, the image has channels 0 to {len(image) - 1}.")
-        values = image[self.channel].detach().float().cpu().numpy()
+        every = image.detach().float().cpu().numpy()
+        values = every[self.channel]
         mask = values > self.level if self.objects == "bright" else values < self.level
-        return scored_by_solidity(label_patches(mask.astype(np.uint8), self.min_area))
+        if self.standard is not None:
+            mask &= inner_head(every, self.standard)
+        found = scored_by_solidity(label_patches(mask.astype(np.uint8), self.min_area))
+        return replace(found, classes=np.ones(len(found), np.int32)) if self.n_classes else found
+
+    def predict(self, image: Tensor) -> Prediction:
+        """The objects of one image; see `BaseTask.predict`."""
+        return replace(super().predict(image), classes=self.predict_instances(image).class_map)
 
 
 def best_threshold(samples: Iterable[Sample], objects: Objects) -> Threshold:
-    """The threshold with the largest mean over images of the Dice score with the labelled pixels.
+    """The threshold with the largest mean over images, or scans, of the Dice score with the labelled pixels.
 
-    All places between two grey levels are tried. Of equally good ones it is the middle one, in the first channel that has any.
-    Images are read one at a time.
+    In standardised scans only the inside of the head counts, see `inner_head`. All places between two grey levels are tried. Of
+    equally good ones it is the middle one, in the first channel that has any. Images are read one at a time.
 
     Args:
         samples: of the train split.
@@ -80,30 +95,37 @@ def best_threshold(samples: Iterable[Sample], objects: Objects) -> Threshold:
     Raises:
         ValueError: there is no sample.
     """
-    total, low, high = np.zeros(()), 0, 0
+    counts: dict[str, NDArray[np.int64]] = {}
+    low, high = 0, 0
     for sample in samples:
         low, high = map(int, sample.spec.value_range)
         # As images are scaled to [0, 1]: what lies outside is cut off.
         image = np.clip(sample.load_image(), low, high).astype(np.int64) - low
-        foreground = sample.load_label_map() > 0
-        scores = [_dice_by_level(channel, foreground, high - low + 1, objects) for channel in np.moveaxis(image, 2, 0)]
-        total = total + np.array(scores)
-    if total.ndim == 0:
+        foreground, inside = sample.load_label_map() > 0, np.ones(image.shape[:2], np.bool_)
+        if sample.spec.standard is not None:
+            inside = inner_head(image.transpose(2, 0, 1) / (high - low), sample.spec.standard)
+        found = [_count_by_level(channel, foreground, inside, high - low + 1, objects) for channel in np.moveaxis(image, 2, 0)]
+        counts[sample.unit] = np.array(found) + counts.get(sample.unit, 0)
+    if not counts:
         raise ValueError("expected samples to find a threshold on, got none")
+    right, size = np.moveaxis(np.stack(list(counts.values())), 2, 0)
+    # Nothing found of nothing is a full score, as in `dice_score`.
+    total = np.where(size > 0, 2 * right / np.maximum(size, 1), 1.0).sum(axis=0)
     # What rounding alone sets apart is equally good.
     channels, cuts = np.nonzero(total >= total.max() - 1e-9)
     best = cuts[channels == channels[0]]
     return {"channel": int(channels[0]), "level": (int(best[len(best) // 2]) - 0.5) / (high - low)}
 
 
-def _dice_by_level(
-    channel: NDArray[np.int64], foreground: NDArray[np.bool_], n_levels: int, objects: Objects
-) -> NDArray[np.float64]:
-    """Dice score of each of the n + 1 cuts between n grey levels: of cut c, levels below c lie on one side of it."""
-    labelled, every = (np.bincount(values, minlength=n_levels) for values in (channel[foreground], channel.ravel()))
-    below, marked = (np.concatenate(([0], np.cumsum(counts))) for counts in (labelled, every))
+def _count_by_level(
+    channel: NDArray[np.int64], foreground: NDArray[np.bool_], inside: NDArray[np.bool_], n_levels: int, objects: Objects
+) -> NDArray[np.int64]:
+    """Of each of the n + 1 cuts between n grey levels, (2, n + 1): pixels found rightly; pixels found and pixels labelled.
+
+    Of cut c, levels below c lie on one side of it.
+    """
+    labelled, every = (np.bincount(values, minlength=n_levels) for values in (channel[foreground & inside], channel[inside]))
+    right, found = (np.concatenate(([0], np.cumsum(counts))) for counts in (labelled, every))
     if objects == "bright":
-        below, marked = below[-1] - below, marked[-1] - marked
-    size = marked + labelled.sum()
-    # Nothing found of nothing is a full score, as in `dice_score`.
-    return np.where(size > 0, 2 * below / np.maximum(size, 1), 1.0)
+        right, found = right[-1] - right, found[-1] - found
+    return np.stack((right, found + np.count_nonzero(foreground)))
