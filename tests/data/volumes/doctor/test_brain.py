@@ -1,0 +1,33 @@
+import numpy as np
+
+from rbc_lightning.data.volumes.doctor.brain import brain_findings
+
+SPACING = (5.0, 5.0, 10.0)
+
+
+def head(width=14, length=18, height=8):
+    """An ellipsoid of 140 x 180 x 80 mm (half axes 70, 90, 80 mm) in a volume that it does not fill."""
+    x, y, z = np.mgrid[-20:20, -24:24, -10:10] + 0.5
+    return (x / width) ** 2 + (y / length) ** 2 + (z / height) ** 2 < 1
+
+
+def texts(brain):
+    return [finding.text for finding in brain_findings("a", brain, SPACING)]
+
+
+def test_a_whole_head_is_in_order_wherever_it_ends_below():
+    assert texts(head()) == texts(head()[:, :, 8:]) == []
+
+
+def test_half_a_head_is_cut_and_narrow():
+    narrow, cut = texts(head()[:20])
+    assert narrow.startswith("head or brain is 0.39 times as wide as long")
+    assert "of the right side of the volume: it is cut there" in cut
+    assert "of the back side" in texts(head()[:, 15:])[-1]
+
+
+def test_what_is_too_small_for_a_head_is_told_alone():
+    assert texts(head(7, 9, 4)) == [
+        "head or brain has 260 ml; expected 500 or more: a part of it, a wrong voxel size, or no head"
+    ]
+    assert texts(np.zeros((4, 4, 4), bool))[0].startswith("head or brain has 0 ml")
