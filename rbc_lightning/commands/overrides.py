@@ -112,10 +112,23 @@ def _differences(wanted: Mapping[str, Any], composed: Mapping[str, Any], parts: 
             if key in _ASIDE or ours.get(key, _ABSENT) == theirs.get(key, _ABSENT):
                 continue
             if key not in ours:
-                # A leaf that stands where a mapping is wanted is replaced by the values below it.
-                yield f"~{key}"
-            else:
+                below = [name for name in ours if name.startswith(f"{key}.")]
+                yield f"{key}={_text(_at(wanted, key))}" if below else f"~{key}"
+            elif not any(name in theirs and name not in ours for name in _above(key)):
                 yield f"{'' if key in theirs else '++'}{key}={_text(ours[key])}"
+
+
+def _above(key: str) -> Iterator[str]:
+    """The keys of the mappings that a value stands in."""
+    while "." in key:
+        key = key.rpartition(".")[0]
+        yield key
+
+
+def _at(config: Mapping[str, Any], key: str) -> Any:  # noqa: ANN401 (a value of YAML)
+    for name in key.split("."):
+        config = config[name]
+    return config
 
 
 def _text(value: Any) -> str:  # noqa: ANN401 (a value of YAML)

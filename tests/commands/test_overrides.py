@@ -52,6 +52,17 @@ def test_a_range_of_values_is_said_once_and_stays_a_list():
     assert compose([*given]).data.value_range == [0, 4095]
 
 
+def test_a_table_of_classes_is_said_whole(tmp_path):
+    choices = ("data=mri", f"data.root={tmp_path}")
+    cfg = compose([*choices, "data.classes={1: core, 2: null, 4: enhancing}", "data.targets=null"])
+    given = Experiment(cfg).command
+    assert given == (
+        *("data=mri", "data.name=mri", f"data.root={tmp_path}"),
+        *("data.targets=null", "data.classes={1:core,2:null,4:enhancing}"),
+    )
+    assert compose([*given]).data.classes == cfg.data.classes == {1: "core", 2: None, 4: "enhancing"}
+
+
 def test_the_default_needs_no_word_but_the_data():
     assert Experiment(compose()).command == ("data=phantom",)
     assert Experiment(compose(["data.n_train=9"])).command == ("data=phantom", "data.n_train=9")

@@ -129,7 +129,8 @@ def _challenge(root: Path, folders: Sequence[Path], channels: Sequence[str], row
     listed = {row.participant: row for row in rows}
     for folder in folders:
         parts = folder.parent.relative_to(root).parts
-        split = next((_SPLIT_FOLDERS[part.lower()] for part in parts if part.lower() in _SPLIT_FOLDERS), "train")
+        named = [_SPLIT_FOLDERS[part.lower()] for part in parts if part.lower() in _SPLIT_FOLDERS]
+        split: Split = named[0] if named else "train"
         name = "_".join(part for part in parts if part.lower() not in _SPLIT_FOLDERS)
         row = listed.get(name, Row(name, None, name, split, {}))
         images = find_images(nifti_files(folder), channels, name, folder)

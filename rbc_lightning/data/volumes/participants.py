@@ -45,8 +45,8 @@ def read_table(path: Path) -> list[Row]:
         columns = {(name or "").strip().lower(): name for name in reader.fieldnames or ()}
         if "participant_id" not in columns:
             raise InputError(
-                f"{path}: columns {', '.join(map(str, columns))}; expected participant_id and, where known, group (the patient) "
-                "and split, parted by tabs"
+                f"{path}: columns {', '.join(map(str, columns))}; expected participant_id and, where known, group (the "
+                "patient) and split, parted by tabs"
             )
         for line, row in enumerate(reader, start=2):
             values = {name: _plain(row.get(original)) for name, original in columns.items()}
@@ -56,8 +56,8 @@ def read_table(path: Path) -> list[Row]:
             key = found.participant, found.session
             if key in rows:
                 raise InputError(
-                    f"{path}, line {line}: {found.participant!r} ({found.split}) is listed before ({rows[key].split}); expected "
-                    "one row for each participant, or for each of its sessions (column session_id): drop one"
+                    f"{path}, line {line}: {found.participant!r} ({found.split}) is listed before ({rows[key].split}); "
+                    "expected one row for each participant, or for each of its sessions (column session_id): drop one"
                 )
             rows[key] = found
     if not rows:
@@ -68,9 +68,7 @@ def read_table(path: Path) -> list[Row]:
 def _row(path: Path, line: int, values: Mapping[str, str]) -> Row:
     participant, split = values["participant_id"], values.get("split", "") or "train"
     if not participant:
-        raise InputError(
-            f"{path}, line {line}: no participant_id; expected the name of a folder, or of files"
-        )
+        raise InputError(f"{path}, line {line}: no participant_id; expected the name of a folder, or of files")
     if split not in SPLITS:
         raise InputError(f"{path}, line {line}: split {split!r} of {participant}; expected one of {', '.join(SPLITS)}")
     files = {}

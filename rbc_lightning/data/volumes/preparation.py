@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from rbc_lightning.core.trainer import check_count
 from rbc_lightning.data.sample import ImageSpec
 from rbc_lightning.data.volumes.grid import SliceGrid
 from rbc_lightning.data.volumes.intensity import LARGEST, STANDARD, brain_mask, standardise
@@ -54,6 +55,8 @@ class Preparation:
                 raise InputError(f"data.targets: {name!r}; expected some of {', '.join(named)}, as data.classes names them")
         if not named or self.targets == ():
             raise InputError("data.classes names no class to segment; expected such as {1: lesion}")
+        if self.side is not None:
+            check_count("data.side", self.side, 1)
         if self.spacing is not None and not self.spacing > 0:
             raise InputError(f"data.spacing={self.spacing}; expected mm above 0, or null for those of the scan")
         _ = self.spec
@@ -154,17 +157,18 @@ class Preparation:
 
     def _table(self, volume: Volume) -> dict[int, int]:
         """The value in label maps of every value of a file."""
-        names, table = self.names, {}
+        names, found = self.names, {}
         for value in np.unique(volume.array).tolist():
             if value != 0 and value not in self.classes:
                 known = ", ".join(f"{known} ({name or 'background'})" for known, name in self.classes.items())
+                table = ", ".join(f"{known}: {name or 'null'}" for known, name in self.classes.items())
                 raise InputError(
-                    f"{volume.path}: {int((volume.array == value).sum())} voxels of value {value}; expected 0, {known}: name "
-                    f"it in data.classes, such as '+data.classes={{{value}: NAME}}', with null where it counts as background"
+                    f"{volume.path}: {int((volume.array == value).sum())} voxels of value {value}; expected 0, {known}: mend "
+                    f"it, or set 'data.classes={{{table}, {value}: NAME}}', with null for NAME where it counts as background"
                 )
             name = self.classes.get(value) if value != 0 else None
-            table[value] = 1 + names.index(name) if name else 0
-        return table
+            found[value] = 1 + names.index(name) if name else 0
+        return found
 
 
 def grid_values(volume: Volume, table: Mapping[int, int]) -> NDArray[np.uint8]:
@@ -181,8 +185,9 @@ def _resampled(native: NDArray[np.uint8], grid: SliceGrid, n_classes: int) -> ND
     for value, share in enumerate(shares, start=1):
         best[share > most] = value
         most = np.maximum(most, share)
-    for value, share in enumerate(shares, start=1):
-        _keep_small(best, share, value)
+    # Targets last: where two patches are down to one pixel, it is theirs.
+    for value in range(n_classes, 0, -1):
+        _keep_small(best, shares[value - 1], value)
     return best
 
 

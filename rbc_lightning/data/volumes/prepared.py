@@ -130,8 +130,22 @@ def prepare_scans(scans: Sequence[Scan], preparation: Preparation, store: Store)
 
     with ThreadPoolExecutor() as pool:
         found = tuple(pool.map(hashes, scans))
+    _refuse_twins(scans, found)
     store.when_begun(checked.save)
     return store.make(PreparedScans(preparation, found, tuple(scans)))
+
+
+def _refuse_twins(scans: Sequence[Scan], hashes: Sequence[tuple[str, ...]]) -> None:
+    """Refuse one image as scans of two patients."""
+    first_with: dict[str, tuple[Scan, Path]] = {}
+    for scan, (_, *found) in zip(scans, hashes, strict=True):
+        for path, sha256_of in zip(scan.images, found, strict=False):
+            first, twin = first_with.setdefault(sha256_of, (scan, path))
+            if first.group != scan.group:
+                raise InputError(
+                    f"{path}: byte for byte {twin}, yet one is of patient {scan.group!r}, the other of {first.group!r}; "
+                    "expected images of two people: leave one scan out, or give both one group"
+                )
 
 
 def _check(scan: Scan, preparation: Preparation) -> None:

@@ -98,7 +98,9 @@ def test_resampling_keeps_a_constant_and_places(spacing, size):
     grid = SliceGrid.of(shape, affine, None if size[0] > 64 else 64, spacing)
     assert grid.size == size
     assert grid.spacing == pytest.approx((spacing, spacing))
-    inner = grid.to_slices(np.ones(shape, dtype=np.float32), 1)[:, size[0] // 2 - 8 : size[0] // 2 + 8, size[1] // 2 - 8 :][..., :16]
+    inner = grid.to_slices(np.ones(shape, dtype=np.float32), 1)[:, size[0] // 2 - 8 : size[0] // 2 + 8, size[1] // 2 - 8 :][
+        ..., :16
+    ]
     np.testing.assert_allclose(inner, 1, atol=1e-6)
     # mm from the middle, to the front and to the right, as a pixel has it.
     y = np.broadcast_to(((np.arange(240) - 119.5) * 0.92)[None, :, None], shape)

@@ -83,7 +83,9 @@ def test_sessions_of_one_patient_in_two_splits_are_refused(tmp_path):
         touch(tmp_path, *triple(f"sub-1/{session}/sub-1_{session}_"))
     rows = [("sub-1", "ses-1", "train"), ("sub-1", "ses-2", "test")]
     write_table(tmp_path, rows, ("participant_id", "session_id", "split"))
-    with pytest.raises(InputError, match="patient 'sub-1' is in two splits: scan 'sub-1_ses-1' in train, 'sub-1_ses-2' in test"):
+    with pytest.raises(
+        InputError, match="patient 'sub-1' is in two splits: scan 'sub-1_ses-1' in train, 'sub-1_ses-2' in test"
+    ):
         find_scans(tmp_path, CHANNELS)
 
 
@@ -140,7 +142,9 @@ def test_missing_files_of_nnunet_are_named(tmp_path):
 @pytest.mark.parametrize("prefix", ["", "training/"])
 def test_the_layout_of_the_wmh_challenge(tmp_path, prefix):
     files = ("pre/FLAIR.nii.gz", "pre/T1.nii.gz", "wmh.nii.gz")
-    touch(tmp_path, *(f"{prefix}Utrecht/0/{name}" for name in (*files, "pre/3DT1.nii.gz", "orig/FLAIR.nii.gz", "orig/T1.nii.gz")))
+    touch(
+        tmp_path, *(f"{prefix}Utrecht/0/{name}" for name in (*files, "pre/3DT1.nii.gz", "orig/FLAIR.nii.gz", "orig/T1.nii.gz"))
+    )
     touch(tmp_path, *(f"test/GE3T/100/{name}" for name in files))
     assert described(tmp_path) == {
         "Utrecht_0": ("Utrecht_0", "train", *(f"{prefix}Utrecht/0/{name}" for name in files)),
@@ -153,7 +157,9 @@ def test_the_layout_of_the_wmh_challenge(tmp_path, prefix):
 def test_a_missing_channel_or_mask_names_the_scan(tmp_path):
     write_scan(tmp_path, "sub-1", 0, n_lesions=0)
     (tmp_path / "sub-1" / "sub-1_T1w.nii.gz").unlink()
-    with pytest.raises(InputError, match=r"sub-1: no channel T1w of scan 'sub-1' among sub-1_FLAIR\.nii\.gz, sub-1_dseg\.nii\.gz;"):
+    with pytest.raises(
+        InputError, match=r"sub-1: no channel T1w of scan 'sub-1' among sub-1_FLAIR\.nii\.gz, sub-1_dseg\.nii\.gz;"
+    ):
         find_scans(tmp_path, CHANNELS)
     (tmp_path / "sub-1" / "sub-1_dseg.nii.gz").unlink()
     with pytest.raises(InputError, match="no mask of scan 'sub-1'"):

@@ -7,7 +7,11 @@ from rbc_lightning.errors import InputError
 
 def test_rows_are_read_with_what_they_leave_out(tmp_path):
     columns = ("Participant_ID", "site", "group", "Split", "session_id", "lesions")
-    rows = [("sub-1", "x", "p1", "test", "1", "18"), ("sub-1", "x", "p1", "test", "ses-2", "3.5"), ("sub-2", "", "n/a", "", "", "")]
+    rows = [
+        ("sub-1", "x", "p1", "test", "1", "18"),
+        ("sub-1", "x", "p1", "test", "ses-2", "3.5"),
+        ("sub-2", "", "n/a", "", "", ""),
+    ]
     assert read_table(write_table(tmp_path, [*rows, ("",) * 6], columns)) == [
         Row("sub-1", "1", "p1", "test", {}),
         Row("sub-1", "ses-2", "p1", "test", {}),
@@ -22,7 +26,9 @@ def test_columns_may_name_files(tmp_path):
     files = read_table(table)[0].files
     assert files == {"flair": tmp_path / "a.nii.gz", "t1": tmp_path / "b.nii", "mask": tmp_path / "c.mgz"}
     write_table(tmp_path, [("1", "d.nii.gz")], ("participant_id", "FLAIR"))
-    with pytest.raises(InputError, match=r"participants\.tsv, line 2, column flair: no file .*d\.nii\.gz; expected a path from"):
+    with pytest.raises(
+        InputError, match=r"participants\.tsv, line 2, column flair: no file .*d\.nii\.gz; expected a path from"
+    ):
         read_table(table)
 
 
@@ -30,7 +36,11 @@ def test_columns_may_name_files(tmp_path):
     ("rows", "columns", "message"),
     [
         ([("1", "p")], ("id", "group"), "columns id, group; expected participant_id and, where known, group"),
-        ([("1", "trian")], ("participant_id", "split"), "line 2: split 'trian' of 1; expected one of train, val, test, external"),
+        (
+            [("1", "trian")],
+            ("participant_id", "split"),
+            "line 2: split 'trian' of 1; expected one of train, val, test, external",
+        ),
         ([("", "test")], ("participant_id", "split"), "line 2: no participant_id"),
         ([], ("participant_id", "split"), "no rows; expected one for each participant"),
         (

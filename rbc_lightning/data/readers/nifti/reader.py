@@ -1,6 +1,7 @@
 """Scans on disk as a data set of axial slices."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -9,11 +10,15 @@ from rbc_lightning.core.store import Store
 from rbc_lightning.core.trainer import check_count
 from rbc_lightning.data.manifest import Manifest
 from rbc_lightning.data.readers.base import Reader
-from rbc_lightning.data.volumes.layouts import find_scans
+from rbc_lightning.data.volumes.layouts import find_scans, unlisted
+from rbc_lightning.data.volumes.participants import TABLE
 from rbc_lightning.data.volumes.preparation import Preparation
 from rbc_lightning.data.volumes.prepared import prepare_scans
 from rbc_lightning.data.volumes.slices import narrow_slices
+from rbc_lightning.errors import InputError
 
+CLASSES = {1: "lesion", 2: "ventricles", 3: "rim"}
+"""Of masks of which nothing else is said: lesions, ventricles, and the normal bright rim around these."""
 LEAST_BRAIN = 0.1
 """Share of the brain's area in the scan's largest slice that a slice needs to be trained on."""
 
@@ -24,7 +29,7 @@ class NiftiReader(Reader):
 
     root: Path
     channels: tuple[str, ...]
-    classes: Mapping[int, str | None]
+    classes: Mapping[int, str | None] | None = None  # None: CLASSES
     targets: tuple[str, ...] | None = None
     outline: str | None = None
     side: int | None = None
@@ -35,9 +40,12 @@ class NiftiReader(Reader):
     def __post_init__(self) -> None:
         super().__post_init__()
         object.__setattr__(self, "root", Path(self.root))
-        object.__setattr__(self, "channels", tuple(self.channels))
-        if self.targets is not None:
-            object.__setattr__(self, "targets", tuple(self.targets))
+        for name, example in (("channels", "[FLAIR,T1w]"), ("targets", "[lesion], or null for all")):
+            names: object = getattr(self, name)
+            if names is not None and not isinstance(names, list | tuple):
+                raise InputError(f"data.{name}={names}; expected a list, such as {example}")
+            object.__setattr__(self, name, None if names is None else tuple(map(str, names)))
+        object.__setattr__(self, "classes", _table(CLASSES if self.classes is None else self.classes))
         if self.slices_per_patient is not None:
             check_count("data.slices_per_patient", self.slices_per_patient, 1)
         _ = self.preparation
@@ -45,7 +53,7 @@ class NiftiReader(Reader):
     @cached_property
     def preparation(self) -> Preparation:
         """How the scans become samples."""
-        return Preparation(self.channels, self.classes, self.targets, self.outline, self.side, self.spacing, self.strip)
+        return Preparation(self.channels, self.classes or {}, self.targets, self.outline, self.side, self.spacing, self.strip)
 
     def read(self, store: Store) -> Manifest:
         """Every slice of every scan, each scan prepared once."""
@@ -55,6 +63,18 @@ class NiftiReader(Reader):
         """Without training slices that show hardly any brain, and with at most `slices_per_patient` of each patient."""
         return narrow_slices(manifest, LEAST_BRAIN, self.slices_per_patient)
 
+    def notes(self, manifest: Manifest) -> list[str]:  # noqa: ARG002 (of the folder alone)
+        """Participants that the table leaves out."""
+        return [f"note: {name} is not in {TABLE} and takes no part" for name in unlisted(self.root)]
+
     def overrides(self) -> list[str]:
         """The folder by its root, whatever file of the group named it."""
         return ["data=mri", f"data.name={self.name}", f"data.root={self.root}"]
+
+
+def _table(classes: object) -> dict[int, str | None]:
+    """Values with their names; in a recorded command a value is a text, as in data.classes.1=lesion."""
+    if isinstance(classes, Mapping) and all(isinstance(name, str | None) for name in classes.values()):
+        with suppress(ValueError):
+            return {int(str(value)): name for value, name in classes.items()}
+    raise InputError(f"data.classes={classes}; expected whole numbers with names, such as {{1: lesion, 2: null}}")

@@ -1,0 +1,81 @@
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from volume_samples import CLASSES, ROWS, write_scans
+
+from rbc_lightning.core.store import Store
+from rbc_lightning.data.readers.nifti import NiftiReader
+from rbc_lightning.data.readers.nifti.reader import LEAST_BRAIN
+from rbc_lightning.errors import InputError
+
+REAL = Path(__file__).resolve().parents[5] / "shared" / "mri"
+
+
+def reader(root, **changes):
+    plain = {"name": "mri", "channels": ["FLAIR", "T1w"], "classes": CLASSES, "targets": ["lesion"], "outline": "brain"}
+    return NiftiReader(root=root, **{**plain, "side": 40, **changes})
+
+
+def test_scans_are_read_as_slices(tmp_path):
+    made = reader(str(write_scans(tmp_path / "scans")), channels=["t1w"], targets=None, outline=None)
+    manifest = made.read(Store(tmp_path / "store", lambda text: None))
+    assert Counter(sample.split for sample in manifest.samples) == {"train": 24, "test": 12, "external": 6}
+    assert (manifest.spec.channels, manifest.spec.classes, manifest.spec.context) == (("t1w",), tuple(CLASSES.values()), ())
+
+
+def test_narrowing_keeps_what_is_asked_for(tmp_path):
+    made = reader(write_scans(tmp_path / "scans", ROWS[:3]), slices_per_patient=2)
+    manifest = made.narrow(made.read(Store(tmp_path / "store", lambda text: None)))
+    assert Counter(sample.group for sample in manifest.samples) == {"p1": 2, "p2": 2}
+    assert min(sample.loader.brain for sample in manifest.samples) > LEAST_BRAIN * 500
+
+
+def test_participants_without_a_row_are_told(tmp_path):
+    root = write_scans(tmp_path / "scans", ROWS[:2])
+    (root / "sub-99").mkdir()
+    made = reader(root)
+    manifest = made.read(Store(tmp_path / "store", lambda text: None))
+    assert made.notes(manifest) == ["note: sub-99 is not in participants.tsv and takes no part"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"slices_per_patient": 0}, r"data\.slices_per_patient=0; expected a whole number"),
+        ({"targets": ["tumour"]}, "data.targets: 'tumour'"),
+        ({"channels": []}, "channels"),
+        ({"channels": "FLAIR"}, r"data\.channels=FLAIR; expected a list, such as \[FLAIR,T1w\]"),
+        ({"targets": "lesion"}, r"data\.targets=lesion; expected a list, such as \[lesion\], or null"),
+        (
+            {"classes": ["lesion"]},
+            r"data\.classes=\['lesion'\]; expected whole numbers with names, such as {1: lesion, 2: null}",
+        ),
+        ({"classes": {"lesion": 1}}, r"data\.classes={'lesion': 1}; expected whole numbers with names"),
+        ({"classes": {1: 2}}, r"data\.classes={1: 2}; expected whole numbers with names"),
+    ],
+)
+def test_bad_settings_are_refused_by_name(tmp_path, changes, message):
+    with pytest.raises(InputError, match=message):
+        reader(tmp_path, **changes)
+
+
+def test_classes_are_those_of_the_table_alone(tmp_path):
+    assert reader(tmp_path, classes=None).preparation.names == ("lesion", "ventricles", "rim", "brain")
+    made = reader(tmp_path, classes={"1": "core", "4": "enhancing", 2: None}, targets=None)
+    assert made.preparation.classes == {1: "core", 4: "enhancing", 2: None}
+    assert made.preparation.names == ("core", "enhancing", "brain")
+
+
+def test_the_command_names_the_folder(tmp_path):
+    assert reader(tmp_path).overrides() == ["data=mri", "data.name=mri", f"data.root={tmp_path}"]
+
+
+@pytest.mark.skipif(not (REAL / "participants.tsv").is_file(), reason="the shared brain scans are not beside the checkout")
+def test_the_shared_scans_are_read(tmp_path):
+    manifest = reader(REAL, side=64, spacing=3.6).read(Store(tmp_path / "store", lambda text: None))
+    volumes = {sample.volume: (sample.split, sample.group) for sample in manifest.samples}
+    assert Counter(split for split, _ in volumes.values()) == {"train": 7, "test": 4, "external": 2}
+    assert volumes["sub-107130"] == volumes["sub-112776"] == ("train", "tabriz-107130")
+    with_lesion = Counter(sample.split for sample in manifest.samples if sample.loader.targets)
+    assert with_lesion == {"train": 73, "test": 44, "external": 55}
