@@ -293,8 +293,8 @@ def from_levels(levels: NDArray[Any], spec: ImageSpec = RGB) -> Image:
 
 
 def to_rgb(image: Image, spec: ImageSpec = RGB) -> NDArray[np.uint8]:
-    """An image (H, W, C) as a picture, uint8 (H, W, 3): one channel as grey, two as red and green, else the first three."""
-    shown = np.asarray(from_levels(to_levels(image[..., :3], spec)), dtype=np.uint8)
+    """As a picture, uint8 (H, W, 3): one channel, or a scan's first, as grey, two as red and green, else the first three."""
+    shown = np.asarray(from_levels(to_levels(image[..., : 1 if spec.standard else 3], spec)), dtype=np.uint8)
     if shown.shape[2] == 1:
         return np.repeat(shown, 3, axis=2)
     return np.pad(shown, ((0, 0), (0, 0), (0, 3 - shown.shape[2])))

@@ -3,6 +3,7 @@ from dataclasses import replace
 
 import pytest
 from plain_samples import plain_ancestor, plain_manifest, plain_sample
+from slice_samples import slice_manifest
 
 from rbc_lightning.data.lineage import refuse_held_out
 from rbc_lightning.data.manifest import Manifest
@@ -12,6 +13,7 @@ from rbc_lightning.data.splits import (
     deal_folds,
     keep_real_images,
     merge_validation,
+    one_of_each_scan,
     refuse_leakage,
 )
 from rbc_lightning.errors import InputError
@@ -170,3 +172,14 @@ def test_leakage_is_refused_with_the_sample_named():
             refuse_leakage(cut, [copy])
         with pytest.raises(InputError, match=f"the translator descends from sample '{source}'"):
             refuse_held_out(cut.samples, "the translator", [plain_ancestor(source)])
+
+
+def test_of_each_scan_the_fullest_slice_is_shown():
+    slices = slice_manifest().split("test")
+    shown = one_of_each_scan(slices)
+    assert [sample.volume for sample in shown] == ["c", "d"]
+    sizes = {s.sample_id: (s.load_label_map() > 0).sum() for s in slices}
+    for sample in shown:
+        assert sizes[sample.sample_id] == max(sizes[s.sample_id] for s in slices if s.volume == sample.volume) > 0
+    smears = tuple(plain_sample(f"r{i}") for i in range(3))
+    assert one_of_each_scan(smears) == smears

@@ -62,3 +62,11 @@ def test_boxes_alone_have_no_pixels(cells):
     for name in ("label_map", "foreground"):
         with pytest.raises(ValueError, match="boxes alone; expected a label map: give the metric needs_label_map=True"):
             getattr(prediction, name)
+
+
+def test_patches_of_classes_leave_with_their_class(cells):
+    found = Instances(cells.boxes, cells.scores, cells.label_map, np.array([2, 1], dtype=np.int32))
+    assert np.array_equal(found.class_map, np.array([0, 2, 1])[cells.label_map])
+    assert found.at_least(0.5).classes.tolist() == [2]
+    assert np.array_equal(found.at_least(0.5).class_map, 2 * (cells.label_map == 1))
+    assert cells.class_map is None

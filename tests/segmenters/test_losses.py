@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rbc_lightning.metrics.label_maps import dice_score
-from rbc_lightning.segmenters.losses import SoftDice
+from rbc_lightning.segmenters.losses import CrossEntropyDice, SoftDice
 
 
 def logit(*probabilities):
@@ -84,3 +84,29 @@ def test_bad_arguments_are_refused(settings, message):
 def test_another_shape_is_refused():
     with pytest.raises(ValueError, match=r"one shape, got \(1, 2\) and \(2, 1\)"):
         SoftDice()(torch.zeros(1, 2), torch.zeros(2, 1))
+
+
+def test_of_several_classes_it_is_the_mean_without_background():
+    # Two pixels: of class 1 with p .5, .3, .2, of background with p .8, .1, .1.
+    logits = torch.tensor([[0.5, 0.3, 0.2], [0.8, 0.1, 0.1]]).log().T[None]
+    target = torch.tensor([[1, 0]])
+    first = 1 - (2 * 0.3 + 1) / (0.3**2 + 0.1**2 + 1 + 1)
+    second = 1 - 1 / (0.2**2 + 0.1**2 + 1)
+    assert SoftDice()(logits, target).item() == pytest.approx((first + second) / 2, abs=1e-6)
+    entropy = -(math.log(0.3) + math.log(0.8)) / 2
+    assert CrossEntropyDice()(logits, target).item() == pytest.approx(entropy + (first + second) / 2, abs=1e-6)
+    assert CrossEntropyDice(dice_weight=0.0)(logits, target).item() == pytest.approx(entropy, abs=1e-6)
+
+
+def test_of_one_class_cross_entropy_is_binary():
+    logits, target = logit(0.8, 0.4)[None], torch.tensor([[1.0, 0.0]])
+    entropy = -(math.log(0.8) + math.log(0.6)) / 2
+    dice = 1 - (2 * 0.8 + 1) / (0.64 + 0.16 + 1 + 1)
+    assert CrossEntropyDice(dice_weight=2.0)(logits, target).item() == pytest.approx(entropy + 2 * dice, abs=1e-6)
+
+
+@pytest.mark.parametrize("arguments", [{"dice_weight": -1}, {"eps": 0}, {"pooling": "volume"}])
+def test_arguments_out_of_range_of_the_sum_are_refused(arguments):
+    (name,) = arguments
+    with pytest.raises(ValueError, match=name):
+        CrossEntropyDice(**arguments)

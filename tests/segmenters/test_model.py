@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from omegaconf import OmegaConf
+from slice_samples import slice_spec
 from tiny_data import disc_smear
 from torch import nn
 
@@ -224,3 +225,38 @@ def test_the_key_follows_both_specs_and_the_content_of_weights_but_not_the_name(
 def test_a_name_that_would_hide_its_runs_is_refused():
     with pytest.raises(InputError, match=r"model\.name=lab/unet; expected letters"):
         Model("lab/unet", NET, TASK)
+
+
+@pytest.mark.parametrize(("classes", "outputs"), [(("lesion",), 1), (("core", "oedema", "rim"), 4)])
+@pytest.mark.parametrize("name", ["fcn8s", "unet", "unet_novoselov"])
+def test_models_take_classes_outputs_and_the_standard_from_the_data(name, classes, outputs):
+    data = Smears(slice_spec(*classes))
+    model = configured(name)
+    facts = model.facts(data)
+    assert facts["cell_size"] is None
+    assert data.reads == 0
+    task = model.with_facts(facts).build().eval()
+    assert (task.n_classes, tuple(task.standard), task.min_area) == (len(classes), (0.4, 0.1), 0)
+    with torch.inference_mode():
+        assert task(torch.rand(2, 2, 64, 64)).shape == (2, outputs, 64, 64)
+    assert len(task.predict_instances(torch.rand(2, 64, 64)).boxes) >= 0
+    assert f"dice_{classes[-1]}" in task.metrics
+    assert task.total_loss(torch.rand(2, 4, 8, 8)[:, :outputs], torch.ones(2, 8, 8, dtype=torch.int64)).isfinite()
+
+
+@pytest.mark.parametrize("name", ["dcan", "unet_contour", "faster_rcnn", "threshold"])
+def test_a_model_that_finds_cells_refuses_classes(name):
+    with pytest.raises(InputError, match=f"model.name={name} finds cells, the data set has classes of pixels \\(lesion\\)"):
+        configured(name).facts(Smears(slice_spec()))
+
+
+def test_outputs_left_to_the_data_are_one_of_cells_and_keep_the_keys_of_one():
+    for name, argument in (("fcn8s", "n_classes"), ("unet", "n_outputs")):
+        model = configured(name)
+        one = Model(name, {**model.net, argument: 1}, model.task)
+        assert model.net[argument] is None
+        assert model.decisive() == one.decisive()
+        assert model.with_facts({}).net[argument] == 1
+        assert Model(name, {**model.net, argument: 3}, model.task).with_facts({argument: 4}).net[argument] == 3
+    # What only other data have is no fact of smears.
+    assert not {"classes", "standard", "n_classes"} & set(configured("fcn8s").facts(Smears()))

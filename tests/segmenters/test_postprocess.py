@@ -12,7 +12,7 @@ from scipy import ndimage
 from rbc_lightning.core.labels import label_map_to_boxes
 from rbc_lightning.metrics.instances import Instances
 from rbc_lightning.segmenters.dcan.task import contour_band
-from rbc_lightning.segmenters.postprocess import split_cells
+from rbc_lightning.segmenters.postprocess import class_patches, split_cells
 
 RADIUS = 3
 
@@ -257,3 +257,18 @@ def test_growing_inside_objects_does_not_reach_over_background():
     found = split_cells(objectness, contour, min_area=200, grow=9, grow_inside_objects=True)
     assert np.array_equal(found.label_map, disc.astype(np.int32))
     assert found.boxes.tolist() == [[39, 39, 82, 82]]
+
+
+def test_patches_of_classes_by_hand():
+    classes = np.array([[1, 0, 2, 2], [0, 1, 0, 2], [1, 0, 0, 0]])
+    maps = np.zeros((3, 3, 4), np.float32)
+    maps[1], maps[2, 0, 2], maps[2, 1:, 3], maps[2, 0, 3] = 0.75, 0.5, 0.8, 0.8
+    found = class_patches(classes, maps)
+    assert found.classes.tolist() == [1, 1, 1, 2]
+    assert found.label_map.tolist() == [[1, 0, 4, 4], [0, 2, 0, 4], [3, 0, 0, 0]]
+    assert found.scores.tolist() == pytest.approx([0.75, 0.75, 0.75, 0.7])
+    assert np.array_equal(found.class_map, classes)
+    alone = class_patches(classes == 2, maps[2:])
+    assert (alone.classes.tolist(), alone.scores.tolist()) == ([1], [pytest.approx(0.7)])
+    nothing = class_patches(np.zeros((3, 4), np.int64), maps)
+    assert (len(nothing), nothing.class_map.max()) == (0, 0)

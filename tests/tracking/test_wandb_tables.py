@@ -8,6 +8,7 @@ from PIL import Image
 
 from rbc_lightning.data.sample import ImageSpec, Sample
 from rbc_lightning.metrics.instances import Instances
+from rbc_lightning.report.figures.runs import color_labels
 from rbc_lightning.tracking.wandb_tables import evenly, log_pairs, log_predictions, log_sheets, log_summary
 
 wandb = pytest.importorskip("wandb", reason="an optional package")
@@ -80,3 +81,17 @@ def test_the_summary_is_flat_and_sheets_are_named(tmp_path):
 def test_rows_are_taken_evenly():
     assert evenly(range(5), 16) == [0, 1, 2, 3, 4]
     assert evenly(range(31), 16) == list(range(0, 31, 2))
+
+
+def test_a_slice_stands_for_its_scan_and_classes_have_their_colours():
+    sample, run = make_sample("scan_007", volume="scan"), Run()
+    truth = sample.load_label_map()
+    found = Instances(np.zeros((2, 4), np.float32), np.ones(2, np.float32), truth, np.array([1, 2], dtype=np.int32))
+    log_predictions(run, [{"sample_id": "scan", "dice": 0.5}], "dice", [sample], lambda _: found)
+    (row,) = run.logged["predictions"].data
+    assert (row[0], row[4]) == ("scan_007", 0.5)
+    pictures = [np.asarray(picture.image) for picture in row[1:4]]
+    # Found as it is: outlined in the same two colours.
+    assert np.array_equal(pictures[1], pictures[2])
+    lines = pictures[1][(pictures[1] != pictures[0]).any(axis=2)]
+    assert {tuple(color) for color in lines} == {tuple(color) for color in color_labels(np.array([[1, 2]]))[0]}

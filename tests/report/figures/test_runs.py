@@ -8,6 +8,7 @@ from rbc_lightning.report.figures.runs import (
     color_labels,
     draw_cells,
     outline_cells,
+    outline_classes,
     save_grid,
     save_pair_sheet,
     save_placement_panel,
@@ -95,3 +96,17 @@ def test_the_placement_panel_has_three_rows(tmp_path):
     steps = [("after 1 cell", label_map, np.random.default_rng(0).random((16, 24)))] * 4
     save_placement_panel(tmp_path / "panel.png", steps, [("uniform", label_map, None)] * 4)
     assert Image.open(tmp_path / "panel.png").size[0] > 800
+
+
+def test_classes_have_fixed_colours_wherever_they_are(tmp_path):
+    image = np.full((9, 9, 3), 9, dtype=np.uint8)
+    classes = np.zeros((9, 9), dtype=np.int32)
+    classes[1:4, 1:4], classes[5:8, 5:8] = 2, 1
+    found = Instances(label_map_to_boxes(classes), np.ones(2, np.float32), classes, np.array([2, 1], dtype=np.int32))
+    for drawn, values in ((outline_classes(image, classes), classes), (draw_cells(image, found), found.class_map)):
+        outlined = (drawn != 9).any(axis=2)
+        assert outlined.sum() == 16
+        assert np.array_equal(drawn[outlined], color_labels(values)[outlined])
+    assert (image == 9).all()
+    save_run_figure(tmp_path / "run.png", [("real", image, classes)], "s_004", image, classes, found)
+    assert Image.open(tmp_path / "run.png").size[0] > 100

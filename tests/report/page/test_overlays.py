@@ -12,6 +12,7 @@ from rbc_lightning.metrics.instances import Instances
 from rbc_lightning.report.page.overlays import (
     LEGEND,
     cells_overlay,
+    class_overlay,
     line_width,
     mask_overlay,
     match_label_maps,
@@ -200,3 +201,15 @@ def test_another_size_is_refused():
     for draw in (lambda: cells_overlay(found_in(small), large), lambda: mask_overlay(small > 0, large)):
         with pytest.raises(ValueError, match=r"expected a prediction of the truth's shape \(50, 40\), got \(40, 50\)"):
             draw()
+
+
+def test_classes_are_filled_and_outlined_in_their_own_colours():
+    classes = np.zeros((20, 20), dtype=np.int32)
+    classes[2:7, 2:7], classes[10:15, 2:7], classes[2:7, 10:15] = 1, 2, 1
+    shown = pixels(class_overlay(classes), classes.shape)
+    assert tuple(shown[0, 0]) == CLEAR
+    assert tuple(shown[4, 4]) == tuple(shown[4, 12]) != tuple(shown[12, 4])
+    assert (shown[4, 4, 3], shown[2, 2, 3]) == (64, 255)
+    # Of one class alone it is the same colour.
+    alone = pixels(class_overlay(np.where(classes == 2, 2, 0)), classes.shape)
+    assert tuple(alone[12, 4]) == tuple(shown[12, 4])

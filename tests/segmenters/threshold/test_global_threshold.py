@@ -1,6 +1,7 @@
 """One threshold for all images: the best of those it is measured on, tested as every model, never on what it is tested on."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles.global_threshold_plainly import best_mean_dice, mean_dice
 from PIL import Image
+from slice_samples import slice_manifest
 from torch import nn
 
 from rbc_lightning.app import run
@@ -19,6 +21,7 @@ from rbc_lightning.data.manifest import Samples
 from rbc_lightning.data.sample import RGB, ImageSpec
 from rbc_lightning.segmenters.model import Model
 from rbc_lightning.segmenters.threshold.global_threshold import GlobalThresholdTask, best_threshold
+from rbc_lightning.segmenters.threshold.head import inner_head
 
 GREY = ImageSpec(channels=("flair", "t1"), value_range=(0, 20), objects="bright")
 
@@ -145,3 +148,34 @@ def test_a_run_reads_the_train_split_alone_and_is_tested_with_what_it_found(own_
     again, other, _ = threshold_and_result()
     assert (len(held_out), again, other.directory == result.directory) == (3, kept, False)
     assert other.metrics["test/dice"] < 0.6
+
+
+def test_the_best_threshold_of_scans_is_that_of_whole_scans_inside_the_head():
+    train = Samples(slice_manifest().split("train"))
+    found = best_threshold(train, "bright")
+    scans = {}
+    for each in train:
+        image, truth = each.load_image(), each.load_label_map() > 0
+        inside = inner_head(image.transpose(2, 0, 1) / 4095, (0.4, 0.1))
+        scans.setdefault(each.volume, []).append((np.where(inside, image[..., 0], 0), truth))
+    scans = [tuple(map(np.stack, zip(*slices, strict=True))) for slices in scans.values()]
+    assert len(scans) == 2
+
+    def dice(level):
+        return np.mean([2 * ((v > level) & t).sum() / ((v > level).sum() + t.sum()) for v, t in scans])
+
+    assert dice(found["level"] * 4095) == pytest.approx(max(dice(level) for level in range(1500, 3500, 20)), abs=1e-3)
+    assert found["channel"] == 0
+    # Without knowing where the head is, scalp is what it finds.
+    blind = Samples(tuple(replace(s, spec=replace(s.spec, standard=None)) for s in train))
+    assert best_threshold(blind, "bright")["level"] != found["level"]
+
+
+def test_what_is_found_in_scans_is_of_the_first_class():
+    (first, *_) = slice_manifest("core", "rim").split("test")
+    found = task(level=0.5, objects="bright", classes=["core", "rim"], standard=[0.4, 0.1])
+    image = torch.from_numpy(first.load_image().transpose(2, 0, 1) / np.float32(4095))
+    prediction = found.predict(image)
+    assert set(np.unique(prediction.classes)) == {0, 1}
+    assert np.array_equal(prediction.classes > 0, first.load_label_map() > 0)
+    assert prediction.cells.classes.tolist() == [1] * len(prediction.cells)

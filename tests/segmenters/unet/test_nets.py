@@ -2,6 +2,7 @@
 
 import socket
 from fractions import Fraction
+from itertools import pairwise
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from rbc_lightning.segmenters.shapes import pad_to_multiple
-from rbc_lightning.segmenters.unet.nets import UNet
+from rbc_lightning.segmenters.unet.nets import PlainUNet, UNet
 
 SMALL = {"decoder_channels": (16, 16, 8, 8, 8)}
 
@@ -156,3 +157,41 @@ def test_encoders_that_there_are_not_are_refused(encoder, weights, message):
 def test_bad_arguments_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         UNet(**arguments)
+
+
+def plain_parameters(base, n_inputs, n_outputs):
+    """By the drawing of Ronneberger et al. 2015, padded, with batch norm in the place of the 3x3 convolutions' biases."""
+    widths = [base * 2**level for level in range(5)]
+    double = [9 * a * b + 9 * b * b + 4 * b for a, b in zip([n_inputs, *widths], widths, strict=False)]
+    up = [4 * coarse * fine + fine for fine, coarse in pairwise(widths)]
+    merge = [9 * 2 * fine * fine + 9 * fine * fine + 4 * fine for fine in widths[:-1]]
+    return sum(double) + sum(up) + sum(merge) + (base + 1) * n_outputs
+
+
+@pytest.mark.parametrize(("base", "n_inputs", "n_outputs"), [(64, 3, 1), (64, 2, 4), (4, 1, 2)])
+def test_the_plain_unet_has_the_parameters_of_its_drawing(base, n_inputs, n_outputs):
+    with torch.device("meta"):
+        net = PlainUNet(base, n_outputs, n_inputs)
+    count = sum(parameter.numel() for parameter in net.parameters())
+    assert count == plain_parameters(base, n_inputs, n_outputs)
+    if base == 64 and n_inputs == 3:
+        assert count == 31_037_633
+
+
+@pytest.mark.parametrize("size", [(32, 32), (33, 47), (1, 1)])
+def test_the_plain_unet_takes_images_of_any_size(size):
+    torch.manual_seed(0)
+    net = PlainUNet(2, n_outputs=3, in_channels=2).eval()
+    with torch.inference_mode():
+        assert net(torch.randn(1, 2, *size)).shape == (1, 3, *size)
+    with pytest.raises(ValueError, match=r"PlainUNet takes images of shape \(B, 2, H, W\)"):
+        net(torch.randn(1, 3, *size))
+    with pytest.raises(ValueError, match="base_channels must be at least 1"):
+        PlainUNet(0)
+
+
+def test_every_skip_of_the_plain_unet_reaches_the_logits():
+    torch.manual_seed(0)
+    net = PlainUNet(2, in_channels=1)
+    net(torch.randn(2, 1, 32, 32)).square().sum().backward()
+    assert all(parameter.grad.abs().sum() > 0 for parameter in net.parameters() if parameter.ndim == 4)

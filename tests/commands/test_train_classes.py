@@ -1,0 +1,26 @@
+"""`stage=train` and `stage=report` on scans: a row for each, patients as groups, a floor, slices in the gallery."""
+
+import pytest
+from training_helpers import read_rows
+from volume_samples import write_scans
+
+from rbc_lightning.app import run
+
+
+@pytest.mark.parametrize("targets", ["[lesion]", "null"])
+def test_scans_are_trained_on_tested_and_reported(tmp_path, compose_tiny, targets, capsys):
+    folder = write_scans(tmp_path / "scans")
+    data = ["data=mri", f"data.root={folder}", f"data.targets={targets}", "data.side=40", "data.spacing=null"]
+
+    def composed(*overrides):
+        return compose_tiny(tmp_path, *data, *overrides, root=folder)
+
+    result = run(composed("+experiment=rd", "model=unet_novoselov", "training.crop=32", "floor=global_threshold"))
+    rows = read_rows(result.directory / "per_image.csv")
+    assert [(row["sample_id"], row["group"]) for row in rows] == [("sub-05", "p5"), ("sub-06", "p6")]
+    assert result.metrics["headline"] == ("test/dice" if targets == "[lesion]" else "test/mean_dice")
+    assert len(list((tmp_path / "runs").glob("mri_without_training_global_threshold*"))) == 1
+    report = run(composed("stage=report"))
+    page = (report.directory / "report.html").read_text()
+    assert "gallery" not in "\n".join(line for line in capsys.readouterr().out.splitlines() if line.startswith("not in"))
+    assert page.count("data-id=") == 2
