@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from plain_samples import TWO_CHANNELS, fluorescent_pair, fluorescent_sample
+from slice_samples import slice_manifest
 from torch.utils.data import DataLoader
 
 from rbc_lightning.core.label_files import read_label_map, write_label_map
@@ -142,3 +143,9 @@ def test_pairs_made_on_the_fly_wait_for_an_image_of_the_same_kind():
 def test_a_training_set_is_of_one_kind(manifest):
     with pytest.raises(InputError, match=r"samples 'a' and 'smear_0.' differ in channels: .*one kind of image"):
         two_channels(manifest.split("train"))
+
+
+def test_a_slice_names_its_scan():
+    (first, *_) = slice_manifest().samples
+    assert (SmearDataset([first])[0]["sample_id"], SmearDataset([first])[0]["volume"]) == ("a1_000", "a1")
+    assert SmearDataset([fluorescent_sample("a", 0)])[0]["volume"] == ""

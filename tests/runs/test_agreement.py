@@ -5,11 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from PIL import Image
+from slice_samples import slice_manifest
 from training_helpers import read_rows
 
 from rbc_lightning.app import run
 from rbc_lightning.data.sample import ArrayPair, Sample
-from rbc_lightning.metrics.registry import REGISTRY
+from rbc_lightning.metrics.registry import REGISTRY, choose_metrics
 from rbc_lightning.runs.agreement import write_agreement
 
 BOXES = [metric for metric in REGISTRY.values() if not metric.needs_label_map]
@@ -88,3 +89,19 @@ def test_every_run_writes_it_and_is_the_same_run(own_folder, tmp_path, compose_t
     assert float(row["ap50"]) == pytest.approx(8 / 9)
     again = run(compose_tiny(tmp_path, *base, root=own_folder))
     assert (again.reused, again.directory) == (True, result.directory)
+
+
+def test_second_annotations_of_slices_agree_by_scan(tmp_path):
+    """Of scan c the second annotator has half the lesion in one slice, of d all."""
+    samples = []
+    for each in slice_manifest().split("test"):
+        second = each.load_label_map()
+        if each.sample_id == "c_000":
+            rows = np.flatnonzero(second.any(axis=1))
+            second[rows[: len(rows) // 2]] = 0
+        samples.append(replace(each, second=ArrayPair(each.load_image(), second, "again")))
+    write_agreement(tmp_path, samples, choose_metrics(True, {}, ("lesion",)).values())
+    rows = read_rows(tmp_path / "agreement.csv")
+    assert [(row["sample_id"], row["group"]) for row in rows] == [("c", "c"), ("d", "d")]
+    # 20 pixels a lesion, two slices with one: 8 are missed.
+    assert [float(row["dice_lesion"]) for row in rows] == [pytest.approx(2 * 32 / 72), 1.0]

@@ -27,9 +27,10 @@ def inner_head(image: NDArray[np.floating], standard: Sequence[float]) -> NDArra
     """
     grey = image.mean(axis=0)
     # Half-way between air, the darkest there is, and brain.
-    patches, count = ndimage.label(grey > (grey.min() + standard[0]) / 2)
+    body = ndimage.binary_fill_holes(grey > (grey.min() + standard[0]) / 2)
+    patches, count = ndimage.label(body)
     if not count:
         return np.zeros(grey.shape, np.bool_)
-    head = ndimage.binary_fill_holes(patches == 1 + np.bincount(patches.ravel())[1:].argmax())
+    head = patches == 1 + np.bincount(patches.ravel())[1:].argmax()
     depth = ndimage.distance_transform_edt(np.pad(head, 1))[1:-1, 1:-1]
     return np.asarray(depth > DEPTH * np.sqrt(head.sum() / np.pi))

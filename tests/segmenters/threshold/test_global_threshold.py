@@ -1,7 +1,6 @@
 """One threshold for all images: the best of those it is measured on, tested as every model, never on what it is tested on."""
 
 import json
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -166,9 +165,11 @@ def test_the_best_threshold_of_scans_is_that_of_whole_scans_inside_the_head():
 
     assert dice(found["level"] * 4095) == pytest.approx(max(dice(level) for level in range(1500, 3500, 20)), abs=1e-3)
     assert found["channel"] == 0
-    # Without knowing where the head is, scalp is what it finds.
-    blind = Samples(tuple(replace(s, spec=replace(s.spec, standard=None)) for s in train))
-    assert best_threshold(blind, "bright")["level"] != found["level"]
+    # Without knowing where the head is, scalp is most of what is found.
+    everywhere = np.stack([each.load_image()[..., 0] for each in train]) > found["level"] * 4095
+    truths = np.stack([each.load_label_map() > 0 for each in train])
+    assert (everywhere & truths).sum() < 0.3 * everywhere.sum()
+    assert dice(found["level"] * 4095) > 0.95
 
 
 def test_what_is_found_in_scans_is_of_the_first_class():

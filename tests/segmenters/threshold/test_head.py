@@ -41,3 +41,11 @@ def test_the_lesions_of_slices_lie_inside():
         inside = inner_head(sample.load_image().transpose(2, 0, 1) / 4095, STANDARD)
         assert inside[sample.load_label_map() > 0].all()
     assert tiny_slice(0, empty=True)[1].max() == 2
+
+
+def test_the_largest_body_is_the_head():
+    image, distance = disc_head()
+    image[:, :6, :6] = 0.5  # such as a marker beside it
+    inside = inner_head(image, STANDARD)
+    assert not inside[:6, :6].any()
+    assert inside[distance < 20].all()
