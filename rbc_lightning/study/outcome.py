@@ -10,6 +10,8 @@ from rbc_lightning.study.collect import collect_runs, version_notes
 from rbc_lightning.study.run_record import Run, read_metrics
 from rbc_lightning.study.tables import COLUMNS, CONTROLS, OPTIMISTIC, PAPER_TITLE, WITHOUT_TRAINING, published
 
+_NOTHING = "test/nothing_"
+
 
 def outcome_table(directory: Path) -> Table:
     """The closing table of a finished run; runs to stand beside it are looked for in the same `runs_dir`.
@@ -44,7 +46,7 @@ def outcome_table(directory: Path) -> Table:
     if paper:
         table.add_row(PAPER_TITLE, *(f"{value:.3f}" for value in paper.values()), style="dim")
     hidden = sum(other.model == run.model for other in found.runs) - len(shown)
-    notes = [*_about_run(run, metric), *_floor_line(floor, metric)]
+    notes = [*_about_run(run, metric), *_floor_line(floor, metric), *_beside_nothing(run)]
     notes += _about_others(shown, hidden) if run.column in COLUMNS else []
     table.caption = "; ".join(notes) or None
     return table
@@ -61,6 +63,14 @@ def _about_run(run: Run, metric: str) -> Iterator[str]:
 def _floor_line(floor: Run | None, metric: str) -> Iterator[str]:
     if floor is not None and metric in floor.metrics:
         yield f"without training: {floor.metrics[metric]:.3f}"
+
+
+def _beside_nothing(run: Run) -> Iterator[str]:
+    """Scores of classes, each beside that of the answer "background" everywhere, which can be high."""
+    names = [key.removeprefix(_NOTHING) for key in run.metrics if key.startswith(_NOTHING)]
+    scores = [f"{run.title(name)} {run.whole(name):.3f} ({run.whole(f'nothing_{name}'):.3f})" for name in names]
+    if scores:
+        yield f'{", ".join(scores)}; in brackets what the answer "background" everywhere scores'
 
 
 def _about_others(shown: Mapping[str, Run], hidden: int) -> list[str]:

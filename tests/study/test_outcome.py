@@ -108,3 +108,12 @@ def test_a_run_without_training_is_its_own_floor(tmp_path):
     text = text_of(tmp_path)
     assert "without training: 0.949" in text
     assert "none of the five columns" not in text
+
+
+def test_scores_of_classes_stand_beside_those_of_finding_nothing(tmp_path):
+    scores = {"test/dice": 0.4, "test/accuracy": 0.9, "test/nothing_accuracy": 0.95, "test/nothing_mean_dice": 0.0}
+    write_run(tmp_path, "own", "rd", **scores, **{"test/mean_dice": 0.3})
+    text = " ".join(text_of(tmp_path).split())
+    assert 'accuracy 0.900 (0.950), mean_dice 0.300 (0.000); in brackets what the answer "background" everywhere scores' in text
+    write_run(tmp_path, "smears", "rd", **{"test/dice": 0.4})
+    assert "background" not in text_of(tmp_path, "smears")
