@@ -1,5 +1,6 @@
 """`stage=check`: read the data set, check every file, print its statistics, draw a preview."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +9,14 @@ from numpy.typing import NDArray
 from omegaconf import DictConfig
 from rich.table import Table
 
+from rbc_lightning.commands.check_scans import (
+    examine_scans,
+    has_scans,
+    save_scans,
+    scan_table,
+    tell_empty_slices,
+    telling_slices,
+)
 from rbc_lightning.commands.experiment import Experiment
 from rbc_lightning.core.progress import console, count_progress, tell
 from rbc_lightning.data.manifest import Manifest
@@ -23,27 +32,61 @@ _SHOWN, _WARNED = 6, 10
 
 @dataclass(frozen=True)
 class CheckResult:
-    """Number of samples that passed, the preview, what the translator shows of the images, and pairs that look alike."""
+    """Number of samples that passed, the preview, the preview of the translator, pairs that look alike, warnings of scans."""
 
     n_samples: int
     preview: Path
     translator_preview: Path | None = None
     near_duplicates: tuple[NearDuplicate, ...] = ()
+    warnings: int = 0
 
     def summary(self) -> str:
         """One line for the end of the run."""
         beside = "" if self.translator_preview is None else f", and at {self.translator_preview}"
         alike = f", but {len(self.near_duplicates)} pairs in two splits look alike" if self.near_duplicates else ""
-        return f"{self.n_samples} samples are in order{alike}; look at {self.preview}{beside}"
+        doubts = f", but {self.warnings} warnings stand above" if self.warnings else ""
+        return f"{self.n_samples} samples are in order{alike}{doubts}; look at {self.preview}{beside}"
 
 
 def run(cfg: DictConfig) -> CheckResult:
     """Check the data set and describe it, split by split."""
     experiment = Experiment(cfg)
+    # Before the data set is read, which stops at the first file that is wrong.
+    examined = examine_scans(experiment.reader)
     manifest, name = experiment.manifest, experiment.reader.name
+    scans = has_scans(manifest)
+    console.print(scan_table(name, manifest, examined.scans) if scans else _image_table(name, manifest))
+    for note in experiment.reader.notes(manifest):
+        tell(note)
+    warn_of_few_units(manifest, experiment.reader.folds)
+    preview = experiment.runs_dir.resolve() / f"check_{name}.png"
+    near: tuple[NearDuplicate, ...] = ()
+    if not scans:
+        empty = empty_label_maps(manifest.split("train"))
+        if empty:
+            tell(f"note: training label maps without a cell, {len(empty)}: {', '.join(empty)}")
+        near = _near_duplicates(manifest)
+        _save_samples(preview, manifest.split("train")[:_SHOWN])
+    else:
+        tell_empty_slices(manifest)
+        if examined.preparation:
+            save_scans(preview, manifest, examined.scans, examined.preparation)
+        else:
+            _save_samples(preview, telling_slices(manifest)[:_SHOWN])
+    # Held-out images too: a translator is measured on them.
+    beside = experiment.translator().preview(manifest, preview.with_name(f"check_{name}_structures.png"))
+    return CheckResult(len(manifest.samples), preview, beside, near, examined.warnings)
+
+
+def _save_samples(path: Path, samples: Sequence[Sample]) -> None:
+    names, label_maps = [sample.sample_id for sample in samples], [sample.load_label_map() for sample in samples]
+    save_pair_sheet(path, names, label_maps, [sample.rgb() for sample in samples])
+
+
+def _image_table(name: str, manifest: Manifest) -> Table:
+    """Cells, foreground and levels of images, by split."""
     channels = "/".join(manifest.spec.channels) if manifest.spec.channels != ("red", "green", "blue") else "RGB"
-    title = f"{name}: real samples by split (mean +- standard deviation between images)"
-    table = Table(title=title, title_justify="left")
+    table = Table(title=f"{name}: real samples by split (mean +- standard deviation between images)", title_justify="left")
     for title in ("split", "images", "groups", "cells", "foreground", f"cell {channels}", f"background {channels}"):
         table.add_column(title, justify="left" if title == "split" else "right")
     # With protocol=paper there is no validation.
@@ -60,21 +103,7 @@ def run(cfg: DictConfig) -> CheckResult:
             f"{mean[1]:.0%} +- {spread[1]:.0%}",
             *(_levels(mean[part], spread[part]) for part in (slice(2, 2 + n_channels), slice(2 + n_channels, None))),
         )
-    console.print(table)
-    for note in experiment.reader.notes(manifest):
-        tell(note)
-    warn_of_few_units(manifest, experiment.reader.folds)
-    empty = empty_label_maps(manifest.split("train"))
-    if empty:
-        tell(f"note: training label maps without a cell, {len(empty)}: {', '.join(empty)}")
-    near = _near_duplicates(manifest)
-    shown = manifest.split("train")[:_SHOWN]
-    preview = experiment.runs_dir.resolve() / f"check_{name}.png"
-    images = [sample.rgb() for sample in shown]
-    save_pair_sheet(preview, [sample.sample_id for sample in shown], [sample.load_label_map() for sample in shown], images)
-    # Held-out images too: a translator is measured on them.
-    beside = experiment.translator().preview(manifest, preview.with_name(f"check_{name}_structures.png"))
-    return CheckResult(len(manifest.samples), preview, beside, near)
+    return table
 
 
 def warn_of_few_units(manifest: Manifest, folds: int | None = None) -> None:

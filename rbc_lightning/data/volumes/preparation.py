@@ -85,6 +85,11 @@ class Preparation:
             standard=STANDARD,
         )
 
+    @property
+    def target_values(self) -> dict[int, str]:
+        """Names of the values in masks that are segmented."""
+        return {value: name for value, name in self.classes.items() if value != 0 and name in self.spec.classes}
+
     def decisive(self) -> dict[str, Any]:
         """What enters keys."""
         return {

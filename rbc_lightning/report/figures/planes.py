@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
-import nibabel as nib
 import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
@@ -14,7 +13,6 @@ from scipy.ndimage import label
 
 from rbc_lightning.report.figures.runs import save_figure
 
-Affine = NDArray[np.float64]
 VERMILION, BLUE = "#d55e00", "#56b4e9"
 _PLANES = (("axial", 2), ("coronal", 1), ("sagittal", 0))
 # Letters at left, right, top and bottom, patient's right on the left as radiologists have it; the nose to the left.
@@ -29,14 +27,14 @@ class ThreePlanes:
 
     Args:
         title: above its row.
-        image: (x, y, z), as stored.
-        affine: (4, 4), voxel to mm, x to the right, y to the front, z up.
-        outlines: label maps (x, y, z) with their colours; all that is above 0 is outlined.
+        image: (x, y, z), x to the right, y to the front, z up.
+        sides: of a voxel, mm.
+        outlines: label maps, likewise, with their colours; all that is above 0 is outlined.
     """
 
     title: str
     image: NDArray[Any]
-    affine: Affine
+    sides: tuple[float, float, float]
     outlines: Sequence[tuple[NDArray[Any], str]] = ()
 
 
@@ -45,22 +43,17 @@ def save_planes(path: Path, scans: Sequence[ThreePlanes]) -> None:
 
     Axial and coronal planes have the patient's right on the left, sagittal ones the front; sides are as long as in the body.
     """
-    drawn = [_Upright.of(scan) for scan in scans]
-    field = max(side * n for one in drawn for side, n in zip(one.sides, one.image.shape, strict=True)) + 2 * _MARGIN
+    field = max(side * n for scan in scans for side, n in zip(scan.sides, scan.image.shape, strict=True)) + 2 * _MARGIN
     size = (len(_PLANES) * _TILE, len(scans) * (_TILE + _TITLE))
     figure, axes = plt.subplots(len(scans), len(_PLANES), figsize=size, squeeze=False, layout="none", facecolor="black")
     top = _TITLE / (_TILE + _TITLE)
     figure.subplots_adjust(left=0, right=1, bottom=0, top=1 - top / len(scans), wspace=0, hspace=_TITLE / _TILE)
-    for one, row in zip(drawn, axes, strict=True):
+    for scan, row in zip(scans, axes, strict=True):
+        at = centre_of_largest([mask for mask, _ in scan.outlines], scan.image.shape)
         for axis, (name, across) in zip(row, _PLANES, strict=True):
-            one.draw(axis, name, across, field)
-        row[0].set_title(one.scan.title, loc="left", fontsize=8, color="white")
+            _draw(scan, at, axis, name, across, field)
+        row[0].set_title(scan.title, loc="left", fontsize=8, color="white")
     save_figure(figure, path)
-
-
-def upright(array: NDArray[Any], affine: Affine) -> NDArray[Any]:
-    """A volume with x to the right, y to the front, z up, by turning and mirroring whole axes."""
-    return nib.orientations.apply_orientation(array, nib.io_orientation(affine))
 
 
 def centre_of_largest(masks: Sequence[NDArray[Any]], shape: Sequence[int]) -> tuple[int, int, int]:
@@ -80,37 +73,21 @@ def plane(volume: NDArray[Any], across: int, at: tuple[int, int, int]) -> NDArra
     return np.flip(np.take(volume, at[across], axis=across).T, axis=(0, 1))
 
 
-@dataclass(frozen=True)
-class _Upright:
-    """A scan turned upright, the sides of its voxels in mm, and the voxel that the planes go through."""
-
-    scan: ThreePlanes
-    image: NDArray[Any]
-    masks: list[NDArray[Any]]
-    sides: NDArray[np.float64]
-    at: tuple[int, int, int]
-
-    @classmethod
-    def of(cls, scan: ThreePlanes) -> "_Upright":
-        image, masks = upright(scan.image, scan.affine), [upright(mask, scan.affine) for mask, _ in scan.outlines]
-        order = np.argsort(nib.io_orientation(scan.affine)[:, 0])
-        return cls(scan, image, masks, nib.affines.voxel_sizes(scan.affine)[order], centre_of_largest(masks, image.shape))
-
-    def draw(self, axis: Axes, name: str, across: int, field: float) -> None:
-        inside = self.image[self.image > 0]
-        high = float(np.percentile(inside, 99.5)) if inside.size else 1.0
-        shown = plane(self.image, across, self.at)
-        wide, tall = (side for index, side in enumerate(self.sides) if index != across)
-        width, height = wide * shown.shape[1], tall * shown.shape[0]
-        axis.imshow(shown, cmap="gray", vmin=0, vmax=high, extent=(0, width, height, 0), interpolation="nearest")
-        for mask, (_, color) in zip(self.masks, self.scan.outlines, strict=True):
-            inner = np.pad(np.kron(plane(mask, across, self.at) > 0, np.ones((_FINE, _FINE))), 1)
-            if inner.any():
-                rows, columns = ((np.arange(n) - 0.5) / _FINE for n in inner.shape)
-                axis.contour(columns * wide, rows * tall, inner, levels=[0.5], colors=color, linewidths=0.7)
-        axis.set(xlim=(width / 2 - field / 2, width / 2 + field / 2), ylim=(height / 2 + field / 2, height / 2 - field / 2))
-        axis.axis("off")
-        beside = _MARGIN / 2
-        places = ((-beside, height / 2), (width + beside, height / 2), (width / 2, -beside), (width / 2, height + beside))
-        for letter, (x, y) in zip(_LETTERS[name], places, strict=True):
-            axis.text(x, y, letter, color="yellow", fontsize=7, ha="center", va="center")
+def _draw(scan: ThreePlanes, at: tuple[int, int, int], axis: Axes, name: str, across: int, field: float) -> None:
+    inside = scan.image[scan.image > 0]
+    high = float(np.percentile(inside, 99.5)) if inside.size else 1.0
+    shown = plane(scan.image, across, at)
+    wide, tall = (side for index, side in enumerate(scan.sides) if index != across)
+    width, height = wide * shown.shape[1], tall * shown.shape[0]
+    axis.imshow(shown, cmap="gray", vmin=0, vmax=high, extent=(0, width, height, 0), interpolation="nearest")
+    for mask, color in scan.outlines:
+        inner = np.pad(np.kron(plane(mask, across, at) > 0, np.ones((_FINE, _FINE))), 1)
+        if inner.any():
+            rows, columns = ((np.arange(n) - 0.5) / _FINE for n in inner.shape)
+            axis.contour(columns * wide, rows * tall, inner, levels=[0.5], colors=color, linewidths=0.7)
+    axis.set(xlim=(width / 2 - field / 2, width / 2 + field / 2), ylim=(height / 2 + field / 2, height / 2 - field / 2))
+    axis.axis("off")
+    beside = _MARGIN / 2
+    places = ((-beside, height / 2), (width + beside, height / 2), (width / 2, -beside), (width / 2, height + beside))
+    for letter, (x, y) in zip(_LETTERS[name], places, strict=True):
+        axis.text(x, y, letter, color="yellow", fontsize=7, ha="center", va="center")

@@ -14,6 +14,7 @@ from rbc_lightning.data.volumes.layouts import find_scans, unlisted
 from rbc_lightning.data.volumes.participants import TABLE
 from rbc_lightning.data.volumes.preparation import Preparation
 from rbc_lightning.data.volumes.prepared import prepare_scans
+from rbc_lightning.data.volumes.scan import Scan
 from rbc_lightning.data.volumes.slices import narrow_slices
 from rbc_lightning.errors import InputError
 
@@ -57,7 +58,11 @@ class NiftiReader(Reader):
 
     def read(self, store: Store) -> Manifest:
         """Every slice of every scan, each scan prepared once."""
-        return prepare_scans(find_scans(self.root, self.channels), self.preparation, store)
+        return prepare_scans(self.scans(), self.preparation, store)
+
+    def scans(self) -> tuple[Scan, ...]:
+        """The files of every scan, none of them read."""
+        return find_scans(self.root, self.channels)
 
     def narrow(self, manifest: Manifest) -> Manifest:
         """Without training slices that show hardly any brain, and with at most `slices_per_patient` of each patient."""

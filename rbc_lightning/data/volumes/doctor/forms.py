@@ -4,7 +4,8 @@ import nibabel as nib
 import numpy as np
 
 from rbc_lightning.data.volumes.doctor.finding import Finding, in_mm
-from rbc_lightning.data.volumes.doctor.geometry import TOLERANCE, apart
+from rbc_lightning.data.volumes.doctor.geometry import apart
+from rbc_lightning.data.volumes.nifti import GRID_TOLERANCE
 
 _OBLIQUE = 25
 """Degrees between an axis of voxels and of the body from which on letters are to be taken with care."""
@@ -30,7 +31,7 @@ def form_findings(scan: str, name: str, header: nib.Nifti1Header) -> list[Findin
     if not qcode and not scode:
         text = f"the header of {name} has qform and sform code 0: nothing in it tells left from right"
         found.append(Finding((scan,), text, "convert the scan again from DICOM, or copy the geometry from a file that has it"))
-    elif qcode and scode and (distance := apart(shape, qform, sform)) > TOLERANCE:
+    elif qcode and scode and (distance := apart(shape, qform, sform)) > GRID_TOLERANCE:
         text = (
             f"sform (code {scode}) and qform (code {qcode}) of {name} lie up to {distance:.1f} mm apart; the sform is taken, "
             "other programs take the qform"

@@ -6,10 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rbc_lightning.data.volumes.doctor.finding import Finding
+from rbc_lightning.data.volumes.nifti import GRID_TOLERANCE
 
 Affine = NDArray[np.float64]
-TOLERANCE = 0.1
-"""Millimetres that two grids may lie apart; headers of one patient differ in the sixth digit, which is less than 0.001."""
 _AXES = "xyz"
 
 
@@ -24,7 +23,7 @@ def mirroring(shape: tuple[int, ...], first: Affine, second: Affine) -> str | No
     for flips in product((False, True), repeat=3):
         mirror = np.diag([-1.0 if flip else 1.0 for flip in flips] + [1.0])
         mirror[:3, 3] = [n - 1 if flip else 0 for n, flip in zip(shape, flips, strict=False)]
-        if any(flips) and apart(shape, first @ mirror, second) <= TOLERANCE:
+        if any(flips) and apart(shape, first @ mirror, second) <= GRID_TOLERANCE:
             return "".join(axis for axis, flip in zip(_AXES, flips, strict=True) if flip)
     return None
 
@@ -49,7 +48,7 @@ def grid_finding(
         text = f"{first} has {sizes[0]} voxels, {second} {sizes[1]}; expected one grid"
         return Finding((scan,), text, f"resample {second} to the grid of {first}, a mask by nearest neighbour")
     distance = apart(shapes[0], *affines)
-    if distance <= TOLERANCE:
+    if distance <= GRID_TOLERANCE:
         return None
     text = f"by their headers, {second} lies up to {distance:.1f} mm from {first}, on a grid of as many voxels"
     mirrored = mirroring(shapes[0], *affines)

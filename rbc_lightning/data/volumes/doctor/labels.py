@@ -6,19 +6,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rbc_lightning.data.volumes.doctor.finding import Finding, name_some
+from rbc_lightning.data.volumes.nifti import LABEL_TOLERANCE
 
-OFF = 0.01
-"""So far from an integer is a value that no rounding of a file explains."""
 _MANY = 8
 """So many unknown values in a row look like numbers of lesions."""
 
 
 def histogram(mask: NDArray[np.floating] | NDArray[np.integer]) -> dict[float, int]:
-    """Voxels by value, as stored; values that lie within `OFF` of an integer count as it."""
+    """Voxels by value, as stored; values that lie within `LABEL_TOLERANCE` of an integer count as it."""
     values, counts = np.unique(mask, return_counts=True)
     merged: dict[float, int] = {}
     for value, count in zip(values.astype(np.float64).tolist(), counts.tolist(), strict=True):
-        near = float(round(value)) if np.isfinite(value) and abs(value - round(value)) <= OFF else value
+        near = float(round(value)) if np.isfinite(value) and abs(value - round(value)) < LABEL_TOLERANCE else value
         merged[near] = merged.get(near, 0) + count
     return merged
 

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 from rbc_lightning.data.volumes.doctor.finding import Finding
 
 MARGIN = 0.2
-"""Deviations of the brain by which another orientation has to fit better; see `mirror_finding`."""
+"""Deviations of the head by which another orientation has to fit better; see `mirror_finding`."""
 FEWEST = 30
 """Voxels that have to change class by a flip: fewer tell nothing."""
+_WAYS = ("left to right", "front to back", "top to bottom")
 _FLIPS = tuple(tuple(axis for axis in range(3) if turned[axis]) for turned in product((False, True), repeat=3))[1:]
 
 
@@ -40,7 +41,7 @@ def fit(z: NDArray[np.floating], lesions: NDArray[np.bool_], ventricles: NDArray
 def mirror_finding(
     scan: str, z: NDArray[np.floating], lesions: NDArray[np.bool_], ventricles: NDArray[np.bool_]
 ) -> Finding | None:
-    """Whether a mask fits its image better when mirrored along one axis or several, voxel by voxel as stored.
+    """Whether a mask fits its image better when mirrored along one axis or several, voxel by voxel.
 
     On 13 scans of two sites, all flips along seven sets of axes: as drawn, lesions and ventricles together fit better than
     any flip by 0.63 deviations or more (lesions alone by 0.48); 91 masks mirrored are all found, and none as drawn is warned
@@ -48,7 +49,7 @@ def mirror_finding(
 
     Args:
         scan: its id.
-        z: FLAIR, z-scores in the brain, (x, y, z) as stored.
+        z: FLAIR, z-scores in the head, (x, y, z), x to the right, y to the front, z up.
         lesions: where they are drawn, likewise.
         ventricles: likewise; nowhere where they are not labelled.
 
@@ -64,11 +65,11 @@ def mirror_finding(
             continue
         other = fit(z, flipped, np.flip(ventricles, axes))
         if other.contrast > (best or stored).contrast + (MARGIN if best is None else 0):
-            best, along = other, " and ".join("xyz"[axis] for axis in axes)
+            best, along = other, " and ".join(_WAYS[axis] for axis in axes)
     if best is None:
         return None
     text = (
-        f"the mask fits its image better mirrored along {along}: mean z-score of FLAIR is {best} so, {stored} as stored "
+        f"the mask fits its image better mirrored {along}: mean z-score of FLAIR is {best} so, {stored} as stored "
         f"(better by {best.contrast - stored.contrast:.2f})"
     )
     return Finding(

@@ -6,6 +6,7 @@ import pytest
 from rbc_lightning.data.volumes.doctor.mirror import mirror_finding
 
 SHAPE = (20, 24, 10)
+X, Y, Z = "left to right", "front to back", "top to bottom"
 
 
 @pytest.fixture
@@ -24,13 +25,15 @@ def test_a_mask_that_fits_is_not_warned_of(scan):
     assert mirror_finding("a", z, lesions, np.zeros_like(lesions)) is None
 
 
-@pytest.mark.parametrize(("axes", "named"), [((0,), "x"), ((1,), "y"), ((0, 1), "x and y"), ((0, 1, 2), "x and y and z")])
+@pytest.mark.parametrize(
+    ("axes", "named"), [((0,), X), ((1,), Y), ((0, 1), f"{X} and {Y}"), ((0, 1, 2), f"{X} and {Y} and {Z}")]
+)
 @pytest.mark.parametrize("labelled", [True, False])
 def test_a_mirrored_mask_is_told_with_the_flip_that_fits(scan, axes, named, labelled):
     z, lesions, ventricles = scan
     flipped = np.flip(lesions, axes), np.flip(ventricles, axes) & labelled
     finding = mirror_finding("a", z, *flipped)
-    assert f"mirrored along {named}: " in finding.text
+    assert f"mirrored {named}: " in finding.text
     assert finding.grave
     dark = r", ventricles -\d.\d\d" if labelled else ""
     assert re.search(rf"is lesions \+(1\.0|0\.9)\d{dark} so, lesions [+-]0", finding.text)

@@ -1,6 +1,6 @@
 import numpy as np
 
-from rbc_lightning.data.volumes.doctor.brain import brain_findings
+from rbc_lightning.data.volumes.doctor.head import head_findings, head_mask
 
 SPACING = (5.0, 5.0, 10.0)
 
@@ -11,8 +11,8 @@ def head(width=14, length=18, height=8):
     return (x / width) ** 2 + (y / length) ** 2 + (z / height) ** 2 < 1
 
 
-def texts(brain):
-    return [finding.text for finding in brain_findings("a", brain, SPACING)]
+def texts(mask):
+    return [finding.text for finding in head_findings("a", mask, SPACING)]
 
 
 def test_a_whole_head_is_in_order_wherever_it_ends_below():
@@ -31,3 +31,15 @@ def test_what_is_too_small_for_a_head_is_told_alone():
         "head or brain has 260 ml; expected 500 or more: a part of it, a wrong voxel size, or no head"
     ]
     assert texts(np.zeros((4, 4, 4), bool))[0].startswith("head or brain has 0 ml")
+
+
+def test_the_head_is_the_largest_body_above_air_with_its_holes():
+    truth = head()
+    volume = np.random.default_rng(0).normal(10, 2, truth.shape) + 90 * truth
+    volume[18:22, 22:26, 9:11] = 10
+    volume[0, 0] = 200
+    found = head_mask(volume, SPACING)
+    assert (found & truth).sum() * 2 / (found.sum() + truth.sum()) > 0.94
+    assert found[18:22, 22:26, 9:11].all()
+    assert not found[0, 0].any()
+    assert not head_mask(np.ones((4, 4, 4)), SPACING).any()
