@@ -44,6 +44,7 @@ def examine_scans(reader: Any) -> Examination:  # noqa: ANN401 (of any kind)
     if not isinstance(reader, NiftiReader):
         return Examination()
     from rbc_lightning.data.volumes.doctor.examine import compare, examine
+    from rbc_lightning.data.volumes.doctor.finding import merged
 
     scans, preparation = reader.scans(), reader.preparation
     examined: list[Examined] = []
@@ -51,8 +52,9 @@ def examine_scans(reader: Any) -> Examination:  # noqa: ANN401 (of any kind)
         for one in pool.map(lambda scan: examine(scan, preparation), scans):
             examined.append(one)
             advance(len(examined), len(scans))
-    findings = [finding for one in examined for finding in one.findings] + compare(examined, preparation.channels)
-    for finding in sorted(findings, key=lambda finding: not finding.grave):
+    of_each = [finding for one in examined for finding in one.findings]
+    findings = merged(of_each + compare(examined, preparation))
+    for finding in findings:
         tell(finding.line())
     return Examination(tuple(examined), preparation, sum(finding.grave for finding in findings))
 

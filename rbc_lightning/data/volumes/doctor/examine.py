@@ -89,11 +89,12 @@ def examine(scan: Scan, preparation: Preparation) -> Examined:
     return Examined(scan, tuple(findings), lesions, names, sides, image.shape[2], candidate)
 
 
-def compare(examined: Sequence[Examined], channels: Sequence[str]) -> list[Finding]:
-    """What is found among scans, the grave first."""
+def compare(examined: Sequence[Examined], preparation: Preparation) -> list[Finding]:
+    """What is found among all scans."""
+    context, channels = frozenset(preparation.names) - frozenset(preparation.spec.classes), preparation.channels
     findings = twin_findings([one.candidate for one in examined if one.candidate])
     findings += spacing_findings({one.scan.scan_id: one.spacing for one in examined if one.spacing})
-    findings += missing_findings({one.scan.scan_id: one.names for one in examined if one.names})
+    findings += missing_findings({one.scan.scan_id: one.names & context for one in examined if one.names})
     if not any(BRIGHT in channel.lower() for channel in channels):
         text = f"no channel is called FLAIR ({name_some(channels)}): whether masks lie mirrored cannot be told"
         findings.append(Finding(("all scans",), text, grave=False))

@@ -28,6 +28,16 @@ class Finding:
         return f"{'warning' if self.grave else 'note'}: {name_some(self.scans)}: {self.text}{remedy}"
 
 
+def merged(findings: Iterable[Finding]) -> list[Finding]:
+    """What is the same of several scans as one finding of all; warnings first, else in order."""
+    alike: dict[tuple[str, str, bool], tuple[str, ...]] = {}
+    for one in findings:
+        key = (one.text, one.remedy, one.grave)
+        alike[key] = (*alike.get(key, ()), *one.scans)
+    together = [Finding(scans, text, remedy, grave) for (text, remedy, grave), scans in alike.items()]
+    return sorted(together, key=lambda finding: not finding.grave)
+
+
 def name_some(names: Sequence[str]) -> str:
     """The first names of a list, and how many more there are."""
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""

@@ -12,6 +12,8 @@ from rbc_lightning.data.volumes.doctor.finding import Finding
 
 THRESHOLD = 0.55
 """Correlation from which on two scans are one brain; see `twin_findings`."""
+STANDS_OUT = 0.25
+"""Above the median of the other pairs: heads that are all alike, drawn or brought to one space, are no copies."""
 _GRID, _STEP = (44, 54, 26), (4.0, 4.0, 6.5)
 _SHIFT = 3  # voxels of it, by which the centres of two scans of one head may differ
 _BROAD = 1.5
@@ -76,20 +78,21 @@ def twin_findings(candidates: Sequence[Candidate]) -> list[Finding]:
     """
     same: dict[tuple[int, int], str] = {}
     waves = [rfftn(one.signature, [n + _SHIFT for n in _GRID]) for one in candidates]
-    near: list[tuple[float, int, int]] = []
+    alike: list[tuple[float, int, int]] = []
     for second, other in enumerate(candidates):
         for first, one in enumerate(candidates[:second]):
             if one.group == other.group:
                 continue
-            if common := sum(a == b for a, b in zip(one.hashes, other.hashes, strict=True)):
+            if common := sum(a == b != "" for a, b in zip(one.hashes, other.hashes, strict=True)):
                 same[first, second] = f"{common} of {len(one.hashes)} channels are identical"
-            elif (alike := _alike(waves[first], waves[second])) > THRESHOLD:
-                near.append((alike, first, second))
+            else:
+                alike.append((_alike(waves[first], waves[second]), first, second))
+    alike.sort(reverse=True)
+    values = [value for value, *_ in alike]
+    usual = [float(np.median(values[:i] + values[i + 1 :] or [0.0])) for i, value in enumerate(values) if value > THRESHOLD]
+    near = [pair for pair, others in zip(alike, usual, strict=False) if pair[0] > others + STANDS_OUT]
     texts = list(same.items())
-    texts += [
-        ((i, k), f"correlate by {r:.2f}, where scans of two brains stay below {THRESHOLD}")
-        for r, i, k in sorted(near, reverse=True)
-    ]
+    texts += [((i, k), f"correlate by {r:.2f}, where scans of two brains stay below {THRESHOLD}") for r, i, k in near]
     return [_finding(candidates[i], candidates[k], text) for (i, k), text in texts]
 
 

@@ -49,3 +49,14 @@ def test_a_signature_has_norm_1_and_a_volume_of_one_value_none():
     assert np.linalg.norm(signature(*head(0), SPACING)) == pytest.approx(1, abs=1e-5)
     assert not signature(np.ones(SHAPE), np.ones(SHAPE, bool), SPACING).any()
     assert not signature(np.ones(SHAPE), np.zeros(SHAPE, bool), SPACING).any()
+
+
+def test_where_all_heads_are_alike_none_is_a_copy_but_the_one_that_stands_out():
+    def smooth(seed):
+        rng = np.random.default_rng(seed)
+        volume, brain = head(7)
+        return volume + rng.normal(0, 0.6, SHAPE) * brain, brain
+
+    scans = [candidate(f"s{seed}", *smooth(seed)) for seed in range(5)]
+    assert twin_findings(scans[:2])
+    assert twin_findings(scans) == []
