@@ -1,4 +1,4 @@
-"""`stage=predict`: find the cells in a folder of images with a trained run."""
+"""`stage=predict`: find the cells in a folder of images, or the lesions in scans, with a trained run."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ from omegaconf import DictConfig
 from rich.progress import track
 
 from rbc_lightning.commands.plain import plain, read_config, settings
+from rbc_lightning.commands.predict_scans import ScansFound, find_in_scans, preparation_of
 from rbc_lightning.core.build import build
 from rbc_lightning.core.files import write_csv
 from rbc_lightning.core.label_files import write_label_map
@@ -16,10 +17,12 @@ from rbc_lightning.core.progress import console, tell
 from rbc_lightning.core.trainer import TrainerSettings
 from rbc_lightning.data.formats import IMAGE_SUFFIXES, read_image, write_image
 from rbc_lightning.data.sample import RGB, ImageSpec, to_rgb
+from rbc_lightning.data.volumes.unlabelled import find_unlabelled
 from rbc_lightning.data.writers.coco import write_coco_found
 from rbc_lightning.errors import InputError
 from rbc_lightning.metrics.instances import COLUMNS, Instances, cell_table
 from rbc_lightning.report.figures.runs import draw_cells
+from rbc_lightning.segmenters.base import BaseTask
 from rbc_lightning.segmenters.model import Model
 from rbc_lightning.segmenters.training import find_objects, load_best, load_checkpoint
 from rbc_lightning.study.run_record import CONFIG, METRICS, is_older, read_metrics
@@ -66,16 +69,26 @@ class PredictResult:
         return f"{self.cells} cells in {self.count} images, in {self.output} ({files}){skipped}"
 
 
-def run(cfg: DictConfig) -> PredictResult:
-    """Write label maps, boxes as COCO JSON, overlays and a table of cells; an unreadable file is named and skipped."""
+def run(cfg: DictConfig) -> PredictResult | ScansFound:
+    """Find what a run was trained to find: cells in images, or classes in scans where it was trained on slices of such."""
     chosen = settings(plain(cfg.predict), PredictSettings, "predict")
     trainer: TrainerSettings = build(plain(cfg.trainer), "trainer")
-    directory, paths = _run_directory(Path(str(chosen.run))), _images(Path(str(chosen.images)))
-    images = Path(str(chosen.images)).resolve()
+    directory = _run_directory(Path(str(chosen.run)))
+    trained, images = read_config(directory), Path(str(chosen.images)).resolve()
     # With the folder's name alone, all data sets' images/ would share one place.
     output = Path(chosen.output or directory / "predictions" / f"{images.parent.name}_{images.name}")
-    trained = read_config(directory)
-    task, precision = _load(directory, trained, chosen, trainer), trained["trainer"]["precision"]
+    preparation = preparation_of(trained["data"])
+    if preparation is None:
+        paths = _images(Path(str(chosen.images)))
+        return _find_cells(_load(directory, trained, chosen, trainer), trained, paths, output, chosen.score)
+    scans = find_unlabelled(images, preparation.channels)
+    task = _load(directory, trained, chosen, trainer)
+    return find_in_scans(task, preparation, *scans, output, str(trained["trainer"]["precision"]))
+
+
+def _find_cells(task: BaseTask, trained: dict[str, Any], paths: list[Path], output: Path, score: float) -> PredictResult:
+    """Write label maps, boxes as COCO JSON, overlays and a table of cells; an unreadable file is named and skipped."""
+    precision = trained["trainer"]["precision"]
     # Images are of the kind that it was trained on.
     spec = ImageSpec(value_range=trained["data"].get("value_range", RGB.value_range))
     rows: list[tuple[object, ...]] = []
@@ -90,7 +103,7 @@ def run(cfg: DictConfig) -> PredictResult:
                 tell(f"skipped: {error}")
                 skipped.append(path.name)
                 continue
-            found = find_objects(task, image, spec, precision, chosen.score)
+            found = find_objects(task, image, spec, precision, score)
             if found.label_map is not None:
                 write_label_map(output / "labels" / f"{names[path]}.png", found.label_map)
             write_image(output / "overlays" / f"{names[path]}.png", draw_cells(to_rgb(image, spec), found))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
 from numpy.typing import NDArray
@@ -111,10 +112,21 @@ def find_objects(task: BaseTask, image: NDArray[Any], spec: ImageSpec, precision
     `precision` is the trainer's, by its name or "auto", as in the test; cells of less than `least_score` are left out. Of
     patches of classes, whose pixels the task decided on, none is.
     """
-    tensor = torch.from_numpy(to_unit(image, spec).transpose(2, 0, 1).copy()).to(task.device)
     with autocast(task.device, precision):
-        found = task.eval().predict_instances(tensor)
+        found = task.eval().predict_instances(_tensor(task, image, spec))
     return found if found.classes is not None else found.at_least(least_score)
+
+
+@torch.inference_mode()
+def find_classes(task: BaseTask, image: NDArray[Any], spec: ImageSpec, precision: str) -> NDArray[np.uint8]:
+    """The class of every pixel of one image, (H, W), as in the test: 1, 2, ... of `spec.classes`; see `find_objects`."""
+    with autocast(task.device, precision):
+        found = task.eval().predict(_tensor(task, image, spec))
+    return (found.foreground if found.classes is None else found.classes).astype(np.uint8)
+
+
+def _tensor(task: BaseTask, image: NDArray[Any], spec: ImageSpec) -> Tensor:
+    return torch.from_numpy(to_unit(image, spec).transpose(2, 0, 1).copy()).to(task.device)
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -29,7 +29,7 @@ class ThreePlanes:
         title: above its row.
         image: (x, y, z), x to the right, y to the front, z up.
         sides: of a voxel, mm.
-        outlines: label maps, likewise, with their colours; all that is above 0 is outlined.
+        outlines: label maps, likewise, with their colours; all that is above 0 is outlined, the first on top.
     """
 
     title: str
@@ -80,7 +80,7 @@ def _draw(scan: ThreePlanes, at: tuple[int, int, int], axis: Axes, name: str, ac
     wide, tall = (side for index, side in enumerate(scan.sides) if index != across)
     width, height = wide * shown.shape[1], tall * shown.shape[0]
     axis.imshow(shown, cmap="gray", vmin=0, vmax=high, extent=(0, width, height, 0), interpolation="nearest")
-    for mask, color in scan.outlines:
+    for mask, color in reversed(scan.outlines):
         inner = np.pad(np.kron(plane(mask, across, at) > 0, np.ones((_FINE, _FINE))), 1)
         if inner.any():
             rows, columns = ((np.arange(n) - 0.5) / _FINE for n in inner.shape)

@@ -1,0 +1,94 @@
+"""Scans to be segmented: files found by their names alone, with or without masks, whole or not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rbc_lightning.data.volumes.names import MASKS, canonical, find_images, find_mask, nifti_files
+from rbc_lightning.data.volumes.nifti import is_nifti, stem
+from rbc_lightning.data.volumes.scan import Scan
+from rbc_lightning.errors import InputError
+
+_DIGITS = 4  # of a channel's number in the names of nnU-Net
+_CHALLENGE = "pre"  # the folder of images of the WMH challenge
+_UNTOLD = ("space-", "desc-", "acq-", "run-", "rec-")
+
+
+def find_unlabelled(place: Path, channels: Sequence[str]) -> tuple[list[Scan], list[InputError]]:
+    """The scans of a file's name, or below a folder, and an error for each that lacks a channel.
+
+    Files of one folder whose names agree but for the channel are a scan: `sub-01_FLAIR.nii.gz`, `case/pre/FLAIR.nii.gz`, and
+    `case_0000.nii.gz` in the order of the channels. With one channel, any other name is a scan as well. A mask is looked for
+    beside the images, above `pre/`, and in `labelsTs` beside `imagesTs`; none is needed. All scans are of split test.
+
+    Args:
+        place: a NIfTI file of a scan, or a folder.
+        channels: names, in order.
+
+    Raises:
+        InputError: no such file or folder, or nothing in it that is named as a channel.
+    """
+    if not place.exists():
+        raise InputError(f"{place}: no such file or folder; point predict.images at a scan (.nii.gz) or a folder of scans")
+    folder = place if place.is_dir() else place.parent
+    grouped: dict[tuple[Path, str], list[Path]] = {}
+    files = nifti_files(folder) if place.is_dir() else sorted(path for path in folder.iterdir() if is_nifti(path))
+    for path in files:
+        if (key := _scan_of(path, channels)) is not None:
+            grouped.setdefault((path.parent, key), []).append(path)
+    if not place.is_dir():
+        grouped = {key: paths for key, paths in grouped.items() if place in paths}
+    if not grouped:
+        raise InputError(
+            f"{place}: no scan; expected NIfTI files named as {', '.join(channels)}, such as sub-01_{channels[0]}.nii.gz: "
+            "rename them, or convert them to .nii.gz"
+        )
+    keys = [key for _, key in grouped]
+    scans, errors = [], []
+    for (parent, key), paths in grouped.items():
+        name = _name(parent, key, folder, unique=keys.count(key) == 1)
+        try:
+            scans.append(Scan(name, name, "test", _images(paths, channels, name, parent), _mask(parent, key, name)))
+        except InputError as error:
+            errors.append(error)
+    return scans, errors
+
+
+def _scan_of(path: Path, channels: Sequence[str]) -> str | None:
+    """The part of a file's name that all files of its scan share; None of a file that is no channel."""
+    parts = stem(path).split("_")
+    numbered = len(parts[-1]) == _DIGITS and parts[-1].isdigit()
+    if numbered or canonical(parts[-1]) in map(canonical, channels):
+        return "_".join(part for part in parts[:-1] if not part.lower().startswith(_UNTOLD))
+    return stem(path) if len(channels) == 1 and parts[-1].lower() not in MASKS else None
+
+
+def _images(paths: Sequence[Path], channels: Sequence[str], name: str, parent: Path) -> tuple[Path, ...]:
+    by_number = {stem(path)[-_DIGITS:]: path for path in paths}
+    wanted = [f"{number:0{_DIGITS}d}" for number in range(len(channels))]
+    if all(number in by_number for number in wanted):
+        return tuple(by_number[number] for number in wanted)
+    if len(channels) == len(paths) == 1:
+        return (paths[0],)
+    return find_images(paths, channels, name, parent)
+
+
+def _mask(parent: Path, key: str, name: str) -> Path | None:
+    beside = parent.parent if parent.name == _CHALLENGE else parent
+    labels = parent.with_name(parent.name.replace("images", "labels", 1))
+    if labels != parent and labels.is_dir():
+        return next((path for path in nifti_files(labels) if stem(path) == key), None)
+    own = [path for path in sorted(beside.iterdir()) if is_nifti(path) and stem(path).startswith(key)]
+    try:
+        return find_mask(own, name, beside)
+    except InputError:
+        return None
+
+
+def _name(parent: Path, key: str, root: Path, *, unique: bool) -> str:
+    """The shared part of the files' names where it tells the scan from others, else with the folders that lead to them."""
+    if key and unique:
+        return key
+    parts = [part for part in parent.relative_to(root).parts if part != _CHALLENGE]
+    return "_".join([*parts, *([key] if key else [])]) or parent.resolve().name
