@@ -4,6 +4,7 @@ import csv
 import json
 import os
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -112,6 +113,15 @@ def write_run(
     (directory / "metrics.json").write_text(json.dumps(record))
     stamp = next(clock)
     os.utime(directory / "metrics.json", (stamp, stamp))
+
+
+def write_fold(root, column, seed, fold, images, folds=5, **changes):
+    """Write the directory of a run that was tested on one of several folds, on the test images of `images`."""
+    settings = changed(data__folds=folds, data__fold=fold, data__fold_seed=0)
+    known = {"settings": settings, "images": images, "data_hash": f"fold {fold}, cut {seed}"}
+    known["identity"] = {part: f"{part} {seed} {fold}" for part in ("base", "augmented", "synthetic")}
+    write = write_floor if column == "without_training" else partial(write_run, column=column)
+    write(root, f"{column}_seed{seed}_fold{fold}", seed=seed, **known | changes)
 
 
 def write_floor(root, name, seed=0, **changes):

@@ -19,7 +19,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from rbc_lightning.study.statistics import LEVEL, half_widths, paired_difference, pseudo_values, verdict
+from rbc_lightning.study.statistics import LEVEL, half_widths, layouts, paired_difference, pseudo_values, verdict
 
 Floats = NDArray[np.float64]
 Luck = Literal["none", "shared", "independent", "opposed"]
@@ -189,6 +189,44 @@ def limits(seeds: int, units: int, n: int, seed: int) -> dict[str, object]:
     return line
 
 
+FOLDS = {
+    "nothing": (0.0, 0.0, 0.0),
+    "training 0.006": (0.0, 0.006, 0.0),
+    "training 0.020": (0.0, 0.020, 0.0),
+    "fold 0.005": (0.005, 0.0, 0.0),
+    "fold 0.010": (0.010, 0.0, 0.0),
+    "fold 0.010, training 0.010": (0.010, 0.010, 0.0),
+    "seed 0.006, training 0.006": (0.0, 0.006, 0.006),
+    "fold, training, seed 0.006": (0.006, 0.006, 0.006),
+}
+"""Standard deviations of what a fold's training images, a training and a seed make of the difference of two columns."""
+
+
+def measure_folds(name: str, n: int, seed: int, shape: tuple[int, int, int] = (3, 5, 2)) -> dict[str, object]:
+    """Coverage where every patient was tested by the models of its own fold, beside that by patients or folds alone.
+
+    `shape` is seeds, folds, patients of a fold. A patient makes 0.010 of the difference, as an image does elsewhere.
+    """
+    of_fold, of_training, of_seed = FOLDS[name]
+    n_seeds, n_folds, n_patients = shape
+    rng = np.random.default_rng([seed, zlib.crc32(name.encode()), *shape])
+    folds = np.repeat(np.arange(n_folds), n_patients)
+    covered = dict.fromkeys(("coverage", "by_patients_alone", "by_folds_alone"), 0)
+    power, widths = 0, []
+    for _ in range(n):
+        shared = of_fold * rng.normal(size=n_folds) + of_training * rng.normal(size=(n_seeds, n_folds))
+        values = shared[:, folds] + of_seed * rng.normal(size=(n_seeds, 1))
+        values = values + IMAGE * rng.normal(size=len(folds)) + np.sqrt(2) * REST * rng.normal(size=(n_seeds, len(folds)))
+        nothing, found = np.zeros_like(values), paired_difference(values, 0 * values, folds=folds)
+        covered["coverage"] += found.low <= 0 <= found.high
+        covered["by_patients_alone"] += verdict(paired_difference(values, nothing)) == "cannot tell"
+        covered["by_folds_alone"] += layouts(values, folds)[1].half(LEVEL) >= abs(values.mean())
+        power += found.low + 2 * GAIN > 0
+        widths.append(found.high - found.low)
+    rates = {key: round(100 * value / n, 1) for key, value in {**covered, "power": power}.items()}
+    return {"study": name, "seeds": n_seeds, "folds": n_folds, **rates, "width": round(float(np.median(widths)), 4)}
+
+
 def write(path: Path, rows: list[dict[str, object]]) -> None:
     """Write a table."""
     with path.open("w", newline="") as handle:
@@ -203,7 +241,15 @@ def main() -> None:
     parser.add_argument("--studies", type=int, default=2_000, help="of each kind")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent)
+    parser.add_argument("--folds", action="store_true", help="the studies over folds alone")
     chosen = parser.parse_args()
+    folded = []
+    for name in FOLDS:
+        folded.append(measure_folds(name, chosen.studies, chosen.seed))
+        print(*folded[-1].values(), sep="  ", flush=True)
+    write(chosen.out / "folds.csv", folded)
+    if chosen.folds:
+        return
     rows = []
     for study in studies():
         rows.append(measure(study, chosen.studies, chosen.seed))

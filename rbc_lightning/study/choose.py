@@ -34,8 +34,8 @@ class RunGroups:
     other_luck: Mapping[str, tuple[str, Sequence[Run]]] = field(default_factory=dict)
 
     def every(self) -> list[Run]:
-        """All runs."""
-        return [run for columns in self.runs.values() for run in all_runs(columns)]
+        """All runs as they were made, those of each fold apart."""
+        return [run for columns in self.runs.values() for joined in all_runs(columns) for run in joined.as_made]
 
 
 class SweepRuns(NamedTuple):
@@ -87,7 +87,7 @@ def floor_beside(runs: Sequence[Run], candidates: Sequence[Run], chosen: RunFilt
         chosen: notes what is left out.
     """
     chosen = RunFilter() if chosen is None else chosen
-    of_seed = {(run.seed, run.metrics["data_hash"]) for run in runs}
+    of_seed = {(run.seed, run.metrics["data_hash"]) for joined in runs for run in joined.as_made}
     floors = [run for run in candidates if run.column == WITHOUT_TRAINING and (run.seed, run.metrics["data_hash"]) in of_seed]
     floors = chosen.comparable(floors, "without training")
     # Of two alike in settings, samples and seed, under whatever name of the data, either will do: nothing is left out.
@@ -143,6 +143,7 @@ def runs_beside(run: Run, runs: Sequence[Run]) -> dict[str, Run]:
     near = [other for other in runs if (other.data, other.model) == (run.data, run.model)]
     # The columns of a sweep over ratios have other shares than those of the same names in Table 2.
     near = [other for other in near if (other.settings.get(_RATIO) is None) == (run.settings.get(_RATIO) is None)]
+    near = [other for other in near if other.fold == run.fold]
     chosen = RunFilter(first=lambda other: other is run)
     kept = chosen.on_data([other for other in near if other is run or other.column in TITLES], data_settings, run.data)
     by_column = chosen.by_column(chosen.one_mix(chosen.comparable(kept, run.model), run.model), run.model)

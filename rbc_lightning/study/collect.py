@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from rbc_lightning.errors import InputError, in_one_line
 from rbc_lightning.metrics.units import unit_names
 from rbc_lightning.study.run_record import METRICS, Run, is_older, read_run
-from rbc_lightning.study.statistics import Difference, paired_difference, unit_means
+from rbc_lightning.study.statistics import LEVEL, Difference, layouts, paired_difference, unit_means
 
 _N_NAMED = 3
 _Key = TypeVar("_Key", bound=Hashable)
@@ -91,12 +91,14 @@ class PairedScores(Generic[_Key]):
         seeds: (n_seeds,), of the rows.
         groups: (n_images,), patient or slide of each image; None where they are not known, or no two images share one.
         n_dropped: images left out because some run has no finite score of them.
+        folds: (n_images,), whose models were tested on each image; None where one model was on all.
     """
 
     scores: Mapping[_Key, NDArray[np.float64]]
     seeds: Mapping[_Key, tuple[int, ...]]
     groups: tuple[str, ...] | None
     n_dropped: int
+    folds: tuple[int, ...] | None
 
     @property
     def n_images(self) -> int:
@@ -107,7 +109,13 @@ class PairedScores(Generic[_Key]):
     def units(self) -> str:
         """What is counted once, in words."""
         images = f"{self.n_images} test images"
-        return images if self.groups is None else f"{images} of {len(set(self.groups))} groups, which count once each"
+        grouped = images if self.groups is None else f"{images} of {len(set(self.groups))} groups, which count once each"
+        return f"{grouped}{self.in_folds}"
+
+    @property
+    def in_folds(self) -> str:
+        """How many folds the images lie in, in words; empty without."""
+        return "" if self.folds is None else f", in {len(set(self.folds))} folds: each was tested by the models of its own"
 
     def means(self, column: _Key) -> NDArray[np.float64]:
         """Scores (n_seeds, n_units): of images, or the mean over those of each group."""
@@ -123,7 +131,12 @@ class PairedScores(Generic[_Key]):
         if not common:
             return None
         first, second = (self.scores[key][[self.seeds[key].index(seed) for seed in common]] for key in (column, against))
-        return paired_difference(first, second, self.groups)
+        return paired_difference(first, second, self.groups, self.folds)
+
+    def half_width(self, column: _Key) -> float:
+        """Half the width of the 95 % interval of a column's mean, by the model of the differences."""
+        folds = None if self.folds is None else unit_means(np.array([self.folds], dtype=np.float64), self.groups)[0]
+        return max(one.half(LEVEL) for one in layouts(self.means(column), folds))
 
 
 def paired_scores(filed: Mapping[_Key, Mapping[int, Run]], score: str) -> PairedScores[_Key]:
@@ -145,4 +158,6 @@ def paired_scores(filed: Mapping[_Key, Mapping[int, Run]], score: str) -> Paired
     units = unit_names(images, {name: group for run in runs for name, group in run.groups.items()})
     groups = units if len(set(units)) < len(units) else None
     seeds = {key: tuple(by_seed) for key, by_seed in filed.items()}
-    return PairedScores(scores, seeds, groups, len(known) - len(images))
+    fold_of = {name: fold for run in runs for name, fold in run.fold_of.items()}
+    folds = tuple(fold_of[name] for name in images) if fold_of else None
+    return PairedScores(scores, seeds, groups, len(known) - len(images), folds)

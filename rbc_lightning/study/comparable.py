@@ -13,12 +13,14 @@ from typing import Any
 
 from rbc_lightning.core.seeds import SEED_KEYS
 from rbc_lightning.study.collect import named
+from rbc_lightning.study.folds import folds_of, join_folds, whole_folds
 from rbc_lightning.study.run_record import PARTS, Run, flat
-from rbc_lightning.study.tables import COLUMNS, CONTROLS
+from rbc_lightning.study.tables import COLUMNS, CONTROLS, TITLES
 
 _GROWTH = "scale.large_per_real"
 _N_SETTINGS = 3  # that a message names
-_DATA_ASIDE = ("data.root", SEED_KEYS["split"])
+_DATA_ASIDE = ("data.root", SEED_KEYS["split"], "data.fold")
+_FOLDS, _FOLD_SEED = "data.folds", "data.fold_seed"
 _PURPOSES = {"base": ("training",), "augmented": (), "synthetic": ("masks", "translator", "synthetic")}
 
 Settings = dict[str, Any]
@@ -50,9 +52,11 @@ class RunFilter:
 
     def on_data(self, runs: list[Run], settings: Callable[[Run], Settings], data: str) -> list[Run]:
         """Those on the same samples, splits and test images."""
-        kept = self.fullest(runs, settings, "on other data", data)
+        kept = []
+        for of_fold in _by_fold(self.fullest(runs, settings, "on other data", data)):
+            kept += self.fullest(of_fold, _test_images, "on other test images", data)
         # Where no seed changes the data, none has cut them.
-        if len({run.metrics["data_hash"] for run in kept}) > 1:
+        if any(len({run.metrics["data_hash"] for run in of_fold}) > 1 for of_fold in _by_fold(kept)):
             kept = self.one_luck(kept, "split", data)
         return self._by_seed(kept, lambda run: {"data_hash": run.metrics["data_hash"]}, "on other samples or splits", data)
 
@@ -78,15 +82,26 @@ class RunFilter:
         return kept
 
     def by_column(self, runs: list[Run], model: str) -> dict[str, dict[int, Run]]:
-        """Column -> seed -> run, of two runs of one job the newest."""
-        filed: dict[str, dict[int, Run]] = {run.column: {} for run in runs}
+        """Column -> seed -> run, of two runs of one job the newest; those of several folds are joined.
+
+        Columns and seeds that lack a fold which others have are left out, so that all figures are of the same test images.
+        """
+        newest: dict[str, dict[int, dict[int | None, Run]]] = {run.column: {} for run in runs}
+        for run in sorted(runs, key=lambda run: (run.seed, run.written, run.directory.name)):
+            by_fold = newest[run.column].setdefault(run.seed, {})
+            if run.fold in by_fold:
+                self.exclude(model, [by_fold[run.fold]], f"older than {run.directory.name}")
+            by_fold[run.fold] = run
+        filed = {c: {seed: [*by_fold.values()] for seed, by_fold in by_seed.items()} for c, by_seed in newest.items()}
+        whole = whole_folds(filed)
         for column, by_seed in filed.items():
-            of_column = [run for run in runs if run.column == column]
-            for run in sorted(of_column, key=lambda run: (run.seed, run.written, run.directory.name)):
-                if run.seed in by_seed:
-                    self.exclude(model, [by_seed[run.seed]], f"older than {run.directory.name}")
-                by_seed[run.seed] = run
-        return filed
+            for seed, some in by_seed.items():
+                lacking = ",".join(str(fold) for fold in whole if fold not in folds_of(some))
+                if lacking:
+                    where = f"{model}, {TITLES.get(column, column)}, seed {seed}"
+                    self.exclude(where, some, f"until its other folds are there (data.fold={lacking})")
+        kept = {c: {seed: some for seed, some in seeds.items() if folds_of(some) == whole} for c, seeds in filed.items()}
+        return {c: {seed: join_folds(some) for seed, some in seeds.items()} for c, seeds in kept.items() if seeds}
 
     def one_luck(self, runs: list[Run], purpose: str, where: str) -> list[Run]:
         """The runs whose seed of a purpose follows the base seed, or has one value, whichever are of more jobs."""
@@ -123,32 +138,50 @@ class RunFilter:
 
     def _by_seed(self, runs: list[Run], settings: Callable[[Run], Settings], kind: str, where: str) -> list[Run]:
         """`fullest` among the runs of each seed (and place, where places have samples of their own)."""
-        alike: dict[tuple[int, float], list[Run]] = {}
+        alike: dict[tuple[int, float, int], list[Run]] = {}
         for run in runs:
-            alike.setdefault((run.seed, self.place(run) if self.apart else 0.0), []).append(run)
+            fold = -1 if run.fold is None else run.fold
+            alike.setdefault((run.seed, self.place(run) if self.apart else 0.0, fold), []).append(run)
         kept: list[Run] = []
-        for seed, place in sorted(alike):
-            kept += self.fullest(alike[seed, place], settings, kind, f"{where}, seed {seed}")
+        for seed, place, fold in sorted(alike):
+            told = f"{where}, seed {seed}{'' if fold < 0 else f', fold {fold}'}"
+            kept += self.fullest(alike[seed, place, fold], settings, kind, told)
         return kept
 
     def _rank(self, runs: list[Run]) -> tuple[int, int, float, str]:
         first_jobs, jobs = (
-            len({(run.model, run.column, self.place(run), run.seed) for run in some})
+            len({(run.model, run.column, self.place(run), run.seed, run.fold) for run in some})
             for some in ([run for run in runs if self.first(run)], runs)
         )
         return first_jobs, jobs, max(run.written for run in runs), max(run.directory.name for run in runs)
 
 
 def data_settings(run: Run) -> Settings:
-    """In what data sets behind one name differ: the settings of `data`, and the test images with their numbers of cells."""
+    """In what data sets behind one name differ: the settings of `data`, and the test images with their numbers of cells.
+
+    Each fold has test images of its own: they are compared within it.
+    """
     # The same data may lie elsewhere and be cut otherwise; what is tested on does not change with that.
-    settings = {name: value for name, value in settings_of("data")(run).items() if name not in _DATA_ASIDE}
-    return {**settings, "test images": {name: row.get("n_true") for name, row in sorted(run.per_image.items())}}
+    aside = (*_DATA_ASIDE, _FOLDS, _FOLD_SEED) if run.fold is None else _DATA_ASIDE
+    settings = {name: value for name, value in settings_of("data")(run).items() if name not in aside}
+    return settings if run.fold is not None else settings | _test_images(run)
 
 
 def settings_of(group: str) -> Callable[[Run], Settings]:
     """All settings of a configuration group."""
     return lambda run: {name: value for name, value in run.settings.items() if name.startswith(f"{group}.")}
+
+
+def _test_images(run: Run) -> Settings:
+    return {"test images": {name: row.get("n_true") for name, row in sorted(run.per_image.items())}}
+
+
+def _by_fold(runs: list[Run]) -> list[list[Run]]:
+    """Runs of each fold; all together where there are no folds."""
+    return [
+        [run for run in runs if run.fold == fold]
+        for fold in sorted({run.fold for run in runs}, key=lambda f: (f is not None, f))
+    ]
 
 
 def _mix_of(runs: list[Run]) -> Callable[[Run], Settings]:

@@ -81,8 +81,7 @@ def floor_below(
             outcome = statistics.verdict(difference, higher_is_better=higher_is_better)
             comparisons[column] = Comparison(column, WITHOUT_TRAINING, difference, None, outcome)
     by_seed = paired.by_seed(WITHOUT_TRAINING)
-    # By the model of the comparisons.
-    half = statistics.MeanSquares.of(paired.means(WITHOUT_TRAINING)).half(statistics.LEVEL)
+    half = paired.half_width(WITHOUT_TRAINING)
     mean, spread = float(by_seed.mean()), statistics.spread(by_seed)
     low, high = mean - half, mean + half
     means = {column: float(paired.by_seed(column).mean()) for column in columns if column in COLUMNS}

@@ -114,7 +114,7 @@ def _layouts(runs: Sequence[Run]) -> Iterator[tuple[tuple[str, ...], Layout]]:
                 fixed = {purpose: seed for purpose, seed in run.seeds.items() if purpose not in varied}
                 # Under one cut of validation the samples are the same.
                 samples = None if "split" in varied else run.metrics["data_hash"]
-                layout = slices.setdefault(json.dumps([fixed, samples]), {})
+                layout = slices.setdefault(json.dumps([fixed, samples, run.fold]), {})
                 # Of two runs with the same seeds the newer one.
                 layout[tuple(run.seeds[purpose] for purpose in varied)] = run
             largest = max((_crossed(layout) for layout in slices.values()), key=len)

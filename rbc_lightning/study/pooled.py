@@ -1,6 +1,6 @@
 """Scores over all images together, such as AP over all cells, compared by what each test image or patient adds to them."""
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -41,7 +41,7 @@ class PooledScores(PairedScores[_Key]):
         """What is counted once, in words."""
         n_units = int(next(iter(self.scores.values())).shape[1])
         of = f" of {n_units} groups, which count once each" if self.by_group else ""
-        return f"{self.n_images} test images together{of}"
+        return f"{self.n_images} test images together{of}{self.in_folds}"
 
     def by_seed(self, column: _Key) -> Floats:
         """The scores themselves (n_seeds,)."""
@@ -56,11 +56,19 @@ class PooledScores(PairedScores[_Key]):
 def pooled_scores(filed: Mapping[_Key, Mapping[int, Run]], score: str) -> PooledScores[_Key]:
     """Scores over all images together of runs that are filed by column (or whatever else) and seed.
 
+    Of runs that several folds were joined in, each fold's own, together: a fold counts by its units.
+
     Raises:
         ValueError: some run has not recorded the score with each unit left out, or it is not finite then, or runs differ in
             their units, or there is one alone.
     """
     runs = all_runs(filed)
+    if runs[0].parts:
+        if any([part.fold for part in run.parts] != [part.fold for part in runs[0].parts] for run in runs):
+            raise ValueError(f"runs of other folds than {runs[0].directory.name}; expected the same of all")
+        numbers = range(len(runs[0].parts))
+        by_fold = [{key: {seed: run.parts[k] for seed, run in some.items()} for key, some in filed.items()} for k in numbers]
+        return _together([pooled_scores(of_fold, score) for of_fold in by_fold])
     units = sorted(runs[0].left_out(score))
     tested = tuple(sorted(runs[0].per_image))
     for run in runs:
@@ -78,7 +86,17 @@ def pooled_scores(filed: Mapping[_Key, Mapping[int, Run]], score: str) -> Pooled
     }
     scores = {key: pseudo_values(whole[key], without[key]) for key in filed}
     seeds = {key: tuple(by_seed) for key, by_seed in filed.items()}
-    return PooledScores(scores, seeds, None, 0, whole, tested, len(units) < len(tested))
+    return PooledScores(scores, seeds, None, 0, None, whole, tested, len(units) < len(tested))
+
+
+def _together(folds: Sequence[PooledScores[_Key]]) -> PooledScores[_Key]:
+    """Scores of several folds side by side."""
+    first, sizes = folds[0], [next(iter(fold.scores.values())).shape[1] for fold in folds]
+    scores = {key: np.concatenate([fold.scores[key] for fold in folds], axis=1) for key in first.scores}
+    whole = {key: np.average([fold.whole[key] for fold in folds], axis=0, weights=sizes) for key in first.scores}
+    tested = tuple(name for fold in folds for name in fold.tested)
+    of_unit = tuple(int(k) for k in np.repeat(range(len(folds)), sizes))
+    return PooledScores(scores, first.seeds, None, 0, of_unit, whole, tested, sum(sizes) < len(tested))
 
 
 def is_pooled(run: Run, score: str) -> bool:

@@ -9,6 +9,7 @@ from rbc_lightning.study.ceiling import Ceiling, ceiling_above
 from rbc_lightning.study.collect import PairedScores, all_runs, paired_scores
 from rbc_lightning.study.compare import Answer, Comparison, answer_questions, compare_columns
 from rbc_lightning.study.floor import BySeed, Floor, ScoresOf, floor_below
+from rbc_lightning.study.folds import missing_folds
 from rbc_lightning.study.pooled import is_pooled, pooled_scores
 from rbc_lightning.study.run_record import Run
 from rbc_lightning.study.statistics import Floats, spread
@@ -174,7 +175,8 @@ def _measure(
     seeds = {column: entry.seeds for column, entry in entries.items()}
     answers = answer_questions(comparisons, seeds, [column for column in entries if entries[column].optimistic], title)
     floor = floor_below(columns, floors, scores_of, title, higher_is_better=higher)
-    notes = tuple(_notes(entries, paired, floor, title))
+    folds = missing_folds(all_runs(columns)[0])
+    notes = (*((folds,) if folds else ()), *_notes(entries, paired, floor, title))
     paper = published(model, metric)
     return ModelRow(
         model, metric, title, higher, paired.n_images, paired.units, entries, comparisons, answers, paper, notes, floor

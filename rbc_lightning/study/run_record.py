@@ -41,6 +41,7 @@ class Run:
         written: when it finished, seconds since the epoch.
         groups: patient or slide of each test image, where that is known.
         agreement: of test images with two annotations, scores of the second against the first by sample_id, from agreement.csv.
+        parts: the runs of single folds that `study.folds` joined in it, by fold ascending; none of a run as it was made.
     """
 
     directory: Path
@@ -50,6 +51,7 @@ class Run:
     written: float
     groups: Mapping[str, str] = field(default_factory=dict)
     agreement: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    parts: tuple["Run", ...] = ()
 
     @property
     def model(self) -> str:
@@ -70,6 +72,22 @@ class Run:
     def seed(self) -> int:
         """Base seed."""
         return int(self.metrics["seed"])
+
+    @property
+    def fold(self) -> int | None:
+        """The fold that was tested; None for the splits of the data set."""
+        fold = self.settings.get("data.fold")
+        return None if fold is None else int(fold)
+
+    @property
+    def as_made(self) -> tuple["Run", ...]:
+        """The runs that have a directory: itself, or its parts."""
+        return self.parts or (self,)
+
+    @property
+    def fold_of(self) -> dict[str, int]:
+        """Fold of each test image by sample_id, where several folds were joined."""
+        return {name: part.fold for part in self.parts for name in part.per_image if part.fold is not None}
 
     @property
     def seeds(self) -> dict[str, int]:

@@ -1,5 +1,7 @@
 """What would settle an undecided difference: more test images or groups, more seeds, or both."""
 
+from math import ceil
+
 import numpy as np
 from scipy import stats
 
@@ -40,7 +42,10 @@ def what_would_settle(difference: Difference) -> str:
 
 
 def units_needed(difference: Difference, n_seeds: int | None = None) -> int | None:
-    """Units with which a verdict would come with a probability of 80 %, the seeds being as many; None beyond 10,000."""
+    """Units with which a verdict would come with a probability of 80 %, the seeds being as many; None beyond 10,000.
+
+    Where folds make the interval, more units are more folds of as many.
+    """
     n_seeds = difference.n_seeds if n_seeds is None else n_seeds
     if not _detects(difference, n_seeds, _MOST_UNITS):
         return None
@@ -49,13 +54,13 @@ def units_needed(difference: Difference, n_seeds: int | None = None) -> int | No
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if _detects(difference, n_seeds, middle) else (middle, high)
-    return high
+    return ceil(high * difference.n_units / difference.squares.n_units)
 
 
 def seeds_needed(difference: Difference) -> int | None:
     """Seeds with which a verdict would come with a probability of 80 %, the units being as many; None beyond 30."""
     tried = range(LEAST_SEEDS, _MOST_SEEDS + 1)
-    return next((n for n in tried if _detects(difference, n, difference.n_units)), None)
+    return next((n for n in tried if _detects(difference, n, difference.squares.n_units)), None)
 
 
 def _detects(difference: Difference, n_seeds: int, n_units: int) -> bool:

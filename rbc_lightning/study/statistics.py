@@ -19,6 +19,18 @@ geometric mean of their squares, `_SUM` of the first. The seeds' share is X = ma
 subtracted a variance that chance hides would be missed. Of two seeds, where A has one degree, the second way alone is taken and
 nothing is subtracted. The width changes without a jump in A, B and E. The constants are those with which the studies of
 `experiments/statistics` are covered; what they cover elsewhere is told there too.
+
+Over folds each unit was tested by models of its own fold f. The luck of a training is then that of (fold, seed), shared by the
+units of the fold and by no others, and what the fold's training images make of a column is shared by them under every seed:
+
+    d[s, u] = mean + seed[s] + fold[f] + luck[s, f] + unit[u] + rest[s, u].
+
+With F folds of n units the grand mean has the variance seed/S + fold/F + luck/(S F) + unit/U + rest/(S U). The layout above has
+the luck: E[A] = rest + n luck + U seed, and what B and E have of it cancels. It has not all of `fold`: B takes units for
+independent, and has but (F - 1)/(U - 1) of the S n fold that it should. The means of folds are a layout of the same kind, whose
+units, the folds, are independent: mean + seed[s] + (fold + mean unit)[f] + (luck + mean rest)[s, f]. It has everything, with
+F - 1 degrees for U - 1, and few folds scatter. Interval and p-value are the wider of the two: folds that happen to agree make
+nothing narrower than units alone would.
 """
 
 from __future__ import annotations
@@ -116,7 +128,7 @@ class Difference:
         p_value: two-sided, of no difference; at most `LEVEL` where the interval leaves out 0, and only there.
         n_units, n_seeds: that both columns were scored on and trained with.
         unit: what a unit is.
-        squares: the mean squares behind it.
+        squares: the mean squares behind it; of folds in the place of units where those make the wider interval.
     """
 
     value: float
@@ -129,7 +141,9 @@ class Difference:
     squares: MeanSquares
 
 
-def paired_difference(first: ArrayLike, second: ArrayLike, groups: ArrayLike | None = None) -> Difference:
+def paired_difference(
+    first: ArrayLike, second: ArrayLike, groups: ArrayLike | None = None, folds: ArrayLike | None = None
+) -> Difference:
     """Difference of two mean scores that share seeds and test images, see this module's text.
 
     Args:
@@ -137,6 +151,7 @@ def paired_difference(first: ArrayLike, second: ArrayLike, groups: ArrayLike | N
         second: scores of the same shape, on the same images; rows of one index share a seed.
         groups: (n_images,), the patient or slide of each image; images of one are averaged first and count as one unit. None:
             every image is a unit of its own.
+        folds: (n_images,), the fold whose models were tested on each image; a group lies in one. None: one model for all.
 
     Returns:
         The difference first - second; its interval is infinite with a single unit.
@@ -151,7 +166,8 @@ def paired_difference(first: ArrayLike, second: ArrayLike, groups: ArrayLike | N
             "pair runs by seed and images by sample_id, and leave out those without a score"
         )
     differences = unit_means(one - other, groups)
-    return _difference(differences, "group" if differences.shape[1] < one.shape[1] else "image")
+    of_units = None if folds is None else unit_means(np.asarray(folds, dtype=np.float64)[None], groups)[0]
+    return _difference(differences, "group" if differences.shape[1] < one.shape[1] else "image", of_units)
 
 
 def spread(by_seed: Floats) -> float | None:
@@ -225,8 +241,21 @@ def verdict(difference: Difference, p_value: float | None = None, *, higher_is_b
     return "helps" if (difference.value > 0) == higher_is_better else "hurts"
 
 
-def _difference(differences: Floats, unit: Unit) -> Difference:
-    """From differences (n_seeds, n_units)."""
-    value, squares = float(differences.mean()), MeanSquares.of(differences)
-    half, p_value = squares.half(LEVEL), squares.p_value(value)
-    return Difference(value, value - half, value + half, p_value, squares.n_units, squares.n_seeds, unit, squares)
+def layouts(table: Floats, folds: Floats | None = None) -> list[MeanSquares]:
+    """Mean squares of values (n_seeds, n_units) by unit and, of units in several folds (n_units,), by fold as well."""
+    found = [MeanSquares.of(table)]
+    if folds is not None and 1 < len(np.unique(folds)) < table.shape[1]:
+        names, mean = np.unique(folds), table.mean()
+        # Folds count by their units, so that the mean stays the same.
+        parts = [(folds == name).mean() * len(names) * (table[:, folds == name].mean(axis=1) - mean) for name in names]
+        found.append(MeanSquares.of(mean + np.stack(parts, axis=1)))
+    return found
+
+
+def _difference(differences: Floats, unit: Unit, folds: Floats | None) -> Difference:
+    """From differences (n_seeds, n_units), and the fold of each unit."""
+    value, found = float(differences.mean()), layouts(differences, folds)
+    squares = max(found, key=lambda one: one.half(LEVEL))
+    half, p_value = squares.half(LEVEL), max(one.p_value(value) for one in found)
+    n_seeds, n_units = differences.shape
+    return Difference(value, value - half, value + half, p_value, n_units, n_seeds, unit, squares)

@@ -78,7 +78,7 @@ class RunAccess:
 def add_gallery(
     page: Page, access: RunAccess, runs: Mapping[str, Mapping[str, Mapping[int, Run]]], cache: Path, most: int | None = None
 ) -> tuple[ShownSample, ...]:
-    """Add test images with the predictions of one run of each model.
+    """Add test images with the predictions of one run of each model; over folds of one for each, on its own test images.
 
     Args:
         page: gets images and sources, or what is missing.
@@ -90,25 +90,26 @@ def add_gallery(
     Returns:
         The samples behind the images.
     """
-    samples: tuple[ShownSample, ...] = ()
+    samples: dict[str, ShownSample] = {}
     shown: list[_Shown] = []
     known: dict[str, tuple[ShownSample, ...]] = {}
     rows = {row.model: row for row in page.table.rows}
-    for model, columns in runs.items() if most != 0 else ():
-        run = choose_run(columns)
+    chosen = [(model, run) for model, columns in runs.items() for run in choose_run(columns).as_made]
+    for model, run in chosen if most != 0 else ():
         try:
             # Equal hashes are equal samples: the data set is read once.
             data_hash = run.metrics["data_hash"]
             tested = known[data_hash] = known.get(data_hash) or tuple(access.tested(run))[:most]
-            samples = samples or tested
+            samples |= {sample.sample_id: sample for sample in tested}
             shown.append((rows[model], run, _predict(access, run, tested, cache)))
         except InputError as error:
             page.missing.append(f"gallery, {model}: no predictions: {error}")
             continue
-        trained = f"{TITLES[run.column]}, seed {run.seed}, best weights of {run.directory.name}"
+        fold = "" if run.fold is None else f", fold {run.fold}"
+        trained = f"{TITLES[run.column]}, seed {run.seed}{fold}, best weights of {run.directory.name}"
         page.sources.append(f"predictions of {model}: {trained}")
-    page.gallery += [_image(sample, shown) for sample in samples]
-    return samples
+    page.gallery += [_image(sample, shown) for sample in samples.values()]
+    return tuple(samples.values())
 
 
 def choose_run(columns: Mapping[str, Mapping[int, Run]]) -> Run:
@@ -152,6 +153,7 @@ def _image(sample: ShownSample, shown: Sequence[_Shown]) -> GalleryImage:
     image, truth = shrink(sample.rgb(), _LARGEST), sample.load_label_map()
     height, width = image.shape[:2]
     small = _resize(truth, height, width)
+    shown = [entry for entry in shown if sample.sample_id in entry[2]]
     has_classes = any(by_sample[sample.sample_id].classes is not None for _, _, by_sample in shown)
     true = class_overlay(small) if has_classes else truth_overlay(small)
     layers = [Layer("truth", true, None, "", None if has_classes else int(truth.max(initial=0)))]

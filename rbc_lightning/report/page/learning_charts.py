@@ -29,7 +29,11 @@ def learning_chart(model: str, runs: Mapping[str, Mapping[int, Run]]) -> Chart:
     `runs` are filed by column and seed, as `group_runs` files those of a model.
     """
     title = f"{model}: learning curves"
-    read = {column: [learning_curve(run) for run in runs[column].values()] for column in TITLES if column in runs}
+    read = {
+        column: [learning_curve(run) for joined in runs[column].values() for run in joined.as_made]
+        for column in TITLES
+        if column in runs
+    }
     curves = {column: some for column, every in read.items() if (some := [curve for curve in every if curve.epochs])}
     every = [curve for some in curves.values() for curve in some]
     if not every:
