@@ -69,12 +69,13 @@ def write_run(
     ratio=None,
     by_image=None,
     agreement=None,
+    external=None,
     **metrics,
 ):
     """Write a run directory.
 
     `images` has the headline scores by test image, `by_image` those of other metrics, `agreement` headline scores of a second
-    annotation; `metrics` replaces entries of the record.
+    annotation, `external` those of images of another source; `metrics` replaces entries of the record.
     """
     directory = root / name
     directory.mkdir(parents=True)
@@ -105,9 +106,10 @@ def write_run(
     rows = [(image, *(values[image] for values in columns.values()), 7.0) for image in images]
     with (directory / "per_image.csv").open("w", newline="") as handle:
         csv.writer(handle).writerows([("sample_id", *columns, "n_true"), *rows])
-    if agreement:
-        table = "".join(f"{image},,{value}\n" for image, value in agreement.items())
-        (directory / "agreement.csv").write_text(f"sample_id,group,{score}\n{table}")
+    for file, beside in (("agreement.csv", agreement), ("per_image_external.csv", external)):
+        if beside:
+            table = "".join(f"{image},,{value}\n" for image, value in beside.items())
+            (directory / file).write_text(f"sample_id,group,{score}\n{table}")
     whole = {**(settings or SETTINGS), "mix": {"real": "all", "ratio": ratio, "total": 8}}
     (directory / "config.yaml").write_text(yaml.safe_dump(whole))
     (directory / "metrics.json").write_text(json.dumps(record))

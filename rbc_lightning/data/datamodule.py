@@ -137,6 +137,10 @@ class PairDataModule(pl.LightningDataModule):
         """Whole test images, one at a time; real and untouched."""
         return DataLoader(SmearDataset(self.manifest.split("test")), **self._whole_images())
 
+    def external_dataloader(self) -> DataLoader[dict[str, Any]]:
+        """Whole images of another source, one at a time; as untouched as test."""
+        return DataLoader(SmearDataset(self.manifest.split("external")), **self._whole_images())
+
     def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:
         """Generate the images of samples that were drawn as label maps alone."""
         rows = [i for i, origin in enumerate(batch["origin"]) if origin == "synthetic"]

@@ -30,10 +30,10 @@ def write_counts(directory: Path, data: PairDataModule, steps: int) -> None:
     write_csv(directory / "drawn.csv", ("origin", "sample_id", "augmented", "draws"), rows)
 
 
-def write_per_image(directory: Path, task: BaseTask, groups: Mapping[str, str]) -> None:
-    """Write `per_image.csv`: sample_id, group (of `groups`, by sample_id) and scores of each test image or scan."""
+def write_per_image(directory: Path, task: BaseTask, groups: Mapping[str, str], name: str = PER_IMAGE) -> None:
+    """Write a table: sample_id, group (of `groups`, by sample_id) and scores of each image or scan that was tested."""
     rows = [{"sample_id": row["sample_id"], "group": groups[str(row["sample_id"])], **row} for row in task.per_image]
-    write_rows(directory / PER_IMAGE, rows)
+    write_rows(directory / name, rows)
 
 
 def finite(scores: Mapping[str, float]) -> dict[str, float]:

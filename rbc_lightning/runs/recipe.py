@@ -36,7 +36,7 @@ from rbc_lightning.runs.outcome import draw, finite, show, thresholds, without_u
 from rbc_lightning.segmenters.base import BaseTask
 from rbc_lightning.segmenters.model import Model, TrainingSettings
 from rbc_lightning.segmenters.training import find_objects, fit, is_begun, load_best
-from rbc_lightning.study.run_record import CONFIG, METRICS, machine
+from rbc_lightning.study.run_record import CONFIG, METRICS, PER_IMAGE_EXTERNAL, machine
 from rbc_lightning.study.tables import COLUMNS
 from rbc_lightning.tracking.base import Tracking, opened
 
@@ -169,6 +169,8 @@ class TrainedSegmenter(Recipe[Path]):
             trainer, best = self._train(directory, model.name, task, data, loggers, seed)
             task = load_best(directory, model)
             find = partial(self._find, task)
+            # First, so that what the task keeps of a test is of the test split.
+            external = self._test_external(directory, trainer, task, data)
             scores = trainer.test(task, datamodule=data, verbose=False)[0]
             write_counts(directory, data, self._steps)
             groups = {sample.unit: sample.group for sample in self.manifest.split("test")}
@@ -179,7 +181,7 @@ class TrainedSegmenter(Recipe[Path]):
                 "machine": machine(),
                 "artifacts": {made.kind: made.key for made in self.upstream()},
             }
-            record = {**finite(scores), **self._record(task, facts, best), **about}
+            record = {**finite(scores), **external, **self._record(task, facts, best), **about}
             # Written last: its presence says that the run is whole.
             write_json(directory / METRICS, {**record, "left_out": without_units(task, groups)})
             # Behind it: a run is whole without an online service.
@@ -209,6 +211,17 @@ class TrainedSegmenter(Recipe[Path]):
             f"{self.training.steps} steps with batches of {self.training.batch_size}"
         )
         return fit(self.trainer, self.training, directory, task, data, seed=seed, loggers=loggers)
+
+    def _test_external(self, directory: Path, trainer: pl.Trainer, task: BaseTask, data: PairDataModule) -> dict[str, float]:
+        """Test on the images of another source, if there are any: `per_image_external.csv`, and values as `external/NAME`."""
+        groups = {sample.unit: sample.group for sample in self.manifest.samples if sample.split == "external"}
+        if not groups:
+            return {}
+        task.tested = "external"
+        scores = trainer.test(task, dataloaders=data.external_dataloader(), verbose=False)[0]
+        task.tested = "test"
+        write_per_image(directory, task, groups, PER_IMAGE_EXTERNAL)
+        return finite(scores)
 
     def _data(self, store: Store, seed: int) -> PairDataModule:
         """The datamodule of the mix, its synthetic pairs made or found."""

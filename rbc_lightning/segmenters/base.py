@@ -66,6 +66,8 @@ class BaseTask(pl.LightningModule):
     """Smallest side of tiles that `set_tile` takes, pixels."""
     score_threshold: float = 0.5
     """From this score on an object counts as found."""
+    tested: str = "test"
+    """What a test logs its scores as, before the slash: the split."""
 
     def __init__(
         self,
@@ -159,7 +161,7 @@ class BaseTask(pl.LightningModule):
 
     def on_test_epoch_end(self) -> None:
         """Log the scores of the test."""
-        self.log_dict({f"test/{name}": value for name, value in self._test.compute().items()})
+        self.log_dict({f"{self.tested}/{name}": value for name, value in self._test.compute().items()})
 
     @property
     def per_image(self) -> list[dict[str, float | str]]:

@@ -35,6 +35,7 @@ def join_folds(runs: Sequence[Run]) -> Run:
         per_image={name: row for run in runs for name, row in run.per_image.items()},
         groups={name: group for run in runs for name, group in run.groups.items()},
         agreement={name: row for run in runs for name, row in run.agreement.items()},
+        external=_external(runs),
         parts=tuple(runs),
     )
 
@@ -64,6 +65,13 @@ def missing_folds(run: Run) -> str | None:
 def _mean(score: str, runs: Sequence[Run]) -> float:
     weights = [len(run.left_out(score)) or _n_scored(run, score) or len(run.per_image) for run in runs]
     return float(np.average([run.whole(score) for run in runs], weights=weights))
+
+
+def _external(runs: Sequence[Run]) -> dict[str, dict[str, float]]:
+    """Images of another source were tested by the models of every fold: the mean of what those scored."""
+    names = [name for name in runs[0].external if all(name in run.external for run in runs)]
+    scores = {name: runs[0].external[name] for name in names}
+    return {n: {s: float(np.mean([run.external[n].get(s, np.nan) for run in runs])) for s in row} for n, row in scores.items()}
 
 
 def _n_scored(run: Run, score: str) -> int:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from rbc_lightning.study.ceiling import Ceiling, ceiling_above
 from rbc_lightning.study.collect import PairedScores, all_runs, paired_scores
 from rbc_lightning.study.compare import Answer, Comparison, answer_questions, compare_columns
@@ -38,6 +40,21 @@ class TableEntry:
 
 
 @dataclass(frozen=True)
+class External:
+    """What the columns score on images of another source, such as another scanner; no verdict looks at it.
+
+    Attributes:
+        means: by column, over images and seeds.
+        n_images: that every run has a score of.
+        title: how a line of the table calls them.
+    """
+
+    means: Mapping[str, float]
+    n_images: int
+    title: str
+
+
+@dataclass(frozen=True)
 class ModelRow:
     """One model.
 
@@ -53,6 +70,7 @@ class ModelRow:
         notes: what is missing.
         floor, ceiling: what a model without training scores, how far two annotators agree; None where that is not known.
         pooled: the same for the score over all images together, where that answers the questions; `answers` are its own.
+        external: the score on images of another source; None where there are none.
         luck: what the seeds of single purposes make of its spread, of `luck_of`.
     """
 
@@ -71,6 +89,7 @@ class ModelRow:
     ceiling: Ceiling | None = None
     pooled: ModelRow | None = None
     luck: tuple[str, ...] = ()
+    external: External | None = None
 
     @property
     def answering(self) -> ModelRow:
@@ -153,7 +172,20 @@ def model_row(model: str, columns: Mapping[str, BySeed], floors: BySeed, score: 
     )
     notes = row.notes if is_mean else (*row.notes, _pooled_note(title, answers=pooled is not None))
     ceiling = ceiling_above(columns, floors, metric, higher_is_better=row.higher_is_better, pooled=not is_mean)
-    return replace(row, ceiling=ceiling, pooled=pooled, answers=(pooled or row).answers, notes=notes)
+    external = external_beside(columns, metric)
+    return replace(row, ceiling=ceiling, pooled=pooled, answers=(pooled or row).answers, notes=notes, external=external)
+
+
+def external_beside(columns: Mapping[str, BySeed], metric: str) -> External | None:
+    """The score on images of another source, mean over images and seeds; None without an image that all runs have it of."""
+    tables = {column: [run.external for run in by_seed.values()] for column, by_seed in columns.items()}
+    every = [table for some in tables.values() for table in some]
+    names = [n for n in sorted(every[0]) if all(np.isfinite(table.get(n, {}).get(metric, np.nan)) for table in every)]
+    if not names:
+        return None
+    means = {column: float(np.mean([[table[n][metric] for n in names] for table in some])) for column, some in tables.items()}
+    plural = "s" if len(names) > 1 else ""
+    return External(means, len(names), f"external, another scanner or source ({len(names)} image{plural})")
 
 
 def _measure(

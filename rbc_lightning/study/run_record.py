@@ -18,7 +18,7 @@ from rbc_lightning.core.seeds import SEED_KEYS
 from rbc_lightning.errors import InputError
 
 METRICS, PER_IMAGE, CONFIG = "metrics.json", "per_image.csv", "config.yaml"
-AGREEMENT = "agreement.csv"
+PER_IMAGE_EXTERNAL, AGREEMENT = "per_image_external.csv", "agreement.csv"
 PARTS = ("base", "augmented", "synthetic")
 """Parts of a run's recipe: the training itself; augmented and synthetic samples, None for a mix without them."""
 
@@ -41,6 +41,7 @@ class Run:
         written: when it finished, seconds since the epoch.
         groups: patient or slide of each test image, where that is known.
         agreement: of test images with two annotations, scores of the second against the first by sample_id, from agreement.csv.
+        external: scores of images of another source, tested apart, by sample_id, from per_image_external.csv.
         parts: the runs of single folds that `study.folds` joined in it, by fold ascending; none of a run as it was made.
     """
 
@@ -51,6 +52,7 @@ class Run:
     written: float
     groups: Mapping[str, str] = field(default_factory=dict)
     agreement: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    external: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     parts: tuple["Run", ...] = ()
 
     @property
@@ -171,9 +173,11 @@ def read_run(directory: Path, metrics: Mapping[str, Any]) -> Run:
     float(metrics[metrics["headline"]])
     rows, per_image = _scores(directory / PER_IMAGE)
     groups = {row["sample_id"]: row["group"] for row in rows if row.get("group")}
-    _, agreement = _scores(directory / AGREEMENT) if (directory / AGREEMENT).is_file() else ([], {})
+    agreement, external = (
+        _scores(directory / name)[1] if (directory / name).is_file() else {} for name in (AGREEMENT, PER_IMAGE_EXTERNAL)
+    )
     settings = dict(flat(yaml.load((directory / CONFIG).read_text(), _LOADER)))
-    run = Run(directory, metrics, per_image, settings, (directory / METRICS).stat().st_mtime, groups, agreement)
+    run = Run(directory, metrics, per_image, settings, (directory / METRICS).stat().st_mtime, groups, agreement, external)
     if not per_image or len(per_image) < len(rows) or not run.has(run.score):
         raise ValueError(f"{PER_IMAGE} has no {run.score} for each test image, or an image twice")
     return run

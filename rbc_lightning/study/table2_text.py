@@ -32,6 +32,10 @@ _FLOOR = (
     "images or groups. It is no column, and no question is asked of it"
 )
 _NO_FLOOR = "no run without training beside these: floor=threshold makes one, with the next stage=train"
+_EXTERNAL = (
+    "External: images of another scanner or source, tested apart by the same models after the choice of weights; they take no "
+    "part in any difference, p or verdict"
+)
 _COMPARED = ("difference", "low", "high", "p", "p_holm", "n_seeds", "n_units", "verdict")
 _LATEX = {letter: f"\\{letter}" for letter in "&%$#_{}"}
 _LATEX |= {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "·": r"$\cdot$"}
@@ -71,6 +75,7 @@ def to_csv(table: Table2) -> str:
     """
     compared = [(measure, against) for measure in ("", "pooled_") for against in (*REFERENCES, WITHOUT_TRAINING)]
     header = ["data", "model", "score", "n_images", "column", "mean", "spread", "pooled", "n_seeds", "optimistic", "paper"]
+    header += ["external", "n_external"] if any(row.external for row in table.rows) else []
     header += [f"{measure}{name}_against_{against}" for measure, against in compared for name in _COMPARED]
     lines: list[dict[str, object]] = []
     for row in table.rows:
@@ -81,6 +86,8 @@ def to_csv(table: Table2) -> str:
             if entry:
                 line |= {"mean": entry.mean, "spread": entry.spread, "pooled": entry.pooled}
                 line |= {"n_seeds": len(entry.seeds), "optimistic": entry.optimistic}
+            if row.external:
+                line |= {"external": row.external.means.get(column), "n_external": row.external.n_images}
             for measure, against in compared:
                 of = row.pooled if measure else row
                 c = of.comparison(column, against) if of else None
@@ -118,6 +125,9 @@ def _mean_lines(table: Table2) -> Iterator[list[str]]:
         if not row.pooled and any(entry.pooled is not None for entry in row.entries.values()):
             pooled = [figure_text(found.pooled, found) if found else "-" for found in entries]
             yield [f"{row.model}, {row.label} pooled", *pooled]
+        if row.external:
+            means = [figure_text(row.external.means.get(column)) for column in table.columns]
+            yield [f"{row.model}, {row.external.title}: {row.label}", *means]
         if row.paper:
             yield [f"{row.model}, {PAPER_TITLE}", *[figure_text(row.paper.get(column)) for column in table.columns]]
         yield from ([f"{row.model}, {line}"] for line in bound_lines(row))
@@ -142,6 +152,8 @@ def footnotes(table: Table2) -> Iterator[str]:
     yield _METHOD
     yield _ASKED
     yield _FLOOR if any(row.answering.floor or row.floor for row in table.rows) else _NO_FLOOR
+    if any(row.external for row in table.rows):
+        yield _EXTERNAL
     yield from table.notes
 
 

@@ -223,3 +223,22 @@ def test_a_validation_keeps_no_more_than_its_bound(manifest, monkeypatch):
     test = datamodule(manifest).test_dataloader()
     assert len(list(test)) == 2
     assert test.dataset._cache.used_bytes == 0
+
+
+def test_external_images_are_tested_alone_and_nothing_else_sees_them(manifest):
+    *rest, last = manifest.samples
+    apart = Manifest((*rest, replace(last, split="external")))
+    data = datamodule(apart, select_on="test")
+    names = {
+        place: [name for batch in load() for name in batch["sample_id"]]
+        for place, load in (
+            ("external", data.external_dataloader),
+            ("test", data.test_dataloader),
+            ("val", data.val_dataloader),
+        )
+    }
+    assert names.pop("external") == [last.sample_id]
+    drawn = {sample_id for _, sample_id, _ in data.drawn_counts(steps=8)}
+    assert last.sample_id not in {*drawn, *names["test"], *names["val"]}
+    with pytest.raises(InputError, match="split 'external' is empty"):
+        datamodule(manifest).external_dataloader()

@@ -201,3 +201,30 @@ def test_one_fold_and_a_fold_for_each_unit_are_no_folds():
     values = np.random.default_rng(2).standard_normal((3, 6))
     plain = paired_difference(values, np.zeros_like(values))
     assert difference(values, [0] * 6) == difference(values, list(range(6))) == plain
+
+
+# --- another source
+
+
+def test_external_images_have_a_line_of_their_own_and_no_part_in_any_verdict(tmp_path):
+    for column in ("rd", "rd_aug"):
+        for seed in (0, 1):
+            for fold in range(5):
+                changes = {"external": {"e0": 0.3 + 0.1 * seed + 0.01 * fold, "e1": 0.5}} if column == "rd" else {}
+                changes = changes or {"external": {"e0": 0.2, "e1": float("nan")}}
+                write_fold(tmp_path / "with", column, seed, fold, scores(column, seed, fold), **changes)
+                write_fold(tmp_path / "without", column, seed, fold, scores(column, seed, fold))
+    table, plain = (build_table2(grouped(tmp_path / name)) for name in ("with", "without"))
+    (row,) = table.rows
+    # e1 has no score in some runs; e0 was tested by the models of every fold.
+    assert (row.external.n_images, row.external.means["rd_aug"]) == (1, pytest.approx(0.2))
+    assert row.external.means["rd"] == pytest.approx(0.3 + 0.05 + 0.02)
+    assert plain.rows[0].external is None
+    assert replace(row, external=None) == plain.rows[0]
+    text = to_markdown(table)
+    assert "| fcn8s, external, another scanner or source (1 image): Dice | 0.370 | - | 0.200 | - | - |" in text
+    assert "- External: images of another scanner or source, tested apart" in text
+    assert "xternal" not in to_markdown(plain)
+    header, first, *_ = to_csv(table).splitlines()
+    assert dict(zip(header.split(","), first.split(","), strict=True))["n_external"] == "1"
+    assert "external" not in to_csv(plain)
