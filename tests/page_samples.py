@@ -16,10 +16,11 @@ class MadeUpSample:
     sample_id: str
     image: np.ndarray = field(repr=False)
     label_map: np.ndarray = field(repr=False)
+    volume: str | None = None
 
     @property
     def unit(self):
-        return self.sample_id
+        return self.volume or self.sample_id
 
     @property
     def image_sha256(self):
@@ -36,9 +37,20 @@ def make_samples(*names):
     return tuple(MadeUpSample(name, *disc_smear(seed=number)) for number, name in enumerate(names))
 
 
-def truth_found(label_map, boxes_alone=False):
+def make_slices(*scans, n_slices=6):
+    """Slices of scans with two classes, most of them in slices 2 to 4."""
+    made = []
+    for number, scan in enumerate(scans):
+        for k in range(n_slices):
+            image, cells = disc_smear(seed=10 * number + k, count=1 if k in (0, 5) else 3 + k)
+            made.append(MadeUpSample(f"{scan}_{k:03d}", image, np.where(cells > 2, 2, cells).astype(np.int32), scan))
+    return tuple(made)
+
+
+def truth_found(label_map, boxes_alone=False, has_classes=False):
     boxes = label_map_to_boxes(label_map)
-    return Instances(boxes, np.ones(len(boxes), dtype=np.float32), None if boxes_alone else label_map)
+    classes = np.arange(1, len(boxes) + 1, dtype=np.int32) if has_classes else None
+    return Instances(boxes, np.ones(len(boxes), dtype=np.float32), None if boxes_alone else label_map, classes)
 
 
 class Access:
@@ -59,7 +71,10 @@ class Access:
 
     def predict(self, run, samples):
         self.predicted += [(run.directory.name, sample.sample_id) for sample in samples]
-        return {sample.sample_id: truth_found(sample.label_map, run.model in self.boxes_alone) for sample in samples}
+        return {
+            sample.sample_id: truth_found(sample.label_map, run.model in self.boxes_alone, sample.volume is not None)
+            for sample in samples
+        }
 
 
 def write_weights(directory, content=b"weights"):

@@ -14,7 +14,6 @@ from rbc_lightning.core.store import Store
 from rbc_lightning.core.trainer import TrainerSettings, resolve_precision
 from rbc_lightning.data.manifest import Manifest
 from rbc_lightning.data.sample import Sample
-from rbc_lightning.data.splits import one_of_each_scan
 from rbc_lightning.errors import InputError
 from rbc_lightning.metrics.instances import Instances
 from rbc_lightning.report.assemble import ReportResult, ReportSettings, make_report
@@ -61,7 +60,7 @@ def _access(cfg: DictConfig) -> RunAccess:
         test = manifest.split("test")
         units = [sample.unit for sample in test]
         check_tested(run, str(data.get("root", reader.name)), units, manifest.fingerprint())
-        return one_of_each_scan(test)
+        return test
 
     def predict(run: Run, samples: Sequence[Sample]) -> dict[str, Instances]:
         trained = read_config(run.directory)

@@ -15,6 +15,7 @@ from rbc_lightning.report.page.gallery import RunAccess, add_gallery
 from rbc_lightning.report.page.learning_charts import learning_chart
 from rbc_lightning.report.page.page import render
 from rbc_lightning.study.choose import RunGroups, group_runs
+from rbc_lightning.study.classes import to_csv as classes_to_csv
 from rbc_lightning.study.collect import collect_runs
 from rbc_lightning.study.curves import ALONG, gain_curves
 from rbc_lightning.study.curves import to_csv as curves_to_csv
@@ -100,6 +101,7 @@ def make_report(settings: ReportSettings, access: RunAccess, *, data: str, runs_
     sweeps = {sweep: gain_curves(sweep, found, data, settings.score) for sweep in ALONG}
     directory = runs_dir / "report" / "_".join(filter(None, (data, settings.translator, settings.score)))
     texts = {"table2.md": to_markdown(table), "table2.csv": to_csv(table), "table2.tex": to_latex(table)}
+    texts |= {"classes.csv": classes_to_csv(table.classes, data)} if table.classes else {}
     texts |= {f"{name}.csv": curves_to_csv(curves) for name, curves in sweeps.items() if curves}
     for name, text in texts.items():
         write_text(directory / name, text)

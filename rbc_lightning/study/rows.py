@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from rbc_lightning.study.ceiling import Ceiling, ceiling_above
+from rbc_lightning.study.classes import nothing_found
 from rbc_lightning.study.collect import PairedScores, all_runs, paired_scores
 from rbc_lightning.study.compare import Answer, Comparison, answer_questions, compare_columns
 from rbc_lightning.study.floor import BySeed, Floor, ScoresOf, floor_below
@@ -70,6 +71,7 @@ class ModelRow:
         notes: what is missing.
         floor, ceiling: what a model without training scores, how far two annotators agree; None where that is not known.
         pooled: the same for the score over all images together, where that answers the questions; `answers` are its own.
+        nothing: of data of classes, what answering "background" everywhere scores; else None.
         external: the score on images of another source; None where there are none.
         luck: what the seeds of single purposes make of its spread, of `luck_of`.
     """
@@ -90,6 +92,7 @@ class ModelRow:
     pooled: ModelRow | None = None
     luck: tuple[str, ...] = ()
     external: External | None = None
+    nothing: float | None = None
 
     @property
     def answering(self) -> ModelRow:
@@ -173,7 +176,8 @@ def model_row(model: str, columns: Mapping[str, BySeed], floors: BySeed, score: 
     notes = row.notes if is_mean else (*row.notes, _pooled_note(title, answers=pooled is not None))
     ceiling = ceiling_above(columns, floors, metric, higher_is_better=row.higher_is_better, pooled=not is_mean)
     external = external_beside(columns, metric)
-    return replace(row, ceiling=ceiling, pooled=pooled, answers=(pooled or row).answers, notes=notes, external=external)
+    found = {"ceiling": ceiling, "external": external, "nothing": nothing_found(columns, metric)}
+    return replace(row, pooled=pooled, answers=(pooled or row).answers, notes=notes, **found)
 
 
 def external_beside(columns: Mapping[str, BySeed], metric: str) -> External | None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from rbc_lightning.study.choose import RunGroups
+from rbc_lightning.study.classes import ClassMeasure, class_measures, of_scans
 from rbc_lightning.study.collect import all_runs, version_notes
 from rbc_lightning.study.rows import ModelRow, model_row
 from rbc_lightning.study.run_record import Run
@@ -23,6 +24,7 @@ class Table2:
         rows: the models.
         notes: how the runs were trained, and what was left out.
         caution: what is to be known before any figure is read; None where there is nothing.
+        classes: measures of data of classes, whose units are scans; none of data of cells.
     """
 
     data: str
@@ -30,6 +32,7 @@ class Table2:
     rows: tuple[ModelRow, ...]
     notes: tuple[str, ...]
     caution: str | None = None
+    classes: tuple[ClassMeasure, ...] = ()
 
 
 def build_table2(groups: RunGroups, score: str | None = None) -> Table2:
@@ -59,7 +62,18 @@ def build_table2(groups: RunGroups, score: str | None = None) -> Table2:
     lacking = [f"{model}: left out, not all of its runs have {score} by image" for model in groups.runs if model not in known]
     runs = replace(groups, runs=known).every()
     caution = _CAUTION if any(run.settings.get("scale.name") == _TINY for run in runs) else None
-    return Table2(groups.data, columns, rows, (*_about(runs), *lacking, *groups.left_out), caution)
+    classes = tuple(measure for model, of_model in known.items() for measure in class_measures(model, of_model))
+    if classes:
+        rows = tuple(map(_of_scans, rows))
+    return Table2(groups.data, columns, rows, (*_about(runs), *lacking, *groups.left_out), caution, classes)
+
+
+def _of_scans(row: ModelRow) -> ModelRow:
+    """A row whose texts speak of scans and patients."""
+    answers = tuple(replace(answer, text=of_scans(answer.text), remedy=of_scans(answer.remedy)) for answer in row.answers)
+    floor = replace(row.floor, text=of_scans(row.floor.text)) if row.floor else None
+    notes = tuple(map(of_scans, row.notes))
+    return replace(row, units=of_scans(row.units), notes=notes, answers=answers, floor=floor)
 
 
 def _all_have(runs: Sequence[Run], score: str) -> bool:

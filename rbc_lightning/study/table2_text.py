@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from rbc_lightning.study.classes import EVERYWHERE, Grid, class_grids, class_notes, of_scans
 from rbc_lightning.study.compare import Comparison, interval_text, p_text
 from rbc_lightning.study.rows import ModelRow, TableEntry
 from rbc_lightning.study.table2 import Table2
@@ -104,8 +105,21 @@ def verdict_lines(table: Table2) -> Iterator[tuple[str, str]]:
         yield f"{row.model}: {row.answers[0].word}.", " ".join(map(sentence, row.told))
 
 
-def grids(table: Table2) -> Iterator[tuple[str, list[str], list[list[str]]]]:
-    """The means, then the differences with each reference: caption, header, lines; one of a single text spans the columns."""
+def grids(table: Table2) -> Iterator[Grid]:
+    """The means, then the differences with each reference, and measures of classes: caption, header, lines.
+
+    A line of a single text spans the columns.
+    """
+    for caption, header, lines in (*_grids(table), *class_grids(table.classes, table.columns)):
+        yield worded(table, caption), header, lines
+
+
+def worded(table: Table2, text: str) -> str:
+    """A text as it is said of what the table counts: images or, of data of classes, scans."""
+    return of_scans(text) if table.classes else text
+
+
+def _grids(table: Table2) -> Iterator[Grid]:
     header = ["", *[TITLES[column] for column in table.columns]]
     yield "Mean over test images and seeds ± standard deviation over seeds", header, list(_mean_lines(table))
     measures = [measure for row in table.rows for measure in row.measures]
@@ -134,17 +148,23 @@ def _mean_lines(table: Table2) -> Iterator[list[str]]:
 
 
 def bound_lines(row: ModelRow) -> Iterator[str]:
-    """Floor and ceiling of a model, a line each with their figures."""
+    """Floor and ceiling of a model, and the score of finding nothing, a line each with their figures."""
     floors = [(measure.score, measure.floor) for measure in row.measures if measure.floor]
     if floors:
         (score, floor), *pooled = floors
         yield " · pooled ".join([f"{floor.title}: {score} {floor.figure}", *(other.figure for _, other in pooled)])
+    if row.nothing is not None:
+        yield f"{EVERYWHERE}: {row.score} {row.nothing:.3f}"
     if row.ceiling:
         yield f"{row.ceiling.title}: {row.ceiling.figure}"
 
 
 def footnotes(table: Table2) -> Iterator[str]:
     """What marks and columns mean, what is missing, how intervals and p came about, which runs were left out."""
+    yield from (worded(table, note) for note in _footnotes(table))
+
+
+def _footnotes(table: Table2) -> Iterator[str]:
     if any(entry.optimistic for row in table.rows for entry in row.entries.values()):
         yield f"{MARK} {OPTIMISTIC}"
     yield from (f"{TITLES[column]}: {CONTROLS[column]}" for column in table.columns if column in CONTROLS)
@@ -154,6 +174,7 @@ def footnotes(table: Table2) -> Iterator[str]:
     yield _FLOOR if any(row.answering.floor or row.floor for row in table.rows) else _NO_FLOOR
     if any(row.external for row in table.rows):
         yield _EXTERNAL
+    yield from class_notes(table.classes)
     yield from table.notes
 
 

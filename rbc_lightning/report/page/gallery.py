@@ -28,6 +28,7 @@ from rbc_lightning.study.tables import TITLES
 # Beside the full mix; of columns with as many seeds, the first.
 _PREFERRED = ("rd_sd_aug", "rd_aug", "rd_sd", "rd", "sd", "rd_large", "sd_large")
 _CHECKPOINT = Path("checkpoints", "best.ckpt")
+_SLICES = 3  # of each scan
 _LARGEST = 1600  # pixels of the longer side of an image on the page
 # Raised when predictions of the same weights change.
 _FORMAT = 1
@@ -85,7 +86,7 @@ def add_gallery(
         access: reads test samples, and predicts.
         runs: model -> column -> seed -> run; models to be shown, all of them in the table of the page.
         cache: directory that keeps predictions, each under a name made of all that decides it.
-        most: test images to show; None for all, 0 for no gallery.
+        most: test images to show, of data of classes scans; None for all, 0 for no gallery.
 
     Returns:
         The samples behind the images.
@@ -99,7 +100,7 @@ def add_gallery(
         try:
             # Equal hashes are equal samples: the data set is read once.
             data_hash = run.metrics["data_hash"]
-            tested = known[data_hash] = known.get(data_hash) or tuple(access.tested(run))[:most]
+            tested = known[data_hash] = known.get(data_hash) or _fullest(access.tested(run), most)
             samples |= {sample.sample_id: sample for sample in tested}
             shown.append((rows[model], run, _predict(access, run, tested, cache)))
         except InputError as error:
@@ -110,6 +111,20 @@ def add_gallery(
         page.sources.append(f"predictions of {model}: {trained}")
     page.gallery += [_image(sample, shown) for sample in samples.values()]
     return tuple(samples.values())
+
+
+def _fullest(samples: Sequence[ShownSample], most: int | None) -> tuple[ShownSample, ...]:
+    """The first images; of each of the first scans the few slices with most of what is labelled, in their order."""
+    by_unit: dict[str, list[ShownSample]] = {}
+    for sample in samples:
+        by_unit.setdefault(sample.unit, []).append(sample)
+    shown: list[ShownSample] = []
+    for slices in list(by_unit.values())[:most]:
+        sizes = [int((one.load_label_map() > 0).sum()) if len(slices) > _SLICES else 0 for one in slices]
+        # Of equal ones the middle of the scan rather than its ends.
+        order = sorted(range(len(slices)), key=lambda k: (-sizes[k], abs(2 * k + 1 - len(slices))))
+        shown += [slices[k] for k in sorted(order[:_SLICES])]
+    return tuple(shown)
 
 
 def choose_run(columns: Mapping[str, Mapping[int, Run]]) -> Run:

@@ -6,6 +6,7 @@ Colours mean the same everywhere (`LEGEND`) and are of the Okabe-Ito palette, di
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import cv2
@@ -61,6 +62,12 @@ LEGEND = (
 )
 """The styles of predictions; a cell is found if its IoU with a true one exceeds 0.5. True cells alone have colours of no
 meaning: touching ones differ."""
+
+
+def class_legend(names: Sequence[str]) -> tuple[LegendEntry, ...]:
+    """The styles of `class_overlay`, of truth and findings alike."""
+    colors = [_NEIGHBOURS[value % len(_NEIGHBOURS)] for value in range(len(names))]
+    return tuple(LegendEntry(name, _css(color), _css(color, _FAINT)) for name, color in zip(names, colors, strict=True))
 
 
 def truth_overlay(label_map: LabelMap) -> bytes:

@@ -13,8 +13,9 @@ from markupsafe import Markup
 from PIL import Image
 
 from rbc_lightning.report.page.content import Chart, Page, Picture
-from rbc_lightning.report.page.overlays import LEGEND
+from rbc_lightning.report.page.overlays import LEGEND, class_legend
 from rbc_lightning.report.page.series import STYLE
+from rbc_lightning.study.classes import class_grids, class_names
 from rbc_lightning.study.compare import Answer, signed_text
 from rbc_lightning.study.rows import ModelRow
 from rbc_lightning.study.table2 import Table2
@@ -70,11 +71,14 @@ def render(page: Page) -> str:
         # Only this script may run, whatever a name or a drawing brings along.
         script_hash=b64encode(sha256(script.encode()).digest()).decode(),
         models=_models(page.table),
-        legend=LEGEND,
+        # Of a single class, findings show what is too much and too little.
+        legend=class_legend(names) if len(names := class_names(page.table.classes)) > 1 else LEGEND,
         # The truth, then every prediction, in the order they first come.
         layer_names=list(dict.fromkeys(layer.name for image in page.gallery for layer in image.layers)),
         embedded=_embedded(page),
         footnotes=list(footnotes(page.table)),
+        classes=list(class_grids(page.table.classes, page.table.columns)),
+        scans=bool(page.table.classes),
         titles=TITLES,
         paper_title=PAPER_TITLE,
         optimistic=OPTIMISTIC,

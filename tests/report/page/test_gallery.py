@@ -5,11 +5,12 @@ import json
 
 import numpy as np
 import pytest
-from page_samples import Access, make_samples, write_weights
+from page_samples import Access, make_samples, make_slices, write_weights
 from PIL import Image
-from run_records import changed, write_run
+from run_records import changed, write_fold, write_run
 
 from rbc_lightning.errors import InputError
+from rbc_lightning.report.page import page as report_page
 from rbc_lightning.report.page.content import Page
 from rbc_lightning.report.page.gallery import add_gallery, choose_run
 from rbc_lightning.study.choose import group_runs
@@ -172,3 +173,45 @@ def test_the_full_mix_stands_for_a_model_else_the_column_with_most_seeds(tmp_pat
     write_run(tmp_path, "all", "rd_sd_aug")
     write_weights(tmp_path / "all")
     assert choose_run(group_runs(collect_runs(tmp_path).runs, "smears").runs["fcn8s"]).directory.name == "all"
+
+
+def test_over_folds_the_run_of_each_shows_its_own_test_images(tmp_path):
+    root = tmp_path / "runs"
+    for fold, names in enumerate(("ab", "cd")):
+        write_fold(root, "rd", 0, fold, dict(zip(names, (0.5, 0.6), strict=True)), folds=2)
+        write_weights(root / f"rd_seed0_fold{fold}", f"{fold}".encode())
+    groups = group_runs(collect_runs(root).runs, "smears")
+    page, access = Page("title", build_table2(groups)), Access()
+    own = {f"rd_seed0_fold{fold}": make_samples(*names) for fold, names in enumerate(("ab", "cd"))}
+    access.tested = lambda run: own[run.directory.name]
+    add_gallery(page, access.as_run_access(), groups.runs, tmp_path / "cache")
+    assert [(image.sample_id, len(image.layers)) for image in page.gallery] == [(name, 2) for name in "abcd"]
+    assert [image.layers[1].score for image in page.gallery] == [0.5, 0.6, 0.5, 0.6]
+    assert page.sources[1] == "predictions of fcn8s: RD, seed 0, fold 1, best weights of rd_seed0_fold1"
+
+
+def test_of_scans_the_fullest_slices_are_shown_with_their_classes(tmp_path):
+    root, scans = tmp_path / "runs", {"s0": 0.5, "s1": 0.6}
+    by_image = {"nothing_mean_dice": dict.fromkeys(scans, 0.0), "dice_lesion": scans, "dice_rim": scans}
+    titles = {name: {"title": f"Dice of {name[5:]}", "higher_is_better": True} for name in ("dice_lesion", "dice_rim")}
+    by_image["dice"] = scans
+    write_run(root, "unet", "rd", headline="test/mean_dice", images=scans, by_image=by_image, metrics=titles)
+    write_weights(root / "unet")
+    groups = group_runs(collect_runs(root).runs, "smears")
+    access = Access(make_slices("s0", "s1"))
+    page = Page("title", build_table2(groups))
+    add_gallery(page, access.as_run_access(), groups.runs, tmp_path / "cache")
+    assert [image.sample_id for image in page.gallery] == [f"{scan}_{k:03d}" for scan in scans for k in (2, 3, 4)]
+    assert len(access.predicted) == 6
+    for image in page.gallery:
+        truth, found = image.layers
+        assert (truth.n_cells, found.n_cells, found.score) == (None, None, scans[image.sample_id[:2]])
+        # What was found is the truth, in the same colours.
+        assert found.overlay == truth.overlay
+    drawn = report_page.render(page)
+    assert "Test scans" in drawn
+    assert "</i>lesion</li>" in drawn
+    assert "Test images" not in drawn
+    few = Page("title", page.table)
+    add_gallery(few, access.as_run_access(), groups.runs, tmp_path / "cache", most=1)
+    assert {image.sample_id[:2] for image in few.gallery} == {"s0"}

@@ -12,6 +12,7 @@ from rbc_lightning.metrics.instances import Instances
 from rbc_lightning.report.page.overlays import (
     LEGEND,
     cells_overlay,
+    class_legend,
     class_overlay,
     line_width,
     mask_overlay,
@@ -213,3 +214,15 @@ def test_classes_are_filled_and_outlined_in_their_own_colours():
     # Of one class alone it is the same colour.
     alone = pixels(class_overlay(np.where(classes == 2, 2, 0)), classes.shape)
     assert tuple(alone[12, 4]) == tuple(shown[12, 4])
+
+
+def test_classes_have_the_colours_of_the_legend():
+    label_map = np.zeros((40, 60), np.int32)
+    label_map[5:20, 5:20], label_map[25:35, 30:55] = 1, 3
+    drawn = np.array(Image.open(io.BytesIO(class_overlay(label_map))).convert("RGBA"))
+    assert not drawn[label_map == 0].any()
+    names = class_legend(("a", "b", "c"))
+    assert [entry.text for entry in names] == ["a", "b", "c"]
+    for value, entry in ((1, names[0]), (3, names[2])):
+        red, green, blue = map(int, entry.line.removeprefix("rgb(").split(" /")[0].split())
+        assert {tuple(color) for color in drawn[label_map == value]} == {(red, green, blue, 255), (red, green, blue, 64)}
