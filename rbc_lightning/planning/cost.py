@@ -141,12 +141,12 @@ def _training_cost(work: PlannedWork, timed: Mapping[str, Timing]) -> PlannedWor
 
 
 def _held_out(recipe: Any) -> tuple[int, int]:  # noqa: ANN401 (a run, or the FCN-score network)
-    """Images of a validation, and of the final test."""
+    """Images, or slices of scans, of a validation and of the final tests, that of another source included."""
     manifest = getattr(recipe, "manifest", None)
     if manifest is None:
         return len(recipe.val), 0
-    n_test = len(manifest.split("test"))
-    return n_test if recipe.protocol == "paper" else len(manifest.split("val")), n_test
+    n_test, n_external = (sum(sample.split == split for sample in manifest.samples) for split in ("test", "external"))
+    return n_test if recipe.protocol == "paper" else len(manifest.split("val")), n_test + n_external
 
 
 def _kept(mix: Mix, train: Sequence[Sample]) -> tuple[dict[str, float], float]:

@@ -199,7 +199,7 @@ def time_loading(
 
 def _first(samples: Sequence[Sample], images: int) -> tuple[Sample, ...]:
     """The first training samples, and of every other split as many as are looked at."""
-    most = {"train": images, "val": _HELD_OUT, "test": _HELD_OUT}
+    most = dict.fromkeys(SPLITS, _HELD_OUT) | {"train": images}
     return tuple(sample for split in SPLITS for sample in [s for s in samples if s.split == split][: most[split]])
 
 

@@ -1,5 +1,6 @@
 """`stage=plan` on real recipes: what is planned is what would be made, and nothing is made of it."""
 
+import numpy as np
 import pytest
 
 from rbc_lightning.app import main, run
@@ -7,10 +8,11 @@ from rbc_lightning.commands.experiment import Experiment
 from rbc_lightning.commands.multirun import take_planned
 from rbc_lightning.commands.plan import plan_configurations
 from rbc_lightning.core.recipe import Recipe
+from rbc_lightning.data.formats import write_image
 from rbc_lightning.data.manifest import Samples
 from rbc_lightning.errors import InputError
 from rbc_lightning.planning import probes
-from rbc_lightning.planning.cost import Place
+from rbc_lightning.planning.cost import Place, _held_out
 from rbc_lightning.planning.work import PlanSettings, Timing
 
 pytestmark = pytest.mark.filterwarnings(r"ignore:\s*'hydra/launcher/")
@@ -145,6 +147,36 @@ def test_what_jobs_of_other_luck_share_is_planned_once(tmp_path, monkeypatch, ca
     assert "Plan of luck: 9 trainings" in out
     for shared in ("shape bank 1 of 1", "fit of the sampler 1 of 1", "GAN, stage 1 3 of 3", "synthetic pairs 3 of 3"):
         assert shared in out
+
+
+def test_every_fold_is_planned_with_all_that_it_needs(tmp_path, monkeypatch, capsys, tiny_folder, timed):
+    monkeypatch.setattr("sys.argv", ["rbc_lightning"])
+    places = (f"artifacts_dir={tmp_path}/artifacts", f"runs_dir={tmp_path}/runs", "data=folder", f"data.root={tiny_folder}")
+    sweep = ("data.folds=3", "data.fold=0,1,2", "mix=rd,rd_sd", "sampler=adhesion", "scale=tiny")
+    assert main(["-m", "stage=plan", *sweep, *places]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "Plan of multirun: 6 trainings" in out
+    # One fold has fewer training images than the others.
+    for own in ("shape bank", "GAN, stage 1", "synthetic pairs"):
+        assert f"{own} 1 of 1" in out
+        assert f"{own} 2 of 2" in out
+
+
+def test_images_of_another_source_are_planned_as_tested_and_tried(own_folder, tmp_path, compose_tiny, timed):
+    def planned(root):
+        (works,) = plan_configurations({"one": compose_tiny(tmp_path, "mix=rd", root=root)}, Place()).plan.jobs.values()
+        return works[-1].recipe
+
+    table, before = own_folder / "splits.csv", planned(own_folder)
+    with table.open("a") as rows:
+        rows.write("smear_07,external,elsewhere\n")
+    for name in ("images", "labels"):
+        (own_folder / name / "smear_07.png").write_bytes((own_folder / name / "smear_06.png").read_bytes())
+    write_image(own_folder / "images" / "smear_07.png", np.full((96, 128, 3), 90, np.uint8))
+    after = planned(own_folder)
+    assert [_held_out(recipe)[1] for recipe in (before, after)] == [2, 3]
+    tried = probes._first(after.manifest.samples, 2)
+    assert [sample.split for sample in tried if sample.split == "external"] == ["external"]
 
 
 def test_a_bad_job_is_reported_and_the_others_are_planned(tmp_path, monkeypatch, capsys, tiny_folder, timed):
