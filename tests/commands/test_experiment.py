@@ -1,5 +1,8 @@
+from collections import Counter
+
 import pytest
 from tiny_data import write_tiny_folder
+from volume_samples import write_scans
 
 from rbc_lightning.app import compose, run
 from rbc_lightning.commands.experiment import Experiment
@@ -109,3 +112,19 @@ def test_a_folder_without_a_test_split_names_folds(own_folder, tmp_path, compose
     with pytest.raises(InputError, match=r"folder has no test split; expected one, or folds: set data.folds=5 data.fold=0"):
         _ = Experiment(compose_tiny(tmp_path, root=own_folder)).manifest
     assert len(Experiment(compose_tiny(tmp_path, "data.folds=7", "data.fold=6", root=own_folder)).manifest.ids("test")) == 1
+
+
+def test_training_slices_are_narrowed_once_validation_is_cut(tmp_path):
+    places = (
+        f"artifacts_dir={tmp_path}/artifacts",
+        f"runs_dir={tmp_path}/runs",
+        "scale=tiny",
+        "data.side=40",
+        "data.spacing=null",
+    )
+    root = write_scans(tmp_path / "scans")
+    experiment = Experiment(compose(["data=mri", f"data.root={root}", "data.slices_per_patient=2", *places]))
+    counts = Counter((sample.split, sample.group) for sample in experiment.manifest.samples)
+    assert sorted(count for (split, _), count in counts.items() if split == "train") == [2, 2]
+    assert all(count % 6 == 0 for (split, _), count in counts.items() if split != "train")
+    assert len({split for split, _ in counts}) == 4

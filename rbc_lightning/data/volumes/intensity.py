@@ -27,7 +27,7 @@ def brain_mask(volumes: Sequence[Volume]) -> NDArray[np.bool_]:
     """The brain of a scan, roughly: the largest body of middling brightness once its rim is worn off, grown and filled again.
 
     No skull stripping: it takes its share of the neck in the lowest slices, and misses some of the highest. On 11 scans with
-    scalp it had 1.1 to 1.8 l and every lesion. Good for a mean and a deviation, and for what a translator is told.
+    scalp it had 1.1 to 1.8 l and 99.8 % or more of the lesions. Good for a mean and a deviation.
 
     Args:
         volumes: channels of one scan on one grid, all of which count equally.
@@ -57,7 +57,10 @@ def _brain(grey: NDArray[np.float32], voxel: NDArray[np.float64]) -> NDArray[np.
     tissue = head & (grey < _FAT * np.median(grey[core]))
     core = _largest(_worn(tissue, voxel, _DEPTH))
     body = _grown(core, voxel, _DEPTH + _COARSE) & tissue if core.any() else tissue
-    return _worn(_grown(body, voxel, _GAP), voxel, _GAP)
+    # With room around: what has grown to the rim of the volume is not worn from there.
+    room = np.ceil(_GAP / voxel).astype(int) + 1
+    closed = _worn(_grown(np.pad(body, [(n, n) for n in room]), voxel, _GAP), voxel, _GAP)
+    return closed[tuple(slice(n, -n) for n in room)]
 
 
 def _largest(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -41,6 +41,15 @@ def test_scalp_and_skull_are_left_out(tmp_path):
     assert not (found & (volume.array > 200)).mean() > 0.005
 
 
+def test_a_brain_at_the_rim_of_its_volume_does_not_bulge(tmp_path):
+    volume, brain = head(tmp_path, np.random.default_rng(0))
+    stripped = np.where(brain, volume.array, 0)
+    x, y, z = (np.flatnonzero(brain.any(axis=axes)) for axes in ((1, 2), (0, 2), (0, 1)))
+    box = np.ix_(x, y, z)
+    found = brain_mask([Volume(volume.path, stripped[box], volume.affine)])
+    assert dice(found, brain[box]) > 0.995
+
+
 def test_scale_and_offset_of_the_scanner_do_not_matter(tmp_path):
     volume, _ = head(tmp_path, np.random.default_rng(0))
     other = Volume(volume.path, volume.array * 37 - 500, volume.affine)
