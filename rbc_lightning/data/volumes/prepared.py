@@ -39,6 +39,7 @@ class PreparedScans(Recipe[Manifest]):
     """All slices of scans, as a preparation makes them; the key depends on names and bytes of the files, not on splits."""
 
     kind: ClassVar[str] = "volumes"
+    format: ClassVar[int] = 2
     title: ClassVar[str] = "prepared scans"
 
     preparation: Preparation
