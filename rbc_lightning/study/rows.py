@@ -176,8 +176,8 @@ def model_row(model: str, columns: Mapping[str, BySeed], floors: BySeed, score: 
     notes = row.notes if is_mean else (*row.notes, _pooled_note(title, answers=pooled is not None))
     ceiling = ceiling_above(columns, floors, metric, higher_is_better=row.higher_is_better, pooled=not is_mean)
     external = external_beside(columns, metric)
-    found = {"ceiling": ceiling, "external": external, "nothing": nothing_found(columns, metric)}
-    return replace(row, pooled=pooled, answers=(pooled or row).answers, notes=notes, **found)
+    row = replace(row, ceiling=ceiling, external=external, nothing=nothing_found(columns, metric))
+    return replace(row, pooled=pooled, answers=(pooled or row).answers, notes=notes)
 
 
 def external_beside(columns: Mapping[str, BySeed], metric: str) -> External | None:
