@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import IntEnum
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,7 +73,7 @@ class Anatomy:
             index + move / np.float32(STEP)
             for index, move in zip(np.indices(NODES.shape, dtype=np.float32), shift, strict=True)
         ]
-        moved = {
+        moved: dict[str, Any] = {
             name: map_coordinates(value, at, order=1, mode="nearest")
             for name, value in vars(self).items()
             if isinstance(value, np.ndarray)

@@ -29,7 +29,7 @@ def test_the_two_scanners_have_thick_and_thin_slices():
 def test_contrasts_come_out_as_measured_on_real_scans(thin):
     """Multiples of the brain's median over a few scans, whose bias blurs them: lesions bright, ventricles dark in both."""
     found = []
-    for number in range(1, 5):
+    for number in range(1, 3):
         drawn = subject(number, thin=thin)
         inside = drawn.labels > 0
         row = []
@@ -49,7 +49,7 @@ def test_contrasts_come_out_as_measured_on_real_scans(thin):
 
 
 def test_volumes_of_labels_are_those_of_patients():
-    lesions, ventricles, rims = np.array([[ml(subject(k), value) for value in (1, 2, 3)] for k in range(1, 6)]).T
+    lesions, ventricles, rims = np.array([[ml(subject(k), value) for value in (1, 2, 3)] for k in range(1, 5)]).T
     assert 3 < np.median(lesions) < 30
     assert 8 < np.median(ventricles) < 60
     assert 0.3 < np.median(rims) < 16
@@ -58,12 +58,12 @@ def test_volumes_of_labels_are_those_of_patients():
 def test_slices_of_one_subject_are_alike_so_that_a_split_by_slice_leaks():
     """A neighbouring slice tells a lesion's place: the nearest slice of the same subject overlaps, that of others does not."""
     own, others = [], []
-    for number in range(1, 6):
+    for number in range(1, 5):
         lesion = subject(number).labels == 1
         for z in range(1, lesion.shape[2]):
             if lesion[..., z].sum() > 4:
                 own.append(dice(lesion[..., z], lesion[..., z - 1]))
-                for other in range(1, 6):
+                for other in range(1, 5):
                     stack = subject(other).labels == 1
                     if other != number and z < stack.shape[2]:
                         others.append(dice(lesion[..., z], stack[..., z]))
