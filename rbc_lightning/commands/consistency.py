@@ -34,11 +34,11 @@ def check_consistency(experiment: Experiment) -> None:
     measures = cfg.translator.choose == "quality" or (stage == "translator" and experiment.quality.enabled)
     if measures:
         experiment.quality.check_steps(experiment.training.steps_per_epoch)
-        if experiment.protocol == "paper":
-            raise InputError(
-                "protocol=paper leaves no validation part to measure generated images on; take protocol=held_out, or "
-                "translator.quality.enabled=false and translator.choose=last"
-            )
+    if (measures or cfg.translator.choose == "validation") and experiment.protocol == "paper":
+        raise InputError(
+            "protocol=paper leaves no validation part to measure generated images on; take protocol=held_out, or "
+            "translator.quality.enabled=false and translator.choose=last"
+        )
     has_synthetic = stage == "train" and cfg.mix.synthetic != 0
     if trainer.processes > 1 and has_synthetic and experiment.synthetic.mode == "online":
         raise InputError(

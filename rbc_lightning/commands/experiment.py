@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from copy import copy
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
@@ -136,14 +137,14 @@ class Experiment:
         spec = group(self.cfg, "masks", "seed")
         if changes and "sampler" in spec:
             spec["sampler"] = {**spec["sampler"], **changes}
-        return build(spec, "masks", train=self.train, seed=self.seeds.masks)
+        return build(spec, "masks", train=self.train.with_context(), seed=self.seeds.masks)
 
     def translator(self) -> Any:  # noqa: ANN401 (a recipe)
         """The translator that is trained, or the one of `translator.path`."""
         from rbc_lightning.translators.given import GivenTranslator
 
         given: dict[str, Any] = {
-            "train": self.train,
+            "train": self.train.with_context(),
             "seed": self.seeds.translator,
             "pairs_seed": self.seeds.synthetic,
             "trainer": self.trainer,
@@ -151,7 +152,8 @@ class Experiment:
         }
         if self.cfg.translator.path is not None:
             return GivenTranslator(path=Path(self.cfg.translator.path), **given)
-        chooser = self.chooser() if self.cfg.translator.choose == "quality" else None
+        makes = {"quality": self.quality_chooser, "validation": self.loss_chooser}.get(self.cfg.translator.choose)
+        chooser = makes() if makes else None
         return build(group(self.cfg, "translator", "path", "quality", "seed"), "translator", chooser=chooser, **given)
 
     def pairs(self) -> Any:  # noqa: ANN401 (a source of pairs)
@@ -175,7 +177,13 @@ class Experiment:
             return GivenPairs(path=Path(self.synthetic.path), count=count)
         return SyntheticSet(pairs=self.pairs(), count=count, manifest=self.manifest)
 
-    def chooser(self) -> Any:  # noqa: ANN401 (a node)
+    def loss_chooser(self) -> Any:  # noqa: ANN401 (a node)
+        """What chooses among checkpoints of a translator by the loss of their images of validation masks."""
+        from rbc_lightning.evaluation.held_out_loss import LossChooser
+
+        return LossChooser(val=self.val.with_context(), style=self.synthetic.style, seed=self.seeds.translator)
+
+    def quality_chooser(self) -> Any:  # noqa: ANN401 (a node)
         """What chooses among checkpoints of a translator by the quality of their images."""
         from rbc_lightning.evaluation.measure import QualityChooser
 
@@ -201,6 +209,15 @@ class Experiment:
     def training(self) -> TrainingSettings:
         """How segmenters are trained."""
         return settings(plain(self.cfg.training), TrainingSettings, "training")
+
+    def training_on(self, mix: Mix) -> TrainingSettings:
+        """How a segmenter is trained on a mix: `training.epochs` passes over it, validated after each, where they are set."""
+        epochs = self.cfg.training.get("epochs")
+        if epochs is None:
+            return self.training
+        check_count("training.epochs", epochs, 1)
+        steps = math.ceil(mix.total / self.training.batch_size)
+        return replace(self.training, steps=epochs * steps, steps_per_epoch=steps)
 
     @cached_property
     def quality(self) -> QualitySettings:
@@ -251,8 +268,9 @@ class Experiment:
         }
         ratio = self.cfg.mix.ratio
         labels = RunLabels(self.reader.name, plain(self.cfg), self.command, None if ratio is None else tuple(ratio), self.seeds)
+        labels = replace(labels, epochs=self.cfg.training.get("epochs"))
         if not model.learns:
-            return UntrainedSegmenter(**shared, labels=replace(labels, ratio=None))
+            return UntrainedSegmenter(**shared, labels=replace(labels, ratio=None, epochs=None))
         mix = self.mix()
         if mix.synthetic == 0:
             synthetic = None
@@ -261,7 +279,7 @@ class Experiment:
         return TrainedSegmenter(
             **shared,
             mix=mix,
-            training=self.training,
+            training=self.training_on(mix),
             augmentation=self.augmentation,
             synthetic=synthetic,
             protocol=self.protocol,  # type: ignore[arg-type]  # one of the two words, see the constructor

@@ -56,12 +56,19 @@ def overrides_of(cfg: DictConfig, data: tuple[str, ...]) -> tuple[str, ...]:
 
 @cache
 def _overrides(wanted_text: str, data: tuple[str, ...]) -> tuple[str, ...]:
-    wanted = json.loads(wanted_text)
-    chosen = (*data, *(f"{group}={choice}" for group in _GROUPS if (choice := _nearest(group, wanted[group]))))
+    wanted, given = json.loads(wanted_text), _chosen_by(data)
+    choices = {group: [_nearest(group, parts[group]) for parts in (wanted, given)] for group in _GROUPS}
+    chosen = (*data, *(f"{group}={choice}" for group, (choice, default) in choices.items() if choice != default))
     # Other values are interpolated from those of scale and sampler: those first, and of the rest what still differs.
     for part in (("scale", "sampler"), _PARTS):
         chosen += tuple(_differences(wanted, _parts(_composed(chosen)), part))
     return chosen
+
+
+@cache
+def _chosen_by(data: tuple[str, ...]) -> dict[str, Any]:
+    """What decides a run of a data set with no other word."""
+    return _parts(_composed(data))
 
 
 def _parts(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -73,8 +80,8 @@ def _parts(config: Mapping[str, Any]) -> dict[str, Any]:
     return parts
 
 
-def _nearest(group: str, wanted: Mapping[str, Any]) -> str | None:
-    """The file of a group that has most values in common; None for the default one.
+def _nearest(group: str, wanted: Mapping[str, Any]) -> str:
+    """The file of a group that has most values in common.
 
     Whichever is found, what it gets wrong is set by value.
     """
@@ -91,8 +98,7 @@ def _nearest(group: str, wanted: Mapping[str, Any]) -> str | None:
             -unlike - len(given.keys() - found.keys()),
             path.stem == default,
         )
-    nearest = max(likeness, key=lambda name: likeness[name])
-    return None if nearest == default else nearest
+    return max(likeness, key=lambda name: likeness[name])
 
 
 def _file(path: Path) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from omegaconf import DictConfig
 from rbc_lightning.commands.experiment import Experiment
 from rbc_lightning.core.progress import console
 from rbc_lightning.core.seeds import derive_seed
+from rbc_lightning.data.splits import evenly
 from rbc_lightning.evaluation.held_out import gather_held_out
 from rbc_lightning.evaluation.measure import measure_quality
 from rbc_lightning.report.figures.quality_card import quality_table, write_quality
@@ -43,11 +44,13 @@ def run(cfg: DictConfig) -> TranslatorResult:
     translator = store.make(recipe)
     directory = recipe.directory(store)
     seed = derive_seed(experiment.seeds.translator, "preview")
-    figures: tuple[Path, ...] = translator.sheets(experiment.manifest.split("test")[:_SHOWN], directory, seed)
+    shown = [sample.with_context() for sample in evenly(experiment.manifest.split("test"), _SHOWN)]
+    figures: tuple[Path, ...] = translator.sheets(shown, directory, seed)
     quality = None
     if experiment.quality.enabled:
         network = store.make(experiment.fcn_score())
-        held_out = gather_held_out(network, experiment.train, experiment.manifest.split("val")[: experiment.quality.images])
+        val = evenly(experiment.val.samples, experiment.quality.images)
+        held_out = gather_held_out(network, experiment.train, val)
         table = translator.measure(held_out, directory, seed)
         if table is not None:
             console.print(table)

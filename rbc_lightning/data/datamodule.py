@@ -142,11 +142,14 @@ class PairDataModule(pl.LightningDataModule):
         return DataLoader(SmearDataset(self.manifest.split("external")), **self._whole_images())
 
     def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:
-        """Generate the images of samples that were drawn as label maps alone."""
+        """Generate the images of samples that were drawn as label maps alone; then only what is segmented stays in these."""
         rows = [i for i, origin in enumerate(batch["origin"]) if origin == "synthetic"]
         if self.paint is not None and "paint_seed" in batch and rows:
             seeds = [int(batch["paint_seed"][i]) for i in rows]
-            batch["image"][rows] = self.paint(batch["label_map"][rows], seeds).to(batch["image"])
+            label_maps = batch["label_map"][rows]
+            batch["image"][rows] = self.paint(label_maps, seeds).to(batch["image"])
+            if self.train_set.spec.context:
+                batch["label_map"][rows] = label_maps.where(label_maps <= len(self.train_set.spec.classes), 0)
         return batch
 
     def drawn_counts(self, steps: int) -> dict[tuple[str, str, bool], int]:

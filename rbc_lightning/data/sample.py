@@ -71,6 +71,10 @@ class ImageSpec:
         """The spec of the same images where what lies around counts as classes as well: for translators and label maps."""
         return replace(self, classes=(*self.classes, *self.context), context=()) if self.context else self
 
+    def targets(self, label_map: LabelMap) -> LabelMap:
+        """A label map without what lies around; not in place, since a loader may keep its array."""
+        return np.where(label_map > len(self.classes), np.int32(0), label_map) if self.labels == "classes" else label_map
+
     def decisive(self) -> dict[str, Any]:
         """What enters keys; what came later only where it is used."""
         plain = asdict(self)
@@ -235,10 +239,7 @@ class Sample:
                 f"{loader.where}: a label map {label_map.shape} of type {label_map.dtype} (sample {self.sample_id!r}); "
                 "expected (H, W) of type int32: mend its reader"
             )
-        if self.spec.labels == "classes":
-            # Not in place: a loader may keep its array.
-            return np.where(label_map > len(self.spec.classes), np.int32(0), label_map)
-        return label_map
+        return self.spec.targets(label_map)
 
 
 def common_spec(samples: Iterable[Sample]) -> ImageSpec:

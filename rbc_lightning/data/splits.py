@@ -111,6 +111,13 @@ def one_of_each_scan(samples: Iterable[Sample]) -> tuple[Sample, ...]:
     return tuple(sample for _, sample in shown.values())
 
 
+def evenly(samples: Sequence[Sample], count: int) -> tuple[Sample, ...]:
+    """At most so many samples to look at: the first ones; of slices, whose first are all of one scan's end, some all along."""
+    if not samples or samples[0].volume is None or len(samples) <= count:
+        return tuple(samples[:count])
+    return tuple(samples[(2 * index + 1) * len(samples) // (2 * count)] for index in range(count))
+
+
 def _shuffled(groups: list[str], seed: int) -> list[str]:
     order = np.random.default_rng(np.random.SeedSequence([seed, len(groups)])).permutation(len(groups))
     return [groups[index] for index in order]

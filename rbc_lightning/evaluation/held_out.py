@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from skimage.measure import label as connected_components
 
 from rbc_lightning.data.sample import RGB, Image, ImageSpec, LabelMap, Sample, common_spec
 from rbc_lightning.evaluation.fcn_score import STRIDES, view
@@ -48,7 +49,8 @@ class HeldOut:
 
     Attributes:
         network: from `FcnScoreNetwork`.
-        samples, label_maps, real: held-out pairs, their label maps and images.
+        samples, label_maps, real: held-out pairs, their label maps and images; of classes every patch counts as a cell.
+        masks: what images are generated from: the label maps, of classes the values with what lies around.
         flat: the same masks, background and cells each in the mean colour of the real image: the texture-free baseline.
         train_colors: mean colours of the training images, float64 (m, 2, C).
         train_crops: of the training cells.
@@ -58,6 +60,7 @@ class HeldOut:
     network: SegmentationTask
     samples: tuple[Sample, ...]
     label_maps: tuple[LabelMap, ...]
+    masks: tuple[LabelMap, ...]
     real: tuple[ImageMeasures, ...]
     flat: tuple[ImageMeasures, ...]
     train_colors: Floats
@@ -72,16 +75,17 @@ class HeldOut:
 def gather_held_out(network: SegmentationTask, train: Iterable[Sample], val: Sequence[Sample]) -> HeldOut:
     """Measure real images: held-out ones, and of training samples the colours and cells."""
     spec = common_spec(val)
-    pairs = [(sample.load_image(), sample.load_label_map()) for sample in val]
+    pairs = [(sample.load_image(), _cells(sample)) for sample in val]
+    masks = tuple(sample.with_context().load_label_map() for sample in val)
     colors, crops = [], []
     for sample in train:
-        pair = sample.load_image(), sample.load_label_map()
+        pair = sample.load_image(), _cells(sample)
         colors.append(region_colors(*pair, spec))
         crops.append(cell_crops(*pair))
     label_maps = tuple(label_map for _, label_map in pairs)
     real = tuple(measure_image(network, *pair, spec) for pair in pairs)
     flat = tuple(measure_image(network, _flatten(*pair), pair[1], spec) for pair in pairs)
-    return HeldOut(network, tuple(val), label_maps, real, flat, np.stack(colors), np.concatenate(crops), spec)
+    return HeldOut(network, tuple(val), label_maps, masks, real, flat, np.stack(colors), np.concatenate(crops), spec)
 
 
 def measure_image(network: SegmentationTask, image: Image, label_map: LabelMap, spec: ImageSpec = RGB) -> ImageMeasures:
@@ -97,6 +101,11 @@ def measure_image(network: SegmentationTask, image: Image, label_map: LabelMap, 
         boxes=found.as_detections(),
         crops=cell_crops(image, label_map),
     )
+
+
+def _cells(sample: Sample) -> LabelMap:
+    label_map = sample.load_label_map()
+    return label_map if sample.spec.labels == "instances" else connected_components(label_map > 0).astype(np.int32)
 
 
 def _flatten(image: Image, label_map: LabelMap) -> Image:

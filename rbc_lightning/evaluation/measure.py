@@ -15,6 +15,8 @@ from rbc_lightning.core.progress import count_progress
 from rbc_lightning.core.recipe import Node
 from rbc_lightning.core.seeds import derive_seed
 from rbc_lightning.data.lineage import Ancestor
+from rbc_lightning.data.sample import ImageSpec
+from rbc_lightning.data.splits import evenly
 from rbc_lightning.evaluation.distances import channel_wasserstein, kernel_distance_over_splits, nearest_distances
 from rbc_lightning.evaluation.fcn_score import FcnScoreNetwork
 from rbc_lightning.evaluation.held_out import HeldOut, ImageMeasures, gather_held_out
@@ -45,18 +47,18 @@ def measure_quality(translator: Translator, held_out: HeldOut, style: str, seed:
     """
     generated: list[list[ImageMeasures]] = []
     colors: list[list[Floats]] = []
-    total = len(held_out.label_maps)
+    total, spec = len(held_out.label_maps), held_out.spec
     with count_progress("Measuring generated images of held-out masks", total) as advance:
-        for index, label_map in enumerate(held_out.label_maps):
+        for index, (label_map, painted) in enumerate(zip(held_out.label_maps, held_out.masks, strict=True)):
 
             def paint(mask: SampledMask, number: int, index: int = index) -> Pixels:
                 own = np.random.SeedSequence([seed, _STREAM, index, number])
                 return translator.paint_sampled(mask, own, style, number * total + index)
 
-            mask, part = SampledMask.from_label_map(label_map), SampledMask.from_label_map(_centre(label_map))
+            mask, part = (SampledMask.from_label_map(each, spec.labels) for each in (painted, _centre(painted, spec)))
             generated.append([held_out.measure(paint(mask, number), label_map) for number in range(STYLES)])
             parts = (paint(part, STYLES + number) for number in range(COLOR_STYLES))
-            colors.append([region_colors(image, part.label_map, held_out.spec) for image in parts])
+            colors.append([region_colors(image, spec.targets(part.label_map), spec) for image in parts])
             advance(index + 1, total)
     return _compare(held_out, generated, np.array(colors), seed)
 
@@ -93,7 +95,7 @@ class QualityChooser(Node):
 
     def open(self, store: Store) -> QualityScorer:
         """Measure the real images, the network made first."""
-        val = self.network.val.samples[: self.images]
+        val = evenly(self.network.val.samples, self.images)
         held_out = gather_held_out(store.make(self.network), self.network.train, val)
         return QualityScorer(held_out, self.style, derive_seed(self.seed, "preview"))
 
@@ -179,9 +181,10 @@ def _distance(first: Floats, second: Floats) -> float:
     return channel_wasserstein(known[0], known[1]) if all(map(len, known)) else float("nan")
 
 
-def _centre(label_map: NDArray[np.int32]) -> NDArray[np.int32]:
+def _centre(label_map: NDArray[np.int32], spec: ImageSpec) -> NDArray[np.int32]:
     top, left = (max(0, (length - COLOR_SIDE) // 2) for length in label_map.shape)
-    return make_contiguous(label_map[top : top + COLOR_SIDE, left : left + COLOR_SIDE])
+    part = label_map[top : top + COLOR_SIDE, left : left + COLOR_SIDE]
+    return make_contiguous(part) if spec.labels == "instances" else part
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -40,7 +40,7 @@ class PairSource(Node):
 
     kind: ClassVar[str] = "pairs"
 
-    train: Samples  # real ones; pairs are of their kind
+    train: Samples  # real ones; pairs are of their kind, context in their label maps or not
     seed: int  # of the pairs; `core.seeds.pair_seeds` derives those of pair i
 
     @abstractmethod

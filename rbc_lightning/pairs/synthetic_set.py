@@ -33,6 +33,8 @@ MANIFEST = "manifest.csv"
 class SyntheticSet(Recipe[tuple[Sample, ...]]):
     """The first `count` pairs of a source, in `images/` and `labels/`, listed in `manifest.csv`; it grows in place.
 
+    Label maps hold what is segmented, not the context that images were made from.
+
     Pairs that descend from held-out samples of a manifest are an `InputError`, both when made and when read.
     """
 
@@ -59,7 +61,7 @@ class SyntheticSet(Recipe[tuple[Sample, ...]]):
                 if not (image.is_file() and labels.is_file()):
                     pair = draw(index)
                     lost.append(pair.not_placed)
-                    labels = write_label_map(labels, pair.label_map)
+                    labels = write_label_map(labels, spec.targets(pair.label_map))
                     image = write_image(image, pair.image)
                 lineage = Lineage(f"{self.pairs.seed}/{index}", self.key, self.pairs.translator_key, trained_on)
                 hashes, files = (file_sha256(image), file_sha256(labels)), FilePair(image, labels, spec)

@@ -180,11 +180,15 @@ def _generating(recipe: Any, mix: Mix, batch: int, timed: Mapping[str, Timing]) 
 
 
 def _choosing(recipe: Any, timed: Mapping[str, Timing]) -> float:  # noqa: ANN401 (any recipe)
-    """Seconds in which every kept checkpoint of a translator is measured, where one is chosen by quality."""
+    """Seconds in which every kept checkpoint of a translator is measured, where one is chosen."""
     chooser = getattr(recipe, "chooser", None) if recipe.kind == TRANSLATOR else None
+    by_loss = chooser is not None and not hasattr(chooser, "network")
     # Where no pairs are made, generating an image is not timed.
-    if chooser is None or any(kind not in timed or timed[kind].problem for kind in (FCN_SCORE, SYNTHETIC)):
+    needed = (SYNTHETIC,) if by_loss else (FCN_SCORE, SYNTHETIC)
+    if chooser is None or any(kind not in timed or timed[kind].problem for kind in needed):
         return 0.0
+    if by_loss:
+        return float(len(chooser.val) * (1 + recipe.candidates) * timed[SYNTHETIC].values["unit"])
     # Imported here: few plans have a choice.
     from rbc_lightning.evaluation.measure import COLOR_SIDE, COLOR_STYLES, STYLES
 

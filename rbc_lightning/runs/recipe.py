@@ -37,7 +37,7 @@ from rbc_lightning.segmenters.base import BaseTask
 from rbc_lightning.segmenters.model import Model, TrainingSettings
 from rbc_lightning.segmenters.training import find_objects, fit, is_begun, load_best
 from rbc_lightning.study.run_record import CONFIG, METRICS, PER_IMAGE_EXTERNAL, machine
-from rbc_lightning.study.tables import COLUMNS
+from rbc_lightning.study.tables import COLUMNS, CONFOUNDED
 from rbc_lightning.tracking.base import Tracking, opened
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ class RunLabels:
         command: overrides that choose data set and scale on a command line.
         ratio: shares of the mix as they were given, if they were.
         seeds: of every purpose, and the base seed that names the run; None: all as the run's own.
+        epochs: passes over the mix that the steps come from, if they do: columns of a table then differ in their steps.
     """
 
     data: str = ""
@@ -65,6 +66,7 @@ class RunLabels:
     command: tuple[str, ...] = ()
     ratio: tuple[float, ...] | None = None
     seeds: Seeds | None = None
+    epochs: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,8 +106,8 @@ class TrainedSegmenter(Recipe[Path]):
     labels: RunLabels = aside(RunLabels())
 
     def settings(self) -> dict[str, Any]:
-        """Without the augmentation where nothing is augmented."""
-        found = super().settings()
+        """Without the augmentation where nothing is augmented; with the epochs, which the record tells."""
+        found = super().settings() | ({} if self.labels.epochs is None else {"epochs": self.labels.epochs})
         return found if self.mix.augmented else {name: value for name, value in found.items() if name != "augmentation"}
 
     @property
@@ -118,9 +120,10 @@ class TrainedSegmenter(Recipe[Path]):
 
     def parts(self) -> dict[str, Any]:
         """The settings that decide the run, apart from seed and data: of every run, of augmented and of synthetic samples."""
+        of_mix = {} if self.labels.epochs is None else {"steps": None, "steps_per_epoch": None, "epochs": self.labels.epochs}
         base = {
             "model": self.model.decisive(),
-            "training": asdict(self.training),
+            "training": {**asdict(self.training), **of_mix},
             "protocol": self.protocol,
             "trainer": self.trainer.numerics(),
         }
@@ -274,6 +277,7 @@ class TrainedSegmenter(Recipe[Path]):
             "seed": self._seeds.base,
             "seeds": self._seeds.by_purpose(),
             "steps": self._steps,
+            **({} if self.labels.epochs is None else {"epochs": self.labels.epochs, "confounded": CONFOUNDED}),
             "n_test": len(task.per_image),
             "n_val": sum(sample.split == "val" for sample in self.manifest.samples),
             "precision": resolve_precision(self.trainer.precision),

@@ -61,7 +61,9 @@ def build_table2(groups: RunGroups, score: str | None = None) -> Table2:
     columns = tuple(column for column in TITLES if column in COLUMNS or column in found)
     lacking = [f"{model}: left out, not all of its runs have {score} by image" for model in groups.runs if model not in known]
     runs = replace(groups, runs=known).every()
-    caution = _CAUTION if any(run.settings.get("scale.name") == _TINY for run in runs) else None
+    cautions = [_CAUTION] if any(run.settings.get("scale.name") == _TINY for run in runs) else []
+    cautions += sorted({str(run.metrics["confounded"]) for run in runs if run.metrics.get("confounded")})
+    caution = "; ".join(cautions) or None
     classes = tuple(measure for model, of_model in known.items() for measure in class_measures(model, of_model))
     if classes:
         rows = tuple(map(_of_scans, rows))

@@ -18,6 +18,8 @@ QUESTIONS = (("rd_sd_aug", "rd_aug"), ("rd_sd", "rd"))
 
 # Behind every figure of a run whose weights were chosen on the test split, as Bailo et al. 2019 did.
 OPTIMISTIC = "optimistic: weights chosen on the test split"
+# Of runs with `training.epochs`, as Novoselov and Smirnov 2024 compared 30 images with 300.
+CONFOUNDED = "confounded: equal passes over samples of different numbers, so columns differ in optimiser steps"
 PAPER_TITLE = "Bailo et al. 2019 (another data set: not comparable)"
 # By model: the metric, and its values in the order of COLUMNS.
 PAPER = {

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast, get_args
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from rbc_lightning.core.seeds import Seed
 from rbc_lightning.core.trainer import TrainerSettings, check_count
 from rbc_lightning.data.lineage import Ancestor, to_rows
 from rbc_lightning.errors import InputError
-from rbc_lightning.translators.choosing import best_checkpoint, refuse_chosen_on_test
+from rbc_lightning.translators.choosing import Chooser, best_checkpoint, refuse_chosen_on_test
 from rbc_lightning.translators.files import TRAINED_ON, load_translator, save_translator
 
 if TYPE_CHECKING:
@@ -29,13 +29,12 @@ if TYPE_CHECKING:
     from rbc_lightning.data.manifest import Manifest, Samples
     from rbc_lightning.data.sample import ImageSpec, Sample
     from rbc_lightning.evaluation.held_out import HeldOut
-    from rbc_lightning.evaluation.measure import QualityChooser
     from rbc_lightning.masks import SampledMask
     from rbc_lightning.tracking.base import Tracking
 
     Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 
-Choice = Literal["last", "quality"]
+Choice = Literal["last", "quality", "validation"]
 
 
 @dataclass(frozen=True)
@@ -55,12 +54,14 @@ class LoadContext:
     store: Store
 
     def refuse_other_images(self, directory: Path, own: ImageSpec) -> None:
-        """Refuse, with an `InputError`, a translator whose images have other channels or another range than the run's."""
+        """Refuse, with an `InputError`, a translator of other channels, range or classes than the run's."""
         expected = self.train.spec
-        if (own.channels, own.value_range) != (expected.channels, expected.value_range):
-            made, wanted = (
-                f"{', '.join(spec.channels)}, {spec.value_range[0]:g} to {spec.value_range[1]:g}" for spec in (own, expected)
-            )
+        if (own.channels, own.value_range, own.class_names) != (
+            expected.channels,
+            expected.value_range,
+            expected.class_names,
+        ):
+            made, wanted = map(_kind_of, (own, expected))
             raise InputError(
                 f"the translator in {directory} makes images of {made}, where those of the data set are {wanted}; train one on "
                 "them with stage=translator"
@@ -134,7 +135,13 @@ class Translator(ABC):
         from rbc_lightning.report.figures.style_sheets import TranslationRow, save_translation_sheet
 
         rows = [
-            TranslationRow(sample.sample_id, sample.load_label_map(), sample.rgb(), self.pictures(sample, seed + index))
+            TranslationRow(
+                sample.sample_id,
+                sample.load_label_map(),
+                sample.rgb(),
+                self.pictures(sample, seed + index),
+                sample.spec.labels == "classes",
+            )
             for index, sample in enumerate(samples)
         ]
         save_translation_sheet(directory / "translations.png", rows)
@@ -158,8 +165,8 @@ class TranslatorRecipe(Recipe[Translator]):
         tracking: where the curves go.
         name: what tables and plans call it.
         candidates: checkpoints kept of the second half of each training.
-        choose: "last", or "quality" for the candidate that `chooser` scores highest.
-        chooser: scores them; an input with choose="quality" alone.
+        choose: "last", or "quality" or "validation" for the candidate that `chooser` scores highest.
+        chooser: scores them, see `QualityChooser` and `LossChooser`; no input with choose="last".
 
     Raises:
         InputError: a setting is refused.
@@ -178,14 +185,14 @@ class TranslatorRecipe(Recipe[Translator]):
     name: str = aside("translator")
     candidates: int = 0
     choose: Choice = "last"
-    chooser: QualityChooser | None = None
+    chooser: Chooser | None = None
 
     def __post_init__(self) -> None:
         check_count("translator.candidates", self.candidates, 0)
-        if self.choose not in ("last", "quality"):
-            raise InputError(f"translator.choose={self.choose}; expected one of last, quality")
-        if self.choose == "quality" and self.chooser is None:
-            raise InputError("translator.choose=quality needs held-out pairs to choose on; take translator.choose=last")
+        if self.choose not in get_args(Choice):
+            raise InputError(f"translator.choose={self.choose}; expected one of {', '.join(get_args(Choice))}")
+        if self.choose != "last" and self.chooser is None:
+            raise InputError(f"translator.choose={self.choose} needs held-out pairs to choose on; take translator.choose=last")
 
     def phases(self) -> tuple[Recipe[Any], ...]:
         """Its trainings, in order; the last one leaves checkpoints as `translators.training.fit_gan` does."""
@@ -209,7 +216,7 @@ class TranslatorRecipe(Recipe[Translator]):
     def inputs(self) -> dict[str, Node]:
         """Training samples, phases, and last what chooses among checkpoints, where something does."""
         inputs: dict[str, Node] = {"train": self.train, **{phase.kind: phase for phase in self.phases()}}
-        return inputs | ({"chooser": self._chooser} if self._chooser else {})
+        return inputs | ({"chooser": cast(Node, self._chooser)} if self._chooser else {})
 
     def build(self, directory: Path, store: Store) -> None:
         """Put together what generating images needs, from the chosen checkpoint."""
@@ -252,6 +259,11 @@ class TranslatorRecipe(Recipe[Translator]):
         return None
 
     @property
-    def _chooser(self) -> QualityChooser | None:
+    def _chooser(self) -> Chooser | None:
         """What has a say in the choice."""
-        return self.chooser if self.choose == "quality" else None
+        return None if self.choose == "last" else self.chooser
+
+
+def _kind_of(spec: ImageSpec) -> str:
+    classes = f" of the classes {', '.join(spec.class_names)}" if spec.class_names else ""
+    return f"{', '.join(spec.channels)}, {spec.value_range[0]:g} to {spec.value_range[1]:g}{classes}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rbc_lightning.core.files import write_json
 from rbc_lightning.core.progress import tell
@@ -15,14 +15,35 @@ from rbc_lightning.translators.files import CHECKPOINTS, CHOSEN_ON
 if TYPE_CHECKING:
     from rbc_lightning.core.store import Store
     from rbc_lightning.data.manifest import Manifest
-    from rbc_lightning.evaluation.measure import QualityChooser
     from rbc_lightning.translators.base import Translator
 
 
+class Scorer(Protocol):
+    """Gives a translator a score, the higher the better."""
+
+    def score(self, translator: Any) -> float:  # noqa: ANN401 (a translator)
+        """Of one checkpoint."""
+
+
+class Chooser(Protocol):
+    """A `core.recipe.Node` that tells better checkpoints from worse."""
+
+    @property
+    def key(self) -> str:
+        """Hash of its settings and inputs."""
+
+    @property
+    def chosen_on(self) -> tuple[Ancestor, ...]:
+        """The samples that have a say."""
+
+    def open(self, store: Store) -> Scorer:
+        """What gives the scores, everything upstream made first."""
+
+
 def best_checkpoint(
-    checkpoints: Sequence[Path], assemble: Callable[[Path], Translator], chooser: QualityChooser, directory: Path, store: Store
+    checkpoints: Sequence[Path], assemble: Callable[[Path], Translator], chooser: Chooser, directory: Path, store: Store
 ) -> Path:
-    """Of the checkpoints kept in training, the one whose images are most faithful to their masks and most diverse.
+    """Of the checkpoints kept in training, the one that the chooser scores highest.
 
     Of equal ones the first is taken. The directory gets all scores, and the names of the samples that had a say.
     """
@@ -30,7 +51,7 @@ def best_checkpoint(
     scores: dict[str, float] = {}
     for path in checkpoints:
         scores[path.stem] = scorer.score(assemble(path))
-        tell(f"Checkpoint {path.stem}: faithfulness times diversity {scores[path.stem]:.4f}")
+        tell(f"Checkpoint {path.stem}: score {scores[path.stem]:.4f}")
     write_json(directory / CHECKPOINTS, scores)
     best = max(checkpoints, key=lambda path: scores[path.stem])
     tell(f"Taking checkpoint {best.stem}")

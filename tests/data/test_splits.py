@@ -5,12 +5,16 @@ import pytest
 from plain_samples import plain_ancestor, plain_manifest, plain_sample
 from slice_samples import slice_manifest
 
+
+from head_slices import slice_samples
+
 from rbc_lightning.data.lineage import refuse_held_out
 from rbc_lightning.data.manifest import Manifest
 from rbc_lightning.data.splits import (
     check_test,
     cut_validation,
     deal_folds,
+    evenly,
     keep_real_images,
     merge_validation,
     one_of_each_scan,
@@ -183,3 +187,10 @@ def test_of_each_scan_the_fullest_slice_is_shown():
         assert sizes[sample.sample_id] == max(sizes[s.sample_id] for s in slices if s.volume == sample.volume) > 0
     smears = tuple(plain_sample(f"r{i}") for i in range(3))
     assert one_of_each_scan(smears) == smears
+
+
+def test_slices_to_look_at_are_taken_from_all_along_the_scans():
+    slices = slice_samples(12).samples
+    assert [sample.sample_id for sample in evenly(slices, 3)] == ["scan_1_000", "scan_3_000", "scan_5_000"]
+    assert evenly(slices, 20) == slices
+    assert [sample.sample_id for sample in evenly(plain_manifest(5).split("train"), 2)] == ["r0", "r1"]

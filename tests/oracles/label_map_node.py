@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rbc_lightning.core.recipe import Node
+from rbc_lightning.data.sample import RGB, ImageSpec
 
 
 @dataclass(frozen=True)
@@ -14,6 +15,7 @@ class LabelMapNode(Node):
 
     name: str
     maps: tuple[Any, ...] = field(default=(), metadata={"decides": False}, compare=False)
+    spec: ImageSpec = field(default=RGB, metadata={"decides": False}, compare=False)
 
     def label_maps(self):
         return list(self.maps)

@@ -97,3 +97,28 @@ def test_the_cluster_is_asked_for_what_the_configuration_says(tmp_path, monkeypa
     launcher.launch([["seed=0"], ["seed=1"]], 0)
     for line in ("partition=gpu", "gpus-per-node=2", "time=90", "signal=USR2@60", "requeue", "open-mode=append"):
         assert f"#SBATCH --{line}\n" in scripts[0]
+
+
+@pytest.mark.parametrize(("scale", "total"), [("demo", 300), ("paper", 300), ("tiny", 40)])
+def test_novoselov_has_thirty_slices_and_three_ways_to_three_hundred(scale, total):
+    jobs = [compose([*overrides, f"scale={scale}", "data.root=scans"]) for overrides in NOVOSELOV]
+    mixes = [Mix.resolve(30, **cfg.mix) for cfg in jobs]
+    assert [mix.column for mix in mixes] == ["rd", "rd_aug", "rd_sd", "rd_sd_aug"]
+    assert [mix.total for mix in mixes] == [30, total, total, total]
+    for cfg in jobs:
+        assert (cfg.data.name, cfg.data.slices_per_patient) == ("mri", 5)
+        assert cfg.scale.large_per_real is None
+    assert len({(cfg.training.steps, cfg.training.batch_size, cfg.training.epochs) for cfg in jobs}) == 1
+
+
+NOVOSELOV = [["+sweep=novoselov", f"mix={mix}"] for mix in ("rd", "rd_aug", "rd_sd", "rd_sd_aug")]
+
+
+def test_a_data_set_of_scans_chooses_what_suits_it_and_the_command_line_wins():
+    cfg = compose(["+experiment=rd_sd_aug", "data=mri", "data.root=scans"])
+    chosen = (cfg.masks._target_.rpartition(".")[2], cfg.translator.name, cfg.floor.name, "affine" in cfg.augment.transforms)
+    assert chosen == ("RealMasks", "pix2pix_slices", "global_threshold", True)
+    own = ["masks=folder", "translator=pix2pix", "floor=none", "augment=none"]
+    cfg = compose(["data=mri", "data.root=scans", *own])
+    chosen = (cfg.masks._target_.rpartition(".")[2], cfg.translator.name, cfg.floor.name, cfg.augment.transforms)
+    assert chosen == ("FolderOfMasks", "pix2pix", None, {})

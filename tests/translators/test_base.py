@@ -95,7 +95,7 @@ def test_a_translator_chosen_on_test_samples_is_refused():
     ("options", "message"),
     [
         ({"candidates": -1}, r"translator\.candidates=-1; expected a whole number of at least 0"),
-        ({"choose": "best"}, r"translator\.choose=best; expected one of last, quality"),
+        ({"choose": "best"}, r"translator\.choose=best; expected one of last, quality, validation"),
         ({"choose": "quality"}, r"choose=quality needs held-out pairs to choose on; take translator\.choose=last"),
     ],
 )

@@ -35,6 +35,7 @@ Pixels = NDArray[Any]
 """What transforms work on: uint8 in 0..255, or, for other value ranges, float32 in [0, 1]."""
 FLIPS: Mapping[str, Mapping[str, Any]] = {"horizontal_flip": {"p": 0.5}, "vertical_flip": {"p": 0.5}}
 """Mirror images alone, as Bailo et al. 2019, Sec. 5.1 train their GAN with: they keep a smear a smear."""
+_UPENDING = ("vertical_flip", "rotate_90")  # left out where up and down differ
 
 
 class InvertChannels(A.ImageOnlyTransform):  # type: ignore[misc]  # albumentations has no types
@@ -118,6 +119,10 @@ class StainStrength(GreyCurve):
         return lambda x: np.asarray(255 * (x / 255) ** scales)
 
 
+class Gamma(StainStrength):
+    """The same curve, where it means no stain: x -> 255 * (x / 255)^scale in each channel of a scan."""
+
+
 TRANSFORMS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     # The ten of the paper, in its order.
     "horizontal_flip": (A.HorizontalFlip, {}),
@@ -139,6 +144,8 @@ TRANSFORMS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "defocus": (A.Defocus, {}),
     "illumination": (A.Illumination, {}),
     "jpeg": (A.ImageCompression, {}),
+    # Of scans, which have a background of their own.
+    "gamma": (Gamma, {}),
 }
 """Name in the configuration -> transform, and the arguments that are set for it."""
 
@@ -222,10 +229,13 @@ class TrainingAugmentation:
 def build_augmentation(settings: Mapping[str, Mapping[str, Any]], spec: ImageSpec = RGB) -> Augmentation:
     """Make an augmentation from its configuration: name of a transform -> its parameters, `p` and ranges, in their order.
 
+    What turns an image upside down, "vertical_flip" and "rotate_90", is left out of upright images.
+
     Raises:
         InputError: If a name or parameter is unknown, a value is refused, or a transform makes no sense for such images.
     """
-    return Augmentation([_build_transform(name, parameters, spec) for name, parameters in settings.items()], spec)
+    built = {name: _build_transform(name, parameters, spec) for name, parameters in settings.items()}
+    return Augmentation([each for name, each in built.items() if not (spec.upright and name in _UPENDING)], spec)
 
 
 def _build_transform(name: str, parameters: Mapping[str, Any], spec: ImageSpec) -> A.BasicTransform:

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,12 +23,28 @@ BANK, _LAYOUT = "bank.npz", "layout.json"
 _ENOUGH_SHAPES = 50
 
 
+class Meaning(Protocol):
+    """The part of `data.sample.ImageSpec` that sources of label maps go by."""
+
+    @property
+    def labels(self) -> Literal["instances", "classes"]:
+        """Whether values of a label map are ids of cells, or classes."""
+
+    @property
+    def upright(self) -> bool:
+        """Whether up and down differ."""
+
+
 class LabelMaps(Protocol):
     """Samples seen from here: a `core.recipe.Node` that has label maps."""
 
     @property
     def key(self) -> str:
         """Hash of the samples."""
+
+    @property
+    def spec(self) -> Meaning:
+        """What the values of their label maps mean."""
 
     def __len__(self) -> int: ...
 

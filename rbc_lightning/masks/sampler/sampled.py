@@ -1,6 +1,7 @@
 """`SampledMask`: a layout of cells with what is known of them, and colours for cells of a plain label map."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,13 +39,20 @@ class SampledMask:
     places_tried: int
 
     @classmethod
-    def from_label_map(cls, label_map: NDArray[np.int32]) -> "SampledMask":
+    def from_label_map(
+        cls, label_map: NDArray[np.int32], labelled: Literal["instances", "classes"] = "instances"
+    ) -> "SampledMask":
         """A mask from a label map alone, int32 (H, W) with contiguous ids: centres are rounded centroids, poses unknown.
+
+        One of classes keeps its values and has no cells.
 
         Raises:
             ValueError: not a label map, or more than 255 colours are needed.
         """
         labels = check_label_map(label_map)
+        if labelled == "classes":
+            nothing = np.zeros((0, 2), np.int64)
+            return cls(labels, labels.astype(np.uint8), nothing, nothing[:, 0], None, None, 0, 0, 0)
         n = int(labels.max())
         moments = central_moments(cell_moments(labels, n))[1:]
         centers = np.floor(moments[:, 1:3] + 0.5).astype(np.int64)

@@ -83,9 +83,9 @@ class FolderOfMasks(LabelMapSource):
 
     def open(self, store: Store) -> Draw:  # noqa: ARG002 (the label maps lie in no store)
         """Read every file once; an InputError names one that is no label map."""
-        files = self.files()
+        files, instances = self.files(), self.train.spec.labels == "instances"
         for path in files:
-            read_label_map(path)
+            read_label_map(path, contiguous=instances)
         return partial(self._draw, files)
 
     def about(self, store: Store) -> str:  # noqa: ARG002 (as above)
@@ -98,4 +98,5 @@ class FolderOfMasks(LabelMapSource):
         number = entropy if isinstance(entropy, int | None) else entropy[-1]
         lap, turn = divmod(number or 0, len(files))
         order = np.random.default_rng([self.seed, lap]).permutation(len(files))
-        return SampledMask.from_label_map(read_label_map(files[order[turn]]))
+        labels = self.train.spec.labels
+        return SampledMask.from_label_map(read_label_map(files[order[turn]], contiguous=labels == "instances"), labels)

@@ -1,4 +1,4 @@
-"""`RealMasks`: the train split's own label maps, moved, turned, mirrored and bent; every cell stays one piece."""
+"""`RealMasks`: the train split's own label maps, moved, turned, mirrored and bent; cells stay whole, classes as they are."""
 
 import math
 from dataclasses import dataclass
@@ -21,11 +21,16 @@ Border = Literal["cyclic", "mirrored"]
 Floats = NDArray[np.float64]
 
 _MOST_STRAIN = 0.25
+_UPRIGHT_TURN = 10.0  # degrees, largest of what has an up and a down
+_SIDE_SHARE = 0.1  # of the shorter side of a map of classes, which stands for the mean cell diameter
 
 
 @dataclass(frozen=True, kw_only=True)
 class RealMasks(LabelMapSource):
     """The train split's own label maps, each draw one of them moved, turned, mirrored and bent at random; no sampler.
+
+    Of upright images none is moved or mirrored upside down, and none turned by more than 10 degrees. The bend of classes is
+    counted in tenths of the map's shorter side in place of mean cell diameters.
 
     Args:
         move: "cyclic" or "mirrored": by any distance, with the opposite side, or its own mirror image, coming in at the
@@ -59,7 +64,16 @@ class RealMasks(LabelMapSource):
     def settings(self) -> dict[str, Any]:
         """Without the seed: each draw brings its own."""
         without = ("seed",) if self.bend else ("seed", "bend_length")
-        return {name: value for name, value in super().settings().items() if name not in without}
+        found = {name: value for name, value in super().settings().items() if name not in without}
+        return found | ({"move": self._move, "turn": self._turn} if self.train.spec.upright else {})
+
+    @property
+    def _move(self) -> str:
+        return "none" if self.train.spec.upright else self.move
+
+    @property
+    def _turn(self) -> float:
+        return min(self.turn, _UPRIGHT_TURN) if self.train.spec.upright else self.turn
 
     def open(self, store: Store) -> Draw:  # noqa: ARG002 (the label maps lie in no store)
         """Read the label maps.
@@ -71,6 +85,8 @@ class RealMasks(LabelMapSource):
         areas = np.concatenate([np.bincount(label_map.ravel())[1:] for label_map in label_maps])
         if not areas.any():
             raise InputError("the train split's label maps hold no cell; expected some: check labels/, or take another masks=")
+        if self.train.spec.labels == "classes":
+            return partial(self._draw, label_maps, _SIDE_SHARE * min(map(min, (each.shape for each in label_maps))))
         return partial(self._draw, label_maps, float(np.sqrt(4 * areas[areas > 0] / np.pi).mean()))
 
     def _draw(self, label_maps: list[NDArray[np.int32]], diameter: float, seed: Seed) -> SampledMask:
@@ -81,15 +97,17 @@ class RealMasks(LabelMapSource):
         bend = None
         if self.bend:
             bend = smooth_displacement(rng, height, width, self.bend * diameter, max(1.0, self.bend_length * diameter))
+        spec = self.train.spec
         moved = warp_label_map(
             label_map,
-            shift=(0, 0) if self.move == "none" else (int(row * height), int(column * width)),
-            angle=float(np.deg2rad(self.turn * (2 * turn - 1))),
-            flips=(bool(self.mirror and flips[0] < 0.5), bool(self.mirror and flips[1] < 0.5)),
+            shift=(0, 0) if self._move == "none" else (int(row * height), int(column * width)),
+            angle=float(np.deg2rad(self._turn * (2 * turn - 1))),
+            flips=(bool(self.mirror and not spec.upright and flips[0] < 0.5), bool(self.mirror and flips[1] < 0.5)),
             bend=bend,
-            border="cyclic" if self.move == "cyclic" else "mirrored",
+            border="cyclic" if self._move == "cyclic" else "mirrored",
+            labelled=spec.labels,
         )
-        return SampledMask.from_label_map(moved)
+        return SampledMask.from_label_map(moved, spec.labels)
 
 
 def warp_label_map(
@@ -100,13 +118,14 @@ def warp_label_map(
     flips: tuple[bool, bool] = (False, False),
     bend: tuple[Floats, Floats] | None = None,
     border: Border = "mirrored",
+    labelled: Literal["instances", "classes"] = "instances",
 ) -> NDArray[np.int32]:
     """Move, turn, mirror and bend a label map; its size is kept.
 
     Pixel p of the result is what lies at A (p + bend(p) - c) + c + shift, c being the centre and A the mirrored turn; bend is
     float64 (H, W) along rows and columns, lengths are pixels and angles radians. Beyond the border the plane is tiled by
     copies of the map, of the same hand ("cyclic") or each the mirror image of the next ("mirrored"); each copy of a cell
-    becomes a cell, of which the largest 4-connected piece inside the frame is kept.
+    becomes a cell, of which the largest 4-connected piece inside the frame is kept. Values of classes are kept as they are.
 
     Returns:
         int32 (H, W), ids contiguous in raster order, each of one piece.
@@ -123,6 +142,8 @@ def warp_label_map(
     columns = signs[1] * (sine * y + cosine * x) + centre_column + shift[1]
     (row_tiles, row), (column_tiles, column) = _tiled(rows, height, border), _tiled(columns, width, border)
     labels = label_map[row, column]
+    if labelled == "classes":
+        return labels
     # One id for each cell of each copy of the map.
     across = int(column_tiles.max() - column_tiles.min()) + 1
     tile = (row_tiles - row_tiles.min()) * across + column_tiles - column_tiles.min()

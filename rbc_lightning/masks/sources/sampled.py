@@ -81,6 +81,10 @@ class SampledMasks(LabelMapSource):
 
     sampler: SamplerSettings = SamplerSettings()
 
+    def __post_init__(self) -> None:
+        if self.train.spec.labels == "classes":
+            raise InputError("masks=sampled lays out single cells, and these label maps hold classes; take masks=real")
+
     @property
     def bank(self) -> ShapeBankRecipe:
         """Shapes and measured values."""

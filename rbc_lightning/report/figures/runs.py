@@ -40,6 +40,11 @@ def color_labels(label_map: NDArray[np.integer], colors: NDArray[np.uint8] | Non
     return colored
 
 
+def color_classes(label_map: NDArray[np.integer]) -> NDArray[np.uint8]:
+    """Colour a label map of classes (H, W) as the generator is given it: 1 red, 2 green, 3 yellow, 4 blue, and so on."""
+    return np.asarray((label_map[..., None] >> np.arange(3) & 1) * 255, dtype=np.uint8)
+
+
 def outlined_labels(label_map: NDArray[np.integer]) -> NDArray[np.uint8]:
     """`color_labels`, where black outlines part touching cells, whose ids may share one of the eight colours."""
     colored = color_labels(label_map)
@@ -88,7 +93,7 @@ def save_pair_sheet(
 def save_mask_sheet(path: Path, sampled: Sequence[Any]) -> None:
     """Save sampled masks (`SampledMask`) in their palette colours, two rows."""
     tiles = [color_labels(mask.label_map, mask.colors) for mask in sampled]
-    titles = [f"{int(mask.label_map.max())} cells" for mask in sampled]
+    titles = [f"{mask.placed} cells" if mask.placed else "" for mask in sampled]
     half = (len(tiles) + 1) // 2
     save_grid(path, [tiles[:half], tiles[half:]], [titles[:half], titles[half:]])
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from rbc_lightning.core.files import write_atomically
-from rbc_lightning.report.figures.runs import outlined_labels
+from rbc_lightning.report.figures.runs import color_classes, outlined_labels
 
 Structure = NDArray[np.bool_] | NDArray[np.integer[Any]]
 """A structure map (H, W), dark where not 0."""
@@ -42,12 +42,14 @@ class TranslationRow:
         label_map: integer (H, W), 0 = background.
         truth: the real image, uint8 (H, W, 3).
         generated: by style mode, the image generated from the same mask, uint8 (H, W, 3).
+        of_classes: whether the label map holds classes.
     """
 
     sample_id: str
     label_map: NDArray[np.integer]
     truth: NDArray[np.uint8]
     generated: Mapping[str, NDArray[np.uint8]]
+    of_classes: bool = False
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,8 @@ def save_translation_sheet(path: Path, rows: Sequence[TranslationRow]) -> None:
             raise ValueError(f"sample {row.sample_id!r} has the style modes {list(row.generated)}, the first row has {modes}")
         images = {"truth": row.truth, **{mode: row.generated[mode] for mode in modes}}
         shown = [_checked(image, row.label_map.shape, f"{name} of {row.sample_id}") for name, image in images.items()]
-        pictures.append([outlined_labels(row.label_map), *shown])
+        mask = color_classes(row.label_map) if row.of_classes else outlined_labels(row.label_map)
+        pictures.append([mask, *shown])
     titles = ["mask", "truth", *(f"generated, {mode}" for mode in modes)]
     _save(path, pictures, [titles], [row.sample_id for row in rows])
 

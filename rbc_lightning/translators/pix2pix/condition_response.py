@@ -84,13 +84,13 @@ def measure_response(translator: StructureTranslator, held_out: HeldOut, seed: i
     kept = [index for index, shape in enumerate(shapes) if shape == commonest]
     masks = [held_out.label_maps[index] for index in kept]
     real, generated = [], []
-    for index, mask in zip(kept, masks, strict=True):
+    for index in kept:
         sample = held_out.samples[index]
         real.append(sample.load_image())
         structure = None
         if translator.bank is not None:
             structure = structure_of(sample, real[-1], translator.settings.structure_method)
-        generated.append(translator.paint_with(mask, structure, seed + index))
+        generated.append(translator.paint_with(held_out.masks[index], structure, seed + index))
     differences = [np.abs(ours.astype(float) - theirs).mean() for ours, theirs in zip(generated, real, strict=True)]
     scores = [held_out.measure(image, mask).dice for image, mask in zip(generated, masks, strict=True)]
     low, high = translator.spec.value_range

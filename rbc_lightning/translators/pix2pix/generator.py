@@ -15,6 +15,8 @@ from rbc_lightning.translators.conditioning import extend, seeded_noise
 from rbc_lightning.translators.pix2pix.nets import UNetGenerator
 from rbc_lightning.translators.pix2pix.structures.maps import structure_channels
 
+MOST_CLASSES = 7
+"""As many as the colour cube has corners beside black, the background."""
 # Tiles that are generated at once.
 _BATCH = 4
 
@@ -56,16 +58,49 @@ class StructureSettings:
         """A generator of these sizes, with fresh weights."""
         sizes = ("base_channels", "n_downsample", "kernel_size", "dropout", "n_dropout", "first_dropout")
         return UNetGenerator(
-            in_channels=1 + self.structure + self.latent_channels,
+            in_channels=mask_channels(self.spec) + self.structure + self.latent_channels,
             out_channels=self.spec.n_channels,
             **{name: getattr(self, name) for name in (*sizes, "norm", "bias_before_norm")},
         )
 
 
+def mask_channels(spec: ImageSpec) -> int:
+    """Planes of the mask in the condition: one of cells, three of the colours of classes.
+
+    Raises:
+        ValueError: classes of which there is no colour for each.
+    """
+    if spec.labels == "instances":
+        return 1
+    if len(spec.classes) > MOST_CLASSES:
+        raise ValueError(
+            f"{len(spec.classes)} classes ({', '.join(spec.classes)}) where the colours of a mask tell {MOST_CLASSES} apart; "
+            "expected no more: join classes, or leave some out of the data set"
+        )
+    return 3
+
+
+def mask_planes(label_map: Tensor, spec: ImageSpec) -> Tensor:
+    """The mask of label maps (B, H, W) as planes of -1 and 1, float32 (B, `mask_channels`, H, W).
+
+    Cells are one plane. Class c has the corner of the colour cube that the bits of c name, red the lowest, as Novoselov and
+    Smirnov 2024 give their generator masks in colours: 1 red, 2 green, 3 yellow, 4 blue; background is black.
+
+    Raises:
+        ValueError: a value that no class has.
+    """
+    if spec.labels == "instances":
+        return (label_map > 0).float()[:, None] * 2 - 1
+    if (largest := int(label_map.max())) > len(spec.classes):
+        raise ValueError(f"a label map holds the value {largest}; expected 0 to {len(spec.classes)}: {', '.join(spec.classes)}")
+    bits = label_map[:, None] >> torch.arange(3, device=label_map.device)[:, None, None] & 1
+    return bits.float() * 2 - 1
+
+
 def condition_channels(
     label_map: Tensor, image: Tensor | None, thresholds: Sequence[float] | None, spec: ImageSpec = RGB
 ) -> Tensor:
-    """Planes of the condition, float32 (B, 1 or 2, H, W) of -1 and 1: the mask of all cells and the structure map of the image.
+    """Planes of the condition, float32 (B, C, H, W) of -1 and 1: those of the mask, and the structure map of the image.
 
     Args:
         label_map: integer (B, H, W), 0 = background.
@@ -73,7 +108,7 @@ def condition_channels(
         thresholds: one grey level per image; None leaves structure maps out.
         spec: what the images' numbers mean.
     """
-    mask = (label_map > 0).float()[:, None] * 2 - 1
+    mask = mask_planes(label_map, spec)
     if thresholds is None or image is None:
         return mask
     return torch.cat((mask, structure_channels(image, thresholds, spec)), dim=1)

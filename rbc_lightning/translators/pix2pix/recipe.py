@@ -14,6 +14,7 @@ from rbc_lightning.core.progress import tell
 from rbc_lightning.core.recipe import Node, Work
 from rbc_lightning.core.seeds import derive_seed
 from rbc_lightning.core.trainer import check_count
+from rbc_lightning.errors import InputError
 from rbc_lightning.translators.base import Translator, TranslatorRecipe
 from rbc_lightning.translators.phases import EPOCHS, AdversarialPhase, arguments_of
 from rbc_lightning.translators.pix2pix.structures.recipe import StructureBankRecipe
@@ -61,7 +62,9 @@ class Pix2PixPhase(AdversarialPhase["ModeSeekingPix2PixTask"]):
 
         torch.manual_seed(derive_seed(self.seed, "translator"))
         spec = self.train.spec
-        image = {"channels": spec.channels, "value_range": spec.value_range, "objects": spec.objects}
+        image: dict[str, Any] = {"channels": spec.channels, "value_range": spec.value_range, "objects": spec.objects}
+        if spec.labels == "classes":
+            image |= {"labels": spec.labels, "classes": spec.classes}
         task: ModeSeekingPix2PixTask = build(self.task, "translator.task", image=image)
         hparams = task.hparams
         if hparams["structure"]:
@@ -122,6 +125,11 @@ class Pix2PixRecipe(TranslatorRecipe):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_count("translator.batch_size", self.batch_size, 1)
+        if self.train.spec.labels == "classes" and self.structures:
+            raise InputError(
+                f"translator={self.name} learns structure maps of single cells, and these label maps hold classes; take "
+                "translator=pix2pix_novoselov"
+            )
 
     def phases(self) -> tuple[Pix2PixPhase]:
         """One training."""

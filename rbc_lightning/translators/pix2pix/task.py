@@ -12,7 +12,13 @@ from torch import Tensor, nn
 from rbc_lightning.translators.adversarial import AdversarialTask, Generated
 from rbc_lightning.translators.losses import GanLoss, check_gan_loss, discriminator_losses, generator_loss
 from rbc_lightning.translators.pix2pix.discriminators import LinearDiscriminator, PatchDiscriminator
-from rbc_lightning.translators.pix2pix.generator import StructureSettings, condition_channels, latent_codes, with_codes
+from rbc_lightning.translators.pix2pix.generator import (
+    StructureSettings,
+    condition_channels,
+    latent_codes,
+    mask_channels,
+    with_codes,
+)
 from rbc_lightning.translators.pix2pix.mode_seeking import mode_seeking_loss
 from rbc_lightning.translators.pix2pix.structures.maps import check_method
 from rbc_lightning.translators.pix2pixhd.layers import check_range
@@ -23,7 +29,8 @@ SecondInput = Literal["condition", "latent"]
 class ModeSeekingPix2PixTask(AdversarialTask):
     """Train a (mask, structure map) -> image translator: adversarial + L1 + mode-seeking term (Allender et al., eq. 5).
 
-    A batch holds `image` float32 (n, C, size, size) in [0, 1], `label_map` int64 (n, size, size), 0 = background,
+    A batch holds `image` float32 (n, C, size, size) in [0, 1], `label_map` int64 (n, size, size), 0 = background, whose mask
+    the generator is given by `mask_planes`,
     `sample_id` (n strings), `noise_seed` int64 (n,). With `second="condition"` and the term on, its first half is generated
     and shown to the discriminator, and its second half gives the other conditions of the term; n is then even. Call
     `use_thresholds` first where structure maps are used. Logs `train/g_gan`, `train/g_l1`, `train/g_mode_seeking` (with
@@ -107,7 +114,8 @@ class ModeSeekingPix2PixTask(AdversarialTask):
             raise ValueError(f"discriminator must be linear or patch, got {discriminator!r}")
         check_gan_loss(gan_loss)
         self.generator = self.settings.build_generator()
-        channels = self.spec.n_channels + (1 + structure if conditional else 0), discriminator_channels
+        seen = mask_channels(self.spec) + structure if conditional else 0
+        channels = self.spec.n_channels + seen, discriminator_channels
         self.discriminator: nn.Module = (
             LinearDiscriminator(*channels, size, kernel_size, norm)
             if discriminator == "linear"

@@ -20,7 +20,7 @@ from rbc_lightning.errors import InputError
 from rbc_lightning.masks import SampledMask
 from rbc_lightning.masks.bank.measure import check_label_map
 from rbc_lightning.translators.base import LoadContext, Translator
-from rbc_lightning.translators.pix2pix.generator import StructureSettings, blend_tiles, latent_codes, with_codes
+from rbc_lightning.translators.pix2pix.generator import StructureSettings, blend_tiles, latent_codes, mask_planes, with_codes
 from rbc_lightning.translators.pix2pix.nets import UNetGenerator
 from rbc_lightning.translators.pix2pix.structures.bank import StructureBank
 from rbc_lightning.translators.pix2pix.structures.maps import structure_of
@@ -155,14 +155,14 @@ class StructureTranslator(Translator):
 
     def _condition(self, label_map: NDArray[np.integer], structure: NDArray[np.integer] | None) -> Tensor:
         array = check_label_map(label_map)
-        planes = [array > 0]
+        mask = mask_planes(torch.from_numpy(array)[None], self.spec)
         if self.settings.structure:
             if structure is None or np.shape(structure) != array.shape:
                 got = "none" if structure is None else f"shape {np.shape(structure)}"
                 raise ValueError(f"expected a structure map of the label map's shape {array.shape}, got {got}")
-            planes.append(np.asarray(structure) > 0)
-        device = next(self.generator.parameters()).device
-        return torch.from_numpy(np.stack(planes).astype(np.float32) * 2 - 1)[None].to(device)
+            plane = torch.from_numpy(np.asarray(structure) > 0).float()[None, None] * 2 - 1
+            mask = torch.cat((mask, plane), dim=1)
+        return mask.to(next(self.generator.parameters()).device)
 
 
 def read_generator(directory: Path, device: str | torch.device = "cpu") -> tuple[StructureSettings, UNetGenerator]:

@@ -53,6 +53,11 @@ class Pix2PixHDRecipe(TranslatorRecipe):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.train.spec.labels == "classes":
+            raise InputError(
+                f"translator={self.name} learns styles of single cells, and these label maps hold classes; take "
+                "translator=pix2pix_novoselov"
+            )
         if self.stages not in (1, 2):
             raise InputError(f"translator.stages={self.stages}; expected one of 1, 2")
         check_count("translator.n_clusters", self.n_clusters, 1)

@@ -118,7 +118,7 @@ def test_phases_and_their_batches():
         ({"crop": 31}, r"translator\.crop=31; expected a whole number of at least 32"),
         ({"n_clusters": 0}, r"translator\.n_clusters=0; expected a whole number of at least 1"),
         ({"candidates": True}, r"translator\.candidates=True; expected a whole number of at least 0"),
-        ({"choose": "best"}, r"translator\.choose=best; expected one of last, quality"),
+        ({"choose": "best"}, r"translator\.choose=best; expected one of last, quality, validation"),
         ({"stage2": {"crop": 1.5}}, r"translator\.stage2\.crop=1\.5; expected a whole number of at least 32"),
         ({"stage2": {"batch_size": -1}}, r"translator\.stage2\.batch_size=-1; expected a whole number of at least 1"),
         ({"n_cluster": 3}, r"translator\.n_cluster=3 is no setting of Pix2PixHDRecipe; it has .*n_clusters"),
