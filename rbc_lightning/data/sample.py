@@ -77,8 +77,7 @@ class ImageSpec:
 
     def decisive(self) -> dict[str, Any]:
         """What enters keys; what came later only where it is used."""
-        plain = asdict(self)
-        return {k: v for k, v in plain.items() if k not in ("context", "upright", "standard") or v != getattr(RGB, k)}
+        return {k: v for k, v in asdict(self).items() if k not in ("context", "upright", "standard") or v != getattr(RGB, k)}
 
     @property
     def dtype(self) -> np.dtype[np.unsignedinteger[Any]]:

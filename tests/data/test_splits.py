@@ -2,11 +2,9 @@ import contextlib
 from dataclasses import replace
 
 import pytest
+from head_slices import slice_samples
 from plain_samples import plain_ancestor, plain_manifest, plain_sample
 from slice_samples import slice_manifest
-
-
-from head_slices import slice_samples
 
 from rbc_lightning.data.lineage import refuse_held_out
 from rbc_lightning.data.manifest import Manifest

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 from evaluation_helpers import Place
-from skimage.measure import label
 from head_slices import Copier, slice_samples
+from skimage.measure import label
 
 from rbc_lightning.evaluation.held_out import gather_held_out
 from rbc_lightning.evaluation.measure import measure_quality

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from pix2pix_helpers import pix2pix_recipe
 from head_slices import SLICES, slice_samples
+from pix2pix_helpers import pix2pix_recipe
 
 from rbc_lightning.core.build import build
 from rbc_lightning.core.store import Store
