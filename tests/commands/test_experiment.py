@@ -128,3 +128,20 @@ def test_training_slices_are_narrowed_once_validation_is_cut(tmp_path):
     assert sorted(count for (split, _), count in counts.items() if split == "train") == [2, 2]
     assert all(count % 6 == 0 for (split, _), count in counts.items() if split != "train")
     assert len({split for split, _ in counts}) == 4
+
+
+def test_equal_epochs_are_so_many_passes_over_each_mix_and_say_so(tmp_path, compose_tiny):
+    def run_of(*overrides):
+        return Experiment(compose_tiny(tmp_path, *overrides)).run()
+
+    small, large = (run_of(f"+experiment={name}", "training.epochs=3") for name in ("rd", "rd_aug"))
+    for recipe in (small, large):
+        passes = recipe.mix.total / recipe.training.batch_size
+        assert recipe.training.steps == 3 * recipe.training.steps_per_epoch == 3 * -(-passes // 1)
+    assert large.training.steps > small.training.steps
+    # Comparable in one table, which marks them; apart from runs of as many steps.
+    assert small.parts()["base"] == large.parts()["base"] != run_of("+experiment=rd").parts()["base"]
+    steps = (f"training.steps={small.training.steps}", f"training.steps_per_epoch={small.training.steps_per_epoch}")
+    assert small.key != run_of("+experiment=rd", *steps).key
+    with pytest.raises(InputError, match=r"training\.epochs=0; expected a whole number of at least 1"):
+        run_of("+experiment=rd", "training.epochs=0")

@@ -9,7 +9,7 @@ from rbc_lightning.study.choose import RunGroups
 from rbc_lightning.study.statistics import holm, paired_difference
 from rbc_lightning.study.table2 import build_table2 as build
 from rbc_lightning.study.table2_text import to_markdown
-from rbc_lightning.study.tables import COLUMNS, QUESTIONS
+from rbc_lightning.study.tables import COLUMNS, CONFOUNDED, QUESTIONS
 
 
 def lines_of(text, start):
@@ -209,3 +209,12 @@ def test_a_score_that_single_images_do_not_have_can_be_chosen():
     assert "fcn8s: left out, not all of its runs have ap by image" in table.notes
     with pytest.raises(ValueError, match="expected one of ap, dice"):
         build(groups, score="pq")
+
+
+def test_equal_epochs_are_marked_as_confounded():
+    groups = make_groups()
+    assert build(groups).caution is None
+    for run in groups.every():
+        run.metrics["confounded"] = CONFOUNDED
+    assert build(groups).caution == CONFOUNDED
+    assert "**Confounded: equal passes over samples of different numbers" in to_markdown(build(groups))
