@@ -56,9 +56,7 @@ def preparation_of(data: Mapping[str, Any]) -> Preparation | None:
     if "outline" not in data:
         return None
     plain = {key: value for key, value in data.items() if key not in ("split_seed", "sizes")}
-    # Keys are words in a run's record.
-    classes = {int(value): name for value, name in data["classes"].items()}
-    prepared = getattr(build({**plain, "classes": classes}, "data"), "preparation", None)
+    prepared = getattr(build(plain, "data"), "preparation", None)
     return prepared if isinstance(prepared, Preparation) else None
 
 

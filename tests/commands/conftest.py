@@ -5,6 +5,7 @@ from filelock import FileLock
 
 # A network that sees one pixel: it learns dark discs in a second, and tiles and the whole image agree to the last bit.
 SMALL_NET = (
+    "model.net.n_classes=1",  # what is null cannot be taken away
     "model.net._target_=torch.nn.Conv2d",
     *(f"~model.net.{name}" for name in ("n_classes", "width", "batch_norm", "dropout", "decoder_channels")),
     "model.net.in_channels=3",

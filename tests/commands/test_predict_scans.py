@@ -39,7 +39,7 @@ def scans(tmp_path_factory):
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory, compose_tiny, scans):
     place = tmp_path_factory.mktemp("trained")
-    classes = "+data.classes={7: lesion, 1: null}"
+    classes = "data.classes={7: lesion, 2: ventricles, 3: rim, 1: null}"
     return run(compose_tiny(place, "+experiment=rd", "data=mri", classes, *SMALL, root=scans)).directory
 
 
