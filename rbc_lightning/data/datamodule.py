@@ -36,7 +36,7 @@ class PairDataModule(pl.LightningDataModule):
     Args:
         synthetic: synthetic samples, refused when their lineage meets a validation or test sample; or a function that
             draws label maps, for pairs made on the fly (whoever gives it answers for its lineage).
-        augment: see `MixDataset`, as for `crop` and `cache_bytes`.
+        augment: see `MixDataset`, as for `crop`, `focus` and `cache_bytes`.
         batch_size: samples per optimiser step, over all processes together.
         steps_per_epoch: optimiser steps between two validations; epochs are slices of an endless stream.
         num_workers: loader processes of training and of validation, each.
@@ -57,6 +57,7 @@ class PairDataModule(pl.LightningDataModule):
         batch_size: int,
         steps_per_epoch: int,
         seed: int,
+        focus: float = 0,
         num_workers: int = 0,
         paint: Paint | None = None,
         select_on: Literal["val", "test"] = "val",
@@ -79,7 +80,7 @@ class PairDataModule(pl.LightningDataModule):
         real = manifest.split("train")
         self.stream = MixStream(mix, len(real), mix.synthetic if callable(synthetic) else len(synthetic), seed)
         self.train_set = MixDataset(
-            real, synthetic, self.stream, augment=augment, crop=crop, seed=seed, cache_bytes=cache_bytes
+            real, synthetic, self.stream, augment=augment, crop=crop, focus=focus, seed=seed, cache_bytes=cache_bytes
         )
 
     @classmethod

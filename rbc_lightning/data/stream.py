@@ -83,6 +83,7 @@ class MixDataset(Dataset[dict[str, Any]]):
         synthetic: samples; or, for pairs made on the fly, a function that draws a label map. Then such an item has
             an `image` of zeros, to be generated on the training device, with `paint_seed`.
         crop: side of the random square crop in pixels; None for whole images.
+        focus: share of the crops that lie about something labelled, see `random_crop`.
         cache_bytes: bound on the decoded images that each loading process keeps.
     """
 
@@ -95,6 +96,7 @@ class MixDataset(Dataset[dict[str, Any]]):
         augment: Augment | None,
         crop: int | None,
         seed: int,
+        focus: float = 0,
         cache_bytes: int = CACHE_BYTES,
     ) -> None:
         self.draw_label_map = synthetic if callable(synthetic) else None
@@ -104,7 +106,7 @@ class MixDataset(Dataset[dict[str, Any]]):
         if held_out:
             raise ValueError(f"sample {held_out.sample_id!r} of split {held_out.split!r} in a training set; expected train")
         self.spec = common_spec(samples)
-        self.stream, self.augment, self.crop, self.seed = stream, augment, crop, seed
+        self.stream, self.augment, self.crop, self.focus, self.seed = stream, augment, crop, focus, seed
         self._caches = {source: PairCache(int(share * cache_bytes)) for source, share in CACHE_SHARES.items()}
 
     def __getitem__(self, serial: int) -> dict[str, Any]:
@@ -121,7 +123,7 @@ class MixDataset(Dataset[dict[str, Any]]):
             name, origin = sample.sample_id, sample.origin
         # Cropped first: augmenting a whole field of 1920 x 1200 costs forty times as much.
         if self.crop is not None:
-            image, label_map = random_crop(image, label_map, self.crop, np.random.default_rng(crop_seed), self.spec)
+            image, label_map = random_crop(image, label_map, self.crop, np.random.default_rng(crop_seed), self.spec, self.focus)
         if draw.augmented and self.augment is not None:
             image, label_map = self.augment(image, label_map, augment_seed)
         item = to_sample(image, label_map, name, origin, self.spec) | {"noise_seed": noise_seed, "augmented": draw.augmented}

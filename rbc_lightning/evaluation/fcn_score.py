@@ -70,6 +70,7 @@ class FcnScoreNetwork(Recipe[SegmentationTask]):
             self.train,
             self.val,
             crop=self.training.crop,
+            focus=self.training.focus,
             batch_size=self.training.batch_size,
             steps_per_epoch=self.training.steps_per_epoch,
             seed=seed,

@@ -123,7 +123,7 @@ class TrainedSegmenter(Recipe[Path]):
         of_mix = {} if self.labels.epochs is None else {"steps": None, "steps_per_epoch": None, "epochs": self.labels.epochs}
         base = {
             "model": self.model.decisive(),
-            "training": {**asdict(self.training), **of_mix},
+            "training": {**self.training.decisive(), **of_mix},
             "protocol": self.protocol,
             "trainer": self.trainer.numerics(),
         }
@@ -133,7 +133,7 @@ class TrainedSegmenter(Recipe[Path]):
 
     def work(self) -> Work:
         """Optimiser steps."""
-        about = {**self.parts()["base"], "training": {**asdict(self.training), "steps": None, "steps_per_epoch": None}}
+        about = {**self.parts()["base"], "training": {**self.training.decisive(), "steps": None, "steps_per_epoch": None}}
         return Work(self.training.steps, "steps", [about, self.manifest.samples[0].size, asdict(self.manifest.spec)])
 
     def done_units(self, directory: Path) -> int:
@@ -242,6 +242,7 @@ class TrainedSegmenter(Recipe[Path]):
             self.mix,
             augment=augment,
             crop=self.training.crop,
+            focus=self.training.focus,
             batch_size=self.training.batch_size,
             steps_per_epoch=self.training.steps_per_epoch,
             seed=seed,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -149,6 +149,7 @@ class TrainingSettings:
         steps_per_epoch: steps between two validations.
         batch_size: samples of a step, over all processes together.
         crop: side of random square crops, pixels; None for whole images.
+        focus: share of the crops that lie about something labelled, for targets that fill little of an image.
         ema_decay: of the running mean of the weights, which is what is validated, kept and tested; 0: off.
 
     Raises:
@@ -160,6 +161,7 @@ class TrainingSettings:
     batch_size: int
     crop: int | None = None
     ema_decay: float = 0.0
+    focus: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("steps", "steps_per_epoch", "batch_size"):
@@ -169,7 +171,16 @@ class TrainingSettings:
         decay: object = self.ema_decay
         if isinstance(decay, bool) or not isinstance(decay, int | float) or not 0 <= decay < 1:
             raise InputError(f"training.ema_decay={decay}; expected a number from 0 (off) to below 1, such as 0.99")
+        focus: object = self.focus
+        if isinstance(focus, bool) or not isinstance(focus, int | float) or not 0 <= focus <= 1:
+            raise InputError(f"training.focus={focus}; expected a share of the crops from 0 to 1, such as 0.5")
+        if focus and self.crop is None:
+            raise InputError(f"training.focus={focus} with training.crop=null; expected crops to lie about something: set one")
         check_steps("training.steps", self.steps, self.steps_per_epoch)
+
+    def decisive(self) -> dict[str, Any]:
+        """What enters keys; a focus only where there is one."""
+        return {name: value for name, value in asdict(self).items() if name != "focus" or value}
 
 
 def check_steps(name: str, steps: int, per_epoch: int) -> None:

@@ -1,7 +1,7 @@
 """Models from the configuration: every file of conf/model, facts of the data, parts from outside, what is refused."""
 
 import pickle
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from multiprocessing.reduction import ForkingPickler
 
@@ -16,7 +16,7 @@ from torch import nn
 from rbc_lightning.data.sample import ImageSpec
 from rbc_lightning.errors import InputError
 from rbc_lightning.segmenters.dcan.task import ContourTask
-from rbc_lightning.segmenters.model import Model
+from rbc_lightning.segmenters.model import Model, TrainingSettings
 from rbc_lightning.segmenters.optimizers import AdamW, OneCycle
 from rbc_lightning.usage import CONF_DIR
 
@@ -62,10 +62,7 @@ def test_every_model_takes_channels_sizes_and_objects_from_the_data(name):
     assert task.objects == "bright"
     assert (task.net.in_channels, sum(p.shape[1:2] == (2,) for p in task.net.parameters() if p.ndim == 4)) == (2, 1)
     assert len(task.eval().predict_instances(torch.zeros(2, 64, 64)).boxes) >= 0
-    if name == "unet_novoselov":
-        assert (task.optimizer.func, task.optimizer.keywords, task.schedule) == (torch.optim.Adam, {"lr": 1e-3}, None)
-    else:
-        assert (type(task.optimizer), task.schedule) == (AdamW, OneCycle())
+    assert (type(task.optimizer), task.schedule) == (AdamW, OneCycle())
     # As the processes of a distributed training are given it.
     assert type(pickle.loads(ForkingPickler.dumps(task))) is type(task)
 
@@ -260,3 +257,15 @@ def test_outputs_left_to_the_data_are_one_of_cells_and_keep_the_keys_of_one():
         assert Model(name, {**model.net, argument: 3}, model.task).with_facts({argument: 4}).net[argument] == 3
     # What only other data have is no fact of smears.
     assert not {"classes", "standard", "n_classes"} & set(configured("fcn8s").facts(Smears()))
+
+
+def test_a_focus_enters_keys_where_there_is_one_and_needs_crops():
+    plain = TrainingSettings(steps=4, steps_per_epoch=2, batch_size=1, crop=64)
+    assert "focus" not in plain.decisive()
+    assert replace(plain, focus=0.5).decisive()["focus"] == 0.5
+    for settings, message in (
+        ({"focus": 2}, r"training\.focus=2; expected a share"),
+        ({"focus": 0.5, "crop": None}, "set one"),
+    ):
+        with pytest.raises(InputError, match=message):
+            replace(plain, **settings)

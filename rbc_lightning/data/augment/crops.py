@@ -14,10 +14,12 @@ MIRRORED_AREA_RATIO = 10
 
 
 def random_crop(
-    image: Image, label_map: LabelMap, size: int, rng: np.random.Generator, spec: ImageSpec = RGB
+    image: Image, label_map: LabelMap, size: int, rng: np.random.Generator, spec: ImageSpec = RGB, focus: float = 0
 ) -> tuple[Image, LabelMap]:
     """Cut the same random square, `size` pixels wide, out of image (H, W, C) and label map int32 (H, W); copies.
 
+    With probability `focus` the square lies about a labelled pixel, of which each is equally likely: that pixel is at most a
+    quarter of the side from its middle, unless the image ends there. Else, and where nothing is labelled, it lies anywhere.
     A smaller image is first continued by reflection at its lower and right border; an instance cut by that border becomes
     symmetric, another one's mirror image gets a new id. A `ValueError` refuses a size below 1; see also `check_pair`.
     """
@@ -35,6 +37,11 @@ def random_crop(
             mirror = (rows // height)[:, None] * label_map.size + columns // width
             label_map = separate_mirrored_cells(label_map, mirror)
     row, column = (int(rng.integers(side - size + 1)) for side in label_map.shape)
+    # Without a focus nothing more is drawn.
+    if focus and rng.random() < focus and label_map.any():
+        labelled = np.argwhere(label_map)
+        middle = labelled[rng.integers(len(labelled))] + rng.integers(-(size // 4), size // 4 + 1, 2)
+        row, column = np.clip(middle - size // 2, 0, np.array(label_map.shape) - size).tolist()
     window = (slice(row, row + size), slice(column, column + size))
     return image[window].copy(), label_map[window].copy()
 

@@ -22,6 +22,7 @@ from rbc_lightning.core.files import to_plain
 from rbc_lightning.data.augment.copy_paste import CopyPaste, CopyPasteSettings
 from rbc_lightning.data.augment.crops import Augment, check_pair, separate_mirrored_cells
 from rbc_lightning.data.augment.reflecting import REFLECTING, ReflectingAffine, ReflectingElastic
+from rbc_lightning.data.augment.scans import BiasField, ScanContrast
 from rbc_lightning.data.sample import RGB, Image, ImageSpec, LabelMap, Sample, from_unit, to_unit
 from rbc_lightning.errors import InputError, blaming
 
@@ -119,10 +120,6 @@ class StainStrength(GreyCurve):
         return lambda x: np.asarray(255 * (x / 255) ** scales)
 
 
-class Gamma(StainStrength):
-    """The same curve, where it means no stain: x -> 255 * (x / 255)^scale in each channel of a scan."""
-
-
 TRANSFORMS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     # The ten of the paper, in its order.
     "horizontal_flip": (A.HorizontalFlip, {}),
@@ -144,8 +141,9 @@ TRANSFORMS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "defocus": (A.Defocus, {}),
     "illumination": (A.Illumination, {}),
     "jpeg": (A.ImageCompression, {}),
-    # Of scans, which have a background of their own.
-    "gamma": (Gamma, {}),
+    # Of scans.
+    "scan_contrast": (ScanContrast, {}),
+    "bias_field": (BiasField, {}),
 }
 """Name in the configuration -> transform, and the arguments that are set for it."""
 
