@@ -6,7 +6,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import RichProgressBar, WeightAveraging
+from pytorch_lightning.callbacks import ModelCheckpoint, RichProgressBar, WeightAveraging
 
 from rbc_lightning.core.progress import console
 from rbc_lightning.errors import TrainingStopped
@@ -40,6 +40,32 @@ class LossGuard(pl.Callback):
                 f"loss is {float(loss)} at step {trainer.global_step} on samples {', '.join(batch['sample_id'])}; expected a "
                 "finite number: lower the learning rate, or look at these images"
             )
+
+
+class SettledCheckpoint(ModelCheckpoint):
+    """Keep the best weights among those of the later part of a training.
+
+    Args:
+        after: share of the steps before which nothing is kept, from 0 to below 1.
+        settings: those of `ModelCheckpoint`.
+    """
+
+    def __init__(self, after: float, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._after = after
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Keep the weights if they are the best, and the time has come."""
+        if self._is_due(trainer):
+            super().on_validation_end(trainer, pl_module)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Likewise: Lightning saves after one or the other."""
+        if self._is_due(trainer):
+            super().on_train_epoch_end(trainer, pl_module)
+
+    def _is_due(self, trainer: pl.Trainer) -> bool:
+        return trainer.global_step >= self._after * trainer.max_steps
 
 
 class EpochLines(pl.Callback):

@@ -49,8 +49,8 @@ class Model:
             By name, those asked for: `in_channels`; `objects`, "dark" or "bright"; `cell_size`, mean equivalent diameter in
             pixels, rounded to 0.01; `max_cells`, the largest number in one image; `largest_box`, the longest side of a cell's
             box in pixels; `global_threshold`, see `best_threshold`. Of data of several classes `n_classes` and `n_outputs`, one
-            for each and one for background. Of data of classes, and of standardised scans, what the task takes of `classes`
-            and `standard` without being asked.
+            for each and one for background. Of data of classes, standardised scans and upright images, what the task takes
+            of `classes`, `standard` and `mirrored` without being asked.
 
         Raises:
             InputError: the cell size cannot be measured; names the setting that would do instead. The data have classes, and
@@ -85,7 +85,7 @@ class Model:
         specs = (("model.task", self.task), ("model.net", self.net))
         asked = {name: group for group, spec in specs for name, value in spec.items() if value is None and name in known}
         # Such as other data do not have are no setting of a model, whose keys would change.
-        told = {"classes": list(classes), "standard": None if spec.standard is None else list(spec.standard)}
+        told: dict[str, Any] = {"classes": list(classes), "standard": list(spec.standard or ()), "mirrored": spec.upright}
         taken = parameters_of(self.task)
         found: dict[str, Any] = {name: value for name, value in told.items() if value and name in taken}
         for name, group in asked.items():
@@ -99,7 +99,7 @@ class Model:
         """The model with every argument of network and task that is None and named in `facts` filled in."""
         known = {**OUTPUTS, **facts}
         net, task = ({k: known.get(k) if v is None else v for k, v in spec.items()} for spec in (self.net, self.task))
-        told = {name: facts[name] for name in ("classes", "standard") if name in facts}
+        told = {name: facts[name] for name in ("classes", "standard", "mirrored") if name in facts}
         return replace(self, net=net, task={**told, **task})
 
     def build(self, *, for_training: bool = True) -> BaseTask:
@@ -150,6 +150,8 @@ class TrainingSettings:
         batch_size: samples of a step, over all processes together.
         crop: side of random square crops, pixels; None for whole images.
         focus: share of the crops that lie about something labelled, for targets that fill little of an image.
+        choose_after: share of the steps before which no weights are kept: of few validation images a network that has not
+            settled may score well by luck.
         ema_decay: of the running mean of the weights, which is what is validated, kept and tested; 0: off.
 
     Raises:
@@ -162,6 +164,7 @@ class TrainingSettings:
     crop: int | None = None
     ema_decay: float = 0.0
     focus: float = 0.0
+    choose_after: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("steps", "steps_per_epoch", "batch_size"):
@@ -176,11 +179,14 @@ class TrainingSettings:
             raise InputError(f"training.focus={focus}; expected a share of the crops from 0 to 1, such as 0.5")
         if focus and self.crop is None:
             raise InputError(f"training.focus={focus} with training.crop=null; expected crops to lie about something: set one")
+        after: object = self.choose_after
+        if isinstance(after, bool) or not isinstance(after, int | float) or not 0 <= after < 1:
+            raise InputError(f"training.choose_after={after}; expected a share of the steps from 0 to below 1, such as 0.5")
         check_steps("training.steps", self.steps, self.steps_per_epoch)
 
     def decisive(self) -> dict[str, Any]:
-        """What enters keys; a focus only where there is one."""
-        return {name: value for name, value in asdict(self).items() if name != "focus" or value}
+        """What enters keys; what came later only where it is used."""
+        return {name: value for name, value in asdict(self).items() if name not in ("focus", "choose_after") or value}
 
 
 def check_steps(name: str, steps: int, per_epoch: int) -> None:

@@ -50,6 +50,8 @@ class SegmentationTask(BaseTask):
         threshold: Probability above which a pixel is foreground; None: chosen on validation.
         cell_size: Mean diameter of a cell in pixels, from which the smallest patch follows that is a cell; None keeps all.
         optimizer, schedule, tile, metrics, objects, classes, standard: See `BaseTask`.
+        mirrored: Average an image's probabilities with those of its mirror image, left to right, in validation and use: for
+            slices of heads, whose halves are alike.
     """
 
     monitor = "val/dice"
@@ -74,6 +76,7 @@ class SegmentationTask(BaseTask):
         objects: Objects = "dark",
         classes: Sequence[str] | None = None,
         standard: Sequence[float] | None = None,
+        mirrored: bool = False,
     ) -> None:
         super().__init__(net, optimizer, schedule, metrics, objects, tile, classes, standard)
         check_factory("loss", loss, "logits", "target")
@@ -83,7 +86,7 @@ class SegmentationTask(BaseTask):
             raise ValueError(f"cell_size must be a positive diameter in pixels or None, got {cell_size}.")
         if tile is not None and tile < self.least_tile:
             raise ValueError(f"tile must be at least {self.least_tile} pixels or None, got {tile}.")
-        self.loss, self.cell_size = loss, cell_size
+        self.loss, self.cell_size, self.mirrored = loss, cell_size, mirrored
         self.threshold = NEUTRAL if threshold is None else threshold
         self.to_choose: dict[str, tuple[float, ...]] = {"threshold": self.grid} if threshold is None else {}
         if self.n_classes > 1:
@@ -125,7 +128,10 @@ class SegmentationTask(BaseTask):
     def validation_step(self, batch: Batch) -> None:
         """Log the loss, score the images, each in one piece."""
         logits, label_maps = self(batch["image"]), batch["label_map"]
-        every_maps, truths = self.probabilities(logits).cpu().numpy(), label_maps.cpu().numpy()
+        probabilities = self.probabilities(logits)
+        if self.mirrored:
+            probabilities = (probabilities + self.probabilities(self(batch["image"].flip(-1))).flip(-1)) / 2
+        every_maps, truths = probabilities.cpu().numpy(), label_maps.cpu().numpy()
         for index, (maps, truth) in enumerate(zip(every_maps, truths, strict=True)):
             loss = self.total_loss(logits[index : index + 1], label_maps[index : index + 1])
             self._validation.update(self.prediction(maps), truth, *names_of(batch, index), loss=loss.item())
@@ -141,6 +147,10 @@ class SegmentationTask(BaseTask):
         Every tile is standardised by the mean and deviation of the whole image; of the overlap of two tiles the first
         gives the outer 64 pixels, the second the rest.
         """
+        maps = self._maps(image)
+        return (maps + self._maps(image.flip(-1)).flip(-1)) / 2 if self.mirrored else maps
+
+    def _maps(self, image: Tensor) -> Tensor:
         standard = self.standardize(image[None])
         height, width = image.shape[-2:]
         if self.tile is None or max(height, width) <= self.tile:

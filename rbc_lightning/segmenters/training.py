@@ -14,7 +14,7 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import Logger
 from torch import Tensor
 
-from rbc_lightning.core.callbacks import LossGuard, running_mean
+from rbc_lightning.core.callbacks import LossGuard, SettledCheckpoint, running_mean
 from rbc_lightning.core.files import write_atomically
 from rbc_lightning.core.progress import tell
 from rbc_lightning.core.trainer import TrainerSettings
@@ -58,9 +58,10 @@ def fit(
         A trainer of one process, for a test, and the value of the task's `monitor` that chose the weights.
     """
     checkpoints = (directory / BEST).parent
-    best = ModelCheckpoint(
-        dirpath=checkpoints, filename=BEST.stem, monitor=task.monitor, mode=task.mode, enable_version_counter=False
-    )
+    kept = {"dirpath": checkpoints, "filename": BEST.stem, "enable_version_counter": False}
+    chosen_by: dict[str, Any] = {"monitor": task.monitor, "mode": task.mode, **kept}
+    after = training.choose_after
+    best = SettledCheckpoint(after, **chosen_by) if after else ModelCheckpoint(**chosen_by)
     callbacks: list[pl.Callback] = [best, last_checkpoint(checkpoints), LossGuard()]
     if training.ema_decay > 0:
         # Named, for Lightning asks for the task's device before it moves the task there.

@@ -259,9 +259,11 @@ def test_outputs_left_to_the_data_are_one_of_cells_and_keep_the_keys_of_one():
     assert not {"classes", "standard", "n_classes"} & set(configured("fcn8s").facts(Smears()))
 
 
-def test_a_focus_enters_keys_where_there_is_one_and_needs_crops():
+def test_what_suits_slices_enters_keys_where_it_is_used_and_is_checked():
     plain = TrainingSettings(steps=4, steps_per_epoch=2, batch_size=1, crop=64)
-    assert "focus" not in plain.decisive()
+    assert not {"focus", "choose_after"} & set(plain.decisive())
+    with pytest.raises(InputError, match=r"training\.choose_after=1; expected a share of the steps from 0 to below 1"):
+        replace(plain, choose_after=1)
     assert replace(plain, focus=0.5).decisive()["focus"] == 0.5
     for settings, message in (
         ({"focus": 2}, r"training\.focus=2; expected a share"),

@@ -75,6 +75,30 @@ def test_validation_of_several_classes_is_by_scan_and_by_mean_dice():
     assert set(scores) == {"val/mean_dice", "val/dice", "val/loss"}
 
 
+def test_a_mirrored_prediction_is_the_mean_of_both_hands():
+    class Left(nn.Module):
+        """Sure of class 1 in the left half, whatever is there."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.zeros(1))
+
+        def forward(self, image):
+            logits = self.weight + torch.zeros(len(image), 2, *image.shape[-2:])
+            logits[:, 1, :, : image.shape[-1] // 2] += 2
+            return logits + image
+
+    image = torch.rand(2, 1, 4)
+    plain, both = (SegmentationTask(Left(), classes=["a", "b"], mirrored=mirrored).eval() for mirrored in (False, True))
+    for one in (plain, both):
+        one.outputs = 2
+    maps = both.predict_maps(image)
+    first, second = plain.predict_maps(image), plain.predict_maps(image.flip(-1)).flip(-1)
+    assert torch.allclose(maps, (first + second) / 2)
+    assert not torch.allclose(maps, first)
+    assert torch.allclose(both.predict_maps(image.flip(-1)).flip(-1), maps)
+
+
 def test_a_standardised_scan_is_seen_as_it_is():
     image = torch.rand(1, 3, 4, 5)
     assert torch.equal(task().standardize(image), (image - 0.5) / 0.25)

@@ -90,6 +90,16 @@ def test_the_best_validated_weights_are_kept_and_their_value_is_returned(trained
     assert not is_begun(directory / "elsewhere")
 
 
+def test_weights_are_kept_of_the_later_part_alone(tmp_path, monkeypatch):
+    # Validated after 2, 4 and 6 steps, ever worse.
+    values = iter((0.9, 0.8, 0.7))
+    monkeypatch.setattr(SegmentationTask, "on_validation_epoch_end", lambda task: task.log("val/dice", next(values)))
+    settings = replace(TRAINING, choose_after=0.5)
+    _, best = fit(TRAINER, settings, tmp_path, MODEL.build(), Smears(), seed=0)
+    assert best == pytest.approx(0.8)
+    assert torch.load(tmp_path / BEST, weights_only=True)["global_step"] == 4
+
+
 def test_what_is_kept_is_the_running_mean(trained):
     directory, *_ = trained
     kept = torch.load(directory / LAST, weights_only=True)
