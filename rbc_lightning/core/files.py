@@ -108,6 +108,16 @@ def read_arrays(path: Path, version: int, fields: Sequence[str], what: str, make
         return {field: archive[field] for field in fields}
 
 
+def read_table_text(path: Path) -> str:
+    """The text of a table that a user wrote, UTF-8 with or without a mark of byte order; `InputError` for another encoding."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{path}: not UTF-8 ({error.reason} at byte {error.start}); expected a table as UTF-8: save it so"
+        ) from error
+
+
 def file_sha256(path: Path) -> str:
     """Hexadecimal SHA-256 of a file's bytes."""
     with path.open("rb") as file:

@@ -103,7 +103,7 @@ class Manifest:
             if sibling.split != sample.split:
                 raise InputError(
                     f"group {sample.group!r} is in splits {sibling.split!r} and {sample.split!r} (sample "
-                    f"{sample.sample_id!r}); a patient or slide belongs to one split: mend splits.csv"
+                    f"{sample.sample_id!r}); a patient or slide belongs to one split: mend the table of splits"
                 )
         common_spec(self.samples)
 
@@ -116,7 +116,7 @@ class Manifest:
         """The samples of one split, in order; a clear error when there are none."""
         samples = tuple(sample for sample in self.samples if sample.split == name)
         if not samples:
-            raise InputError(f"split {name!r} is empty; expected at least one sample: add rows to splits.csv")
+            raise InputError(f"split {name!r} is empty; expected at least one sample: add some to the table of splits")
         return samples
 
     def ids(self, name: Split) -> tuple[str, ...]:

@@ -11,6 +11,9 @@ from rbc_lightning.data.manifest import Manifest
 from rbc_lightning.data.sample import Sample
 from rbc_lightning.errors import InputError
 
+# One to train on, one to choose weights on, and one to test on.
+_LEAST_GROUPS = 3
+
 
 def deal_folds(manifest: Manifest, folds: int, fold: int, seed: int) -> Manifest:
     """Deal all groups but external ones into `folds` parts, equal but for one group: part `fold` is test, the rest train.
@@ -37,9 +40,15 @@ def check_test(manifest: Manifest, name: str) -> None:
     """Refuse a data set that nothing would be tested on."""
     if not any(sample.split == "test" for sample in manifest.samples):
         n_groups = len({sample.group for sample in manifest.samples if sample.split != "external"})
+        if n_groups < _LEAST_GROUPS:
+            raise InputError(
+                f"{name} has no test split, and {n_groups} groups (patients, slides) beside external ones; expected at least "
+                f"{_LEAST_GROUPS}, one each to train, to choose weights, and to test on: add some"
+            )
+        folds = min(5, n_groups)
         raise InputError(
-            f"{name} has no test split; expected one, or folds: set data.folds=5 data.fold=0 for the first of five folds of "
-            f"its {n_groups} groups (data.fold=0,1,2,3,4 runs all), or name test samples"
+            f"{name} has no test split; expected one, or folds: set data.folds={folds} data.fold=0 for the first of {folds} "
+            f"folds of its {n_groups} groups (data.fold={','.join(map(str, range(folds)))} runs all), or name test samples"
         )
 
 
@@ -53,7 +62,7 @@ def cut_validation(manifest: Manifest, fraction: float, seed: int) -> Manifest:
     if len(groups) < 2:
         raise InputError(
             f"the train split has 1 group ({groups[0]!r}, {len(train)} images), which is never divided; "
-            "expected at least 2, one of them for validation: add images, name the groups, or name a val split in splits.csv"
+            "expected at least 2, one of them for validation: add images, name the groups, or name a val split in the table"
         )
     count = min(max(1, round(fraction * len(groups))), len(groups) - 1)
     chosen = set(_shuffled(groups, seed)[:count])

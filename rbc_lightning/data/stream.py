@@ -22,6 +22,7 @@ CACHE_BYTES = 512 * 2**20
 VALIDATION_BYTES = 256 * 2**20
 # Real images come back many times in a pass over a mix, each synthetic one hardly more than once.
 CACHE_SHARES: dict[Source, float] = {"real": 0.75, "synthetic": 0.25}
+_NAMED = 10  # of training samples in a note
 
 
 class PairCache:
@@ -156,11 +157,28 @@ def empty_label_maps(samples: Sequence[Sample]) -> tuple[str, ...]:
     """The sample_ids of the samples whose label map has no cell: fine as background; an `InputError` if all are."""
     empty = tuple(sample.sample_id for sample in samples if not sample.load_label_map().any())
     if samples and len(empty) == len(samples):
+        if samples[0].volume is not None:
+            what = " or ".join(samples[0].spec.classes)
+            raise InputError(
+                f"none of the {len(samples)} training slices shows {what}; expected some: check data.classes, data.targets and "
+                "the masks, or move scans that show some into the train split"
+            )
         raise InputError(
             f"none of the {len(samples)} training label maps has a cell ({samples[0].where} is the first); expected ids "
             "1..n on cells: check that labels/ holds label maps and not masks of zeros"
         )
     return empty
+
+
+def tell_of_empty(samples: Sequence[Sample]) -> str | None:
+    """A line on training samples without anything labelled, slices counted, others named; None if all have something."""
+    empty = empty_label_maps(samples)
+    if not empty:
+        return None
+    if samples[0].volume is not None:
+        return f"note: {len(empty)} of {len(samples)} training slices show no {' or '.join(samples[0].spec.classes)}"
+    names = ", ".join(empty[:_NAMED]) + ", ..." * (len(empty) > _NAMED)
+    return f"note: {len(empty)} training label maps without a cell count as background: {names}"
 
 
 def to_sample(image: Image, label_map: LabelMap, name: str, origin: str, spec: ImageSpec = RGB) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from rbc_lightning.data.datamodule import PairDataModule
 from rbc_lightning.data.manifest import Manifest, Samples
 from rbc_lightning.data.mix import Mix
 from rbc_lightning.data.sample import Sample
-from rbc_lightning.data.stream import empty_label_maps
+from rbc_lightning.data.stream import tell_of_empty
 from rbc_lightning.errors import blaming
 from rbc_lightning.metrics.instances import Instances
 from rbc_lightning.pairs.synthetic_set import synthetic_samples
@@ -44,7 +44,6 @@ if TYPE_CHECKING:
     from rbc_lightning.core.store import Store
 
 Protocol = Literal["held_out", "paper"]
-_NAMED = 10  # of training samples in a note
 _TRIAL = 64  # pixels, side of the image that a network is tried on before anything is written
 
 
@@ -231,10 +230,8 @@ class TrainedSegmenter(Recipe[Path]):
         train = self.manifest.split("train")
         # Donor cells are not read for a mix that pastes none.
         augment = self.augmentation.build(train, seed, self.manifest.spec) if self.mix.augmented else None
-        empty = empty_label_maps(train)
-        if empty:
-            names = ", ".join(empty[:_NAMED]) + ", ..." * (len(empty) > _NAMED)
-            tell(f"note: {len(empty)} training label maps without a cell count as background: {names}")
+        if note := tell_of_empty(train):
+            tell(note)
         synthetic, paint = synthetic_samples(self.synthetic, store, self.manifest)
         return PairDataModule(
             self.manifest,

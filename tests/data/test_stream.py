@@ -14,7 +14,7 @@ from rbc_lightning.data.mix import Mix, MixStream
 from rbc_lightning.data.readers.folder import read_folder
 from rbc_lightning.data.sample import FilePair
 from rbc_lightning.data.splits import cut_validation
-from rbc_lightning.data.stream import MixDataset, PairCache, SmearDataset, StreamSampler, empty_label_maps
+from rbc_lightning.data.stream import MixDataset, PairCache, SmearDataset, StreamSampler, empty_label_maps, tell_of_empty
 from rbc_lightning.errors import InputError
 
 
@@ -109,6 +109,14 @@ def test_label_maps_without_a_cell_are_named_and_refused_if_all_are(own_folder):
     assert empty_label_maps(samples) == ("smear_00", "smear_01")
     with pytest.raises(InputError, match=r"none of the 2 training label maps has a cell \(.*smear_00\.png is the first\)"):
         empty_label_maps(samples[:2])
+
+
+def test_slices_without_anything_are_counted_and_refused_if_all_are():
+    train = slice_manifest().split("train")
+    assert tell_of_empty(train) == "note: 2 of 6 training slices show no lesion"
+    assert tell_of_empty(train[:2]) is None
+    with pytest.raises(InputError, match="none of the 1 training slices shows lesion; expected some"):
+        tell_of_empty(train[2:3])
 
 
 def two_channels(synthetic=(), mix=None, **options):

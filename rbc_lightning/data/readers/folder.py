@@ -3,12 +3,13 @@
 import csv
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from typing import cast
 
 from scipy.ndimage import label as components
 
-from rbc_lightning.core.files import check_name, content_hash
+from rbc_lightning.core.files import check_name, content_hash, read_table_text
 from rbc_lightning.core.store import Store
 from rbc_lightning.data.checked import CheckedPairs
 from rbc_lightning.data.formats import IMAGE_SUFFIXES
@@ -128,21 +129,20 @@ def _read_splits(path: Path) -> dict[str, tuple[Split, str]]:
     if not path.is_file():
         raise InputError(f"{path}: no such file; expected a CSV with the columns sample_id,split and optionally group")
     rows: dict[str, tuple[Split, str]] = {}
-    with path.open(newline="", encoding="utf-8-sig") as handle:
-        reader = csv.DictReader(handle)
-        if not {"sample_id", "split"} <= set(reader.fieldnames or ()):
-            raise InputError(f"{path}: columns {reader.fieldnames}; expected sample_id,split and optionally group")
-        for line, row in enumerate(reader, start=2):
-            sample_id, split = (row["sample_id"] or "").strip(), (row["split"] or "").strip()
-            if split not in SPLITS:
-                raise InputError(f"{path}, line {line}: split {split!r}; expected one of {', '.join(SPLITS)}")
-            if sample_id in rows:
-                raise InputError(
-                    f"{path}, line {line}: sample {sample_id!r} ({split}) is listed before as {rows[sample_id][0]}; an image "
-                    "belongs to one split: drop one of the rows"
-                )
-            # Without a known patient or slide every image is a group of its own.
-            rows[sample_id] = (cast(Split, split), (row.get("group") or "").strip() or sample_id)
+    reader = csv.DictReader(StringIO(read_table_text(path)))
+    if not {"sample_id", "split"} <= set(reader.fieldnames or ()):
+        raise InputError(f"{path}: columns {reader.fieldnames}; expected sample_id,split and optionally group")
+    for line, row in enumerate(reader, start=2):
+        sample_id, split = (row["sample_id"] or "").strip(), (row["split"] or "").strip()
+        if split not in SPLITS:
+            raise InputError(f"{path}, line {line}: split {split!r}; expected one of {', '.join(SPLITS)}")
+        if sample_id in rows:
+            raise InputError(
+                f"{path}, line {line}: sample {sample_id!r} ({split}) is listed before as {rows[sample_id][0]}; an image "
+                "belongs to one split: drop one of the rows"
+            )
+        # Without a known patient or slide every image is a group of its own.
+        rows[sample_id] = (cast(Split, split), (row.get("group") or "").strip() or sample_id)
     if not rows:
         raise InputError(f"{path}: no rows; expected at least one sample in train")
     return rows

@@ -50,7 +50,7 @@ def brain_mask(volumes: Sequence[Volume]) -> NDArray[np.bool_]:
 
 
 def _brain(grey: NDArray[np.float32], voxel: NDArray[np.float64]) -> NDArray[np.bool_]:
-    head = np.asarray(grey > _HEAD * threshold_otsu(grey))
+    head = np.asarray(grey > _HEAD * threshold_otsu(grey.ravel()))
     core = _largest(_worn(head, voxel, _DEPTH))
     if not core.any():
         return head

@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 from collections.abc import Mapping
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 
+from rbc_lightning.core.files import read_table_text
 from rbc_lightning.data.sample import SPLITS, Split
 from rbc_lightning.data.volumes.names import canonical
 from rbc_lightning.data.volumes.nifti import FOREIGN, SUFFIXES
@@ -40,26 +42,25 @@ def read_table(path: Path) -> list[Row]:
         InputError: names the line: no such column or file, an unknown split, a row given twice.
     """
     rows: dict[tuple[str, str | None], Row] = {}
-    with path.open(newline="", encoding="utf-8-sig") as handle:
-        reader = csv.DictReader(handle, delimiter="\t")
-        columns = {(name or "").strip().lower(): name for name in reader.fieldnames or ()}
-        if "participant_id" not in columns:
+    reader = csv.DictReader(StringIO(read_table_text(path)), delimiter="\t")
+    columns = {(name or "").strip().lower(): name for name in reader.fieldnames or ()}
+    if "participant_id" not in columns:
+        raise InputError(
+            f"{path}: columns {', '.join(map(str, columns))}; expected participant_id and, where known, group (the "
+            "patient) and split, parted by tabs"
+        )
+    for line, row in enumerate(reader, start=2):
+        values = {name: _plain(row.get(original)) for name, original in columns.items()}
+        if not any(values.values()):
+            continue
+        found = _row(path, line, values)
+        key = found.participant, found.session
+        if key in rows:
             raise InputError(
-                f"{path}: columns {', '.join(map(str, columns))}; expected participant_id and, where known, group (the "
-                "patient) and split, parted by tabs"
+                f"{path}, line {line}: {found.participant!r} ({found.split}) is listed before ({rows[key].split}); "
+                "expected one row for each participant, or for each of its sessions (column session_id): drop one"
             )
-        for line, row in enumerate(reader, start=2):
-            values = {name: _plain(row.get(original)) for name, original in columns.items()}
-            if not any(values.values()):
-                continue
-            found = _row(path, line, values)
-            key = found.participant, found.session
-            if key in rows:
-                raise InputError(
-                    f"{path}, line {line}: {found.participant!r} ({found.split}) is listed before ({rows[key].split}); "
-                    "expected one row for each participant, or for each of its sessions (column session_id): drop one"
-                )
-            rows[key] = found
+        rows[key] = found
     if not rows:
         raise InputError(f"{path}: no rows; expected one for each participant")
     return list(rows.values())

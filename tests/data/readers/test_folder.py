@@ -107,6 +107,12 @@ def test_a_faulty_splits_csv(own_folder, text, message):
         read_folder(own_folder)
 
 
+def test_a_splits_csv_in_another_encoding_is_refused(own_folder):
+    (own_folder / "splits.csv").write_bytes("sample_id,split,group\nsmear_00,train,Z\xfcrich\n".encode("latin-1"))
+    with pytest.raises(InputError, match=r"splits\.csv: not UTF-8"):
+        read_folder(own_folder)
+
+
 def test_a_missing_folder(tmp_path):
     with pytest.raises(InputError, match=r"nowhere: no such directory; point data\.root"):
         read_folder(tmp_path / "nowhere")

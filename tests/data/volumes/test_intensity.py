@@ -101,3 +101,9 @@ def test_stored_values_are_z_scores_of_the_brain():
 def test_a_brain_of_one_value_does_not_divide_by_zero():
     stored = standardise(np.arange(8, dtype=np.float32).reshape(2, 2, 2), np.arange(8).reshape(2, 2, 2) == 3)
     assert stored.ravel()[3] == round(STANDARD[0] * LARGEST)
+
+
+def test_three_slices_are_no_colours(tmp_path, recwarn):
+    volume, _ = head(tmp_path, np.random.default_rng(0))
+    brain_mask([Volume(volume.path, volume.array[:, :, 6:9], volume.affine)])
+    assert not list(recwarn)

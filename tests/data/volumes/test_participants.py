@@ -53,3 +53,11 @@ def test_columns_may_name_files(tmp_path):
 def test_bad_tables_are_refused_by_line(tmp_path, rows, columns, message):
     with pytest.raises(InputError, match=message):
         read_table(write_table(tmp_path, rows, columns))
+
+
+def test_a_table_in_another_encoding_is_refused(tmp_path):
+    table = write_table(tmp_path, [("1", "Malaga")], ("participant_id", "site"))
+    for encoding in ("utf-16", "latin-1"):
+        table.write_bytes("participant_id\tsite\n1\tM\xe1laga\n".encode(encoding))
+        with pytest.raises(InputError, match=r"participants\.tsv: not UTF-8 .*; expected a table as UTF-8: save it so"):
+            read_table(table)

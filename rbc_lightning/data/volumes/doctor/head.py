@@ -33,7 +33,9 @@ def head_mask(volume: NDArray[np.floating], spacing: Sequence[float]) -> NDArray
     if volume.min() == volume.max():
         return np.zeros(volume.shape, dtype=np.bool_)
     smooth = ndimage.gaussian_filter(volume, 0.9 / np.array(spacing))
-    bodies, _ = ndimage.label(smooth > _DIM * threshold_otsu(smooth))
+    # From the least value on: standardised scans are negative in places.
+    smooth -= smooth.min()
+    bodies, _ = ndimage.label(smooth > _DIM * threshold_otsu(smooth.ravel()))
     return np.asarray(ndimage.binary_fill_holes(bodies == 1 + np.bincount(bodies.ravel())[1:].argmax()))
 
 

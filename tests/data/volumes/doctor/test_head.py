@@ -43,3 +43,10 @@ def test_the_head_is_the_largest_body_above_air_with_its_holes():
     assert found[18:22, 22:26, 9:11].all()
     assert not found[0, 0].any()
     assert not head_mask(np.ones((4, 4, 4)), SPACING).any()
+
+
+def test_the_head_is_found_whatever_value_air_has():
+    volume = np.random.default_rng(0).normal(0, 2, head().shape) + 90 * head()
+    found = head_mask(volume, SPACING)
+    np.testing.assert_array_equal(head_mask(volume - 1000, SPACING), found)
+    np.testing.assert_array_equal(head_mask(volume[..., :3], SPACING).shape, (40, 48, 3))
