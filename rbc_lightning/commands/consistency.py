@@ -63,3 +63,13 @@ def _check_given(experiment: Experiment) -> None:
                 f"data.n_real_images={n_real_images} with {key}.path={path}, which may have seen more images; drop {key}.path, "
                 "so that it is made from those alone"
             )
+
+
+def check_coco(experiment: Experiment) -> None:
+    """Refuse `synthetic.coco` on data of classes, whose label maps hold no objects one by one."""
+    spec = experiment.manifest.spec
+    if experiment.synthetic.coco and spec.labels == "classes":
+        raise InputError(
+            f"synthetic.coco=true on {experiment.reader.name}, whose label maps hold classes ({', '.join(spec.classes)}) and "
+            "no single objects; COCO lists objects: take synthetic.coco=false, the label maps are in labels/"
+        )

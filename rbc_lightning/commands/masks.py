@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from omegaconf import DictConfig
 
+from rbc_lightning.commands.consistency import check_coco
 from rbc_lightning.commands.experiment import Experiment
 from rbc_lightning.core.files import write_text
 from rbc_lightning.core.label_files import read_label_map
@@ -48,6 +49,7 @@ class MasksResult:
 def run(cfg: DictConfig) -> MasksResult:
     """Make `synthetic.count` label maps and draw a sheet; `fit=true` fits the sampler and prints the layout card."""
     experiment = Experiment(cfg)
+    check_coco(experiment)
     source, count, seed = experiment.masks(), experiment.synthetic.count, experiment.seeds.masks
     if (cfg.fit or cfg.figure) and not isinstance(source, SampledMasks):
         raise InputError("fit=true and figure=true show the sampler; take masks=sampled")

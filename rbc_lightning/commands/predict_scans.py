@@ -17,7 +17,7 @@ from rbc_lightning.core.progress import console, tell
 from rbc_lightning.data.volumes.intensity import brain_mask
 from rbc_lightning.data.volumes.lesions import COLUMNS, Lesion, find_lesions
 from rbc_lightning.data.volumes.nifti import Volume, check_same_grid, read_labels, read_volume, write_volume
-from rbc_lightning.data.volumes.preparation import Preparation
+from rbc_lightning.data.volumes.preparation import MOST_LOST, Preparation, share_outside
 from rbc_lightning.data.volumes.scan import Scan
 from rbc_lightning.data.volumes.upright import upright, upright_sides
 from rbc_lightning.errors import InputError
@@ -74,7 +74,7 @@ def find_in_scans(
         precision: of the training.
 
     Raises:
-        InputError: the task finds boxes alone.
+        InputError: the task finds boxes alone, or no scan can be segmented.
     """
     if not task.has_label_maps:
         raise InputError("the model of predict.run finds boxes alone; expected one that gives label maps, such as model=unet")
@@ -99,6 +99,8 @@ def find_in_scans(
         scores = [f"{value:.4f}" if value == value else "" for value in dice] or [""] * (1 + len(preparation.spec.classes))
         table.append((scan.scan_id, len(lesions), round(ml, 4), *scores))
         done.append((scan.scan_id, lesions, dice[0] if dice else float("nan")))
+    if not done:
+        raise InputError(skipped[0] + (f"; and {len(skipped) - 1} more such scans" if len(skipped) > 1 else ""))
     for text in skipped:
         tell(f"skipped: {text}")
     write_csv(output / "lesions.csv", ("scan", *COLUMNS), rows)
@@ -117,7 +119,14 @@ def _segment(task: BaseTask, preparation: Preparation, scan: Scan, precision: st
     volumes = [read_volume(path) for path in scan.images]
     for other in volumes[1:]:
         check_same_grid(volumes[0], other)
-    slices, grid = preparation.image(volumes, brain_mask(volumes))
+    brain = brain_mask(volumes)
+    slices, grid = preparation.image(volumes, brain)
+    if (lost := share_outside(brain, grid)) > MOST_LOST:
+        rows, columns = (f"{n * mm:.0f}" for n, mm in zip(grid.size, grid.spacing, strict=True))
+        tell(
+            f"warning: {scan.scan_id}: slices of {rows} x {columns} mm, as in training, leave out {lost:.0%} of the brain, "
+            "where nothing is found: check the voxel size in its header"
+        )
     found = np.stack([find_classes(task, image, preparation.spec, precision) for image in slices])
     return volumes, _values(preparation)[grid.to_volume(found)]
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+from rbc_lightning.commands.consistency import check_coco
 from rbc_lightning.commands.experiment import Experiment
 from rbc_lightning.data.sample import Sample
 from rbc_lightning.data.writers.coco import write_coco
@@ -30,6 +31,7 @@ class SynthesizeResult:
 def run(cfg: DictConfig) -> SynthesizeResult:
     """Make `synthetic.count` pairs and a sheet of the first."""
     experiment = Experiment(cfg)
+    check_coco(experiment)
     recipe = experiment.synthetic_set(experiment.synthetic.count)
     samples: tuple[Sample, ...] = experiment.store.make(recipe)
     directory = Path(samples[0].where).parent.parent

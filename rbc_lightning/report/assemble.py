@@ -19,6 +19,7 @@ from rbc_lightning.study.classes import to_csv as classes_to_csv
 from rbc_lightning.study.collect import collect_runs
 from rbc_lightning.study.curves import ALONG, gain_curves
 from rbc_lightning.study.curves import to_csv as curves_to_csv
+from rbc_lightning.study.folds import folds_of
 from rbc_lightning.study.luck import Luck, left_out_for_good, luck_of
 from rbc_lightning.study.run_record import Run
 from rbc_lightning.study.table2 import build_table2
@@ -117,7 +118,8 @@ def make_report(settings: ReportSettings, access: RunAccess, *, data: str, runs_
     names = groups.runs if settings.models is None else settings.models
     shown = {model: groups.runs[model] for model in names if model in groups.runs}
     samples = add_gallery(page, access, shown, directory / _CACHE, settings.gallery)
-    commands = {sweep: command_line(f"+sweep={sweep}", data_overrides(runs[0])) for sweep in ALONG if not sweeps[sweep]}
+    chosen = data_overrides(runs[0], folds_of(runs))
+    commands = {sweep: command_line(f"+sweep={sweep}", chosen) for sweep in ALONG if not sweeps[sweep]}
     page.missing += [f"gain against {ALONG[sweep]}: {command}" for sweep, command in commands.items()]
     add_cards(page, access, artifacts_dir, runs, samples)
     write_text(directory / PAGE, render(page))

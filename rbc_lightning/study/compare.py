@@ -87,7 +87,11 @@ def compare_columns(
 
 
 def answer_questions(
-    comparisons: Mapping[Question, Comparison], seeds: Mapping[str, Sequence[int]], optimistic: Collection[str], score: str
+    comparisons: Mapping[Question, Comparison],
+    seeds: Mapping[str, Sequence[int]],
+    optimistic: Collection[str],
+    score: str,
+    folds: str = "",
 ) -> tuple[Answer, ...]:
     """The answers to `QUESTIONS`.
 
@@ -96,8 +100,9 @@ def answer_questions(
         seeds: by column that was run.
         optimistic: columns whose weights were chosen on the test split.
         score: title of what is compared.
+        folds: overrides that choose the folds of these runs; empty without folds.
     """
-    return tuple(_answer(question, seeds, optimistic, comparisons.get(question), score) for question in QUESTIONS)
+    return tuple(_answer(question, seeds, optimistic, comparisons.get(question), score, folds) for question in QUESTIONS)
 
 
 def _answer(
@@ -106,10 +111,11 @@ def _answer(
     marked: Collection[str],
     comparison: Comparison | None,
     score: str,
+    folds: str,
 ) -> Answer:
     text = f"{TITLES[question[0]]} against {TITLES[question[1]]}: "
     if comparison is None:
-        remedy = _what_to_run(question, seeds)
+        remedy = _what_to_run(question, seeds, folds)
         return Answer(question, None, "cannot tell", remedy, False, f"{text}{_NOT_RUN}; {remedy}")
     outcome, difference = comparison.verdict, comparison.difference
     remedy = what_would_settle(difference) if outcome == "cannot tell" else ""
@@ -120,12 +126,13 @@ def _answer(
     return Answer(question, comparison, outcome, remedy, optimistic, text + (f"; {remedy}" if remedy else ""))
 
 
-def _what_to_run(question: Question, seeds: Mapping[str, Sequence[int]]) -> str:
+def _what_to_run(question: Question, seeds: Mapping[str, Sequence[int]], folds: str) -> str:
     """The columns that are missing, by their experiments, with the seeds of the one that is there; the first of two apart."""
     missing = [name for name in question if name not in seeds] or [question[0]]
     told = " and ".join(f"{TITLES[name]} (+experiment={name})" for name in missing)
     there = next((seeds[name] for name in question if name not in missing), None)
-    return f"run {told} with {'the same seeds' if there is None else 'seed=' + ','.join(map(str, there))}"
+    same = "the same seeds" if there is None else f"seed={','.join(map(str, there))}"
+    return f"run {told} with {same}{' ' + folds if folds else ''}"
 
 
 def interval_text(difference: Difference) -> str:

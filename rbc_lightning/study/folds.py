@@ -51,6 +51,15 @@ def folds_of(runs: Sequence[Run]) -> tuple[int, ...]:
     return tuple(sorted(run.fold for run in runs if run.fold is not None))
 
 
+def fold_overrides(run: Run) -> str:
+    """Overrides that run the folds which a run, joined or not, tested; empty without folds."""
+    folds, settings = folds_of(run.as_made), run.settings
+    if not folds:
+        return ""
+    dealt = f" data.fold_seed={settings['data.fold_seed']}" if settings.get("data.fold_seed") else ""
+    return f"data.folds={settings.get('data.folds')} data.fold={','.join(map(str, folds))}{dealt}"
+
+
 def missing_folds(run: Run) -> str | None:
     """A note where a run, joined or not, tested some of the folds alone; None where it tested all, or there are none."""
     folds, asked = folds_of(run.as_made), run.settings.get("data.folds")

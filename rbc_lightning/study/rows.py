@@ -12,7 +12,7 @@ from rbc_lightning.study.classes import nothing_found
 from rbc_lightning.study.collect import PairedScores, all_runs, paired_scores
 from rbc_lightning.study.compare import Answer, Comparison, answer_questions, compare_columns
 from rbc_lightning.study.floor import BySeed, Floor, ScoresOf, floor_below
-from rbc_lightning.study.folds import missing_folds
+from rbc_lightning.study.folds import fold_overrides, missing_folds
 from rbc_lightning.study.pooled import is_pooled, pooled_scores
 from rbc_lightning.study.run_record import Run
 from rbc_lightning.study.statistics import Floats, spread
@@ -209,9 +209,10 @@ def _measure(
     entries = {column: make_entry(column, runs, paired.by_seed(column), pooled) for column, runs in columns.items()}
     comparisons = compare_columns(paired, questions, higher_is_better=higher)
     seeds = {column: entry.seeds for column, entry in entries.items()}
-    answers = answer_questions(comparisons, seeds, [column for column in entries if entries[column].optimistic], title)
+    marked, first = [column for column in entries if entries[column].optimistic], all_runs(columns)[0]
+    answers = answer_questions(comparisons, seeds, marked, title, fold_overrides(first))
     floor = floor_below(columns, floors, scores_of, title, higher_is_better=higher)
-    folds = missing_folds(all_runs(columns)[0])
+    folds = missing_folds(first)
     notes = (*((folds,) if folds else ()), *_notes(entries, paired, floor, title))
     paper = published(model, metric)
     return ModelRow(

@@ -7,7 +7,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 from PIL import Image
-from volume_samples import write_nifti, write_scans
+from volume_samples import tiny_scan, write_nifti, write_scans
 
 from rbc_lightning.app import run
 from rbc_lightning.data.volumes.lesions import COLUMNS
@@ -140,5 +140,17 @@ def test_what_is_damaged_or_incomplete_is_named_and_skipped_and_leaves_nothing(p
 def test_a_folder_without_a_scan_is_refused_before_anything_is_written(predict, tmp_path):
     (tmp_path / "in").mkdir()
     with pytest.raises(InputError, match="no scan; expected NIfTI files named as FLAIR, T1w"):
+        predict(tmp_path / "in")
+    assert not (tmp_path / "out").exists()
+
+
+def test_where_no_scan_can_be_segmented_nothing_is_written(predict, tmp_path):
+    flair, t1, _ = tiny_scan(0)
+    write_nifti(tmp_path / "in" / "a_FLAIR.nii.gz", flair)
+    with pytest.raises(InputError, match=r"no channel T1w of scan 'a' among a_FLAIR"):
+        predict(tmp_path / "in")
+    write_nifti(tmp_path / "in" / "b_FLAIR.nii.gz", flair)
+    write_nifti(tmp_path / "in" / "b_T1w.nii.gz", t1[..., :-1])
+    with pytest.raises(InputError, match=r"no channel T1w of scan 'a' .*; and 1 more such scans"):
         predict(tmp_path / "in")
     assert not (tmp_path / "out").exists()

@@ -5,6 +5,7 @@ from training_helpers import read_rows
 from volume_samples import write_scans
 
 from rbc_lightning.app import run
+from rbc_lightning.errors import InputError
 
 
 @pytest.mark.parametrize("targets", ["[lesion]", "null"])
@@ -23,4 +24,13 @@ def test_scans_are_trained_on_tested_and_reported(tmp_path, compose_tiny, target
     report = run(composed("stage=report"))
     page = (report.directory / "report.html").read_text()
     assert "gallery" not in "\n".join(line for line in capsys.readouterr().out.splitlines() if line.startswith("not in"))
-    assert page.count("data-id=") == 2
+    assert page.count("data-id=") == 6  # three slices of each scan
+
+
+@pytest.mark.parametrize("stage", ["masks", "synthesize"])
+def test_coco_of_classes_is_refused(tmp_path, compose_tiny, stage):
+    folder = write_scans(tmp_path / "scans")
+    cfg = compose_tiny(tmp_path, "data=mri", f"data.root={folder}", f"stage={stage}", "synthetic.coco=true", root=folder)
+    with pytest.raises(InputError, match=r"synthetic\.coco=true on mri, whose label maps hold classes \(lesion\) .*coco=false"):
+        run(cfg)
+    assert {path.name for path in (tmp_path / "artifacts").iterdir() if path.is_dir()} == {"volumes"}

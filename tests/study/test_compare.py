@@ -33,6 +33,8 @@ def test_an_answer_without_its_columns_says_what_to_run(paired):
     assert (first.word, first.verdict) == ("not run yet", "cannot tell")
     # Both were run, without a seed in common.
     assert (second.word, second.remedy) == ("not run yet", "run RD+SD (+experiment=rd_sd) with seed=3,4")
+    (first, _) = answer_questions({}, seeds, (), "Dice", "data.folds=3 data.fold=0,1")
+    assert first.remedy == "run RD+SD+aug (+experiment=rd_sd_aug) with seed=0,1,2 data.folds=3 data.fold=0,1"
     neither, _ = answer_questions({}, {}, (), "Dice")
     told = "run RD+SD+aug (+experiment=rd_sd_aug) and RD+aug (+experiment=rd_aug) with the same seeds"
     assert neither.remedy == told

@@ -57,6 +57,13 @@ def test_a_sweep_over_folds_is_one_line_of_each_column_with_the_patients_of_all(
     assert "fcn8s,Dice,10,rd_sd_aug" in to_csv(table)
 
 
+def test_what_is_to_be_run_names_the_folds(tmp_path):
+    write_all(tmp_path, columns=("rd", "rd_aug"), seeds=(0, 1))
+    first, second = build_table2(grouped(tmp_path)).rows[0].answers
+    assert first.remedy == "run RD+SD+aug (+experiment=rd_sd_aug) with seed=0,1 data.folds=5 data.fold=0,1,2,3,4"
+    assert second.remedy.endswith("with seed=0,1 data.folds=5 data.fold=0,1,2,3,4")
+
+
 def test_pairs_are_of_seed_and_patient_over_folds(tmp_path):
     write_all(tmp_path)
     paired = paired_scores(grouped(tmp_path).runs["fcn8s"], "dice")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from rbc_lightning.data.sample import Split
@@ -39,7 +40,7 @@ def find_scans(root: Path, channels: Sequence[str]) -> tuple[Scan, ...]:
     rows = read_table(root / TABLE) if (root / TABLE).is_file() else []
     if (root / "imagesTr").is_dir():
         scans = list(_nnunet(root, channels, rows))
-    elif pre := [path for depth in ("*", "*/*", "*/*/*") for path in sorted(root.glob(f"{depth}/pre")) if path.is_dir()]:
+    elif pre := _challenge_folders(root):
         scans = list(_challenge(root, pre, channels, rows))
     else:
         scans = list(_bids(root, channels, rows))
@@ -50,6 +51,21 @@ def find_scans(root: Path, channels: Sequence[str]) -> tuple[Scan, ...]:
             f"{TABLE}, or the layout of nnU-Net or of the WMH challenge"
         )
     return check_scans(scans)
+
+
+def told_classes(root: Path) -> dict[int, str | None] | None:
+    """What values of masks are by the layout itself; None where it says nothing, or has regions that overlap.
+
+    nnU-Net has names in dataset.json; 2 of the WMH challenge is other pathology.
+    """
+    if (root / "imagesTr").is_dir():
+        with suppress(OSError, ValueError, TypeError, AttributeError):
+            labels = json.loads((root / _NNUNET).read_text()).get("labels", {})
+            # Older versions have values first.
+            pairs = [(key, value) if str(key).isdigit() else (value, key) for key, value in labels.items()]
+            return {int(value): str(name) for value, name in pairs if int(value) != 0} or None
+        return None
+    return {1: "lesion", 2: None} if _challenge_folders(root) else None
 
 
 def unlisted(root: Path) -> list[str]:
@@ -123,6 +139,10 @@ def _channel_numbers(path: Path, channels: Sequence[str]) -> list[int]:
                 f"{path}: no channel {channel} among {', '.join(named.values())}; set data.channels to those wanted"
             )
     return [numbers[canonical(channel)] for channel in channels]
+
+
+def _challenge_folders(root: Path) -> list[Path]:
+    return [path for depth in ("*", "*/*", "*/*/*") for path in sorted(root.glob(f"{depth}/pre")) if path.is_dir()]
 
 
 def _challenge(root: Path, folders: Sequence[Path], channels: Sequence[str], rows: Sequence[Row]) -> Iterator[Scan]:

@@ -17,8 +17,8 @@ from rbc_lightning.data.volumes.intensity import LARGEST, STANDARD, brain_mask, 
 from rbc_lightning.data.volumes.nifti import Volume
 from rbc_lightning.errors import InputError
 
-# Share of the brain, or of the classes, that slices may leave out.
-_MOST_LOST = 0.005
+MOST_LOST = 0.005
+"""Share of the brain, or of the classes, that slices may leave out."""
 # Patches of one slice.
 _IN_PLANE = np.array([[[0] * 3] * 3, [[1] * 3] * 3, [[0] * 3] * 3], dtype=np.bool_)
 
@@ -149,11 +149,10 @@ class Preparation:
         table, grid = self._table(labels), self.grid(volumes[0])
         if grid.is_whole:
             return
-        seen = grid.to_volume(np.ones((grid.depth, *grid.size), dtype=np.uint8)) > 0
         targets = np.asarray(grid_values(labels, table) > 0)
         for what, inside in (("brain", brain_mask(volumes)), ("classes", targets)):
-            lost = float((inside & ~seen).sum() / max(1, inside.sum()))
-            if lost > _MOST_LOST:
+            lost = share_outside(inside, grid)
+            if lost > MOST_LOST:
                 rows, columns = (f"{n * mm:.0f}" for n, mm in zip(grid.size, grid.spacing, strict=True))
                 raise InputError(
                     f"{volumes[0].path}: slices of {rows} x {columns} mm leave out {lost:.0%} of the {what}; expected the "
@@ -174,6 +173,14 @@ class Preparation:
             name = self.classes.get(value) if value != 0 else None
             found[value] = 1 + names.index(name) if name else 0
         return found
+
+
+def share_outside(inside: NDArray[np.bool_], grid: SliceGrid) -> float:
+    """The share of a mask (x, y, z) that the slices of a grid leave out; 0 of an empty one."""
+    if grid.is_whole:
+        return 0.0
+    seen = grid.to_volume(np.ones((grid.depth, *grid.size), dtype=np.uint8)) > 0
+    return float((inside & ~seen).sum() / max(1, inside.sum()))
 
 
 def grid_values(volume: Volume, table: Mapping[int, int]) -> NDArray[np.uint8]:

@@ -35,7 +35,7 @@ def find_unlabelled(place: Path, channels: Sequence[str]) -> tuple[list[Scan], l
     grouped: dict[tuple[Path, str], list[Path]] = {}
     files = nifti_files(folder) if place.is_dir() else sorted(path for path in folder.iterdir() if is_nifti(path))
     for path in files:
-        if (key := _scan_of(path, channels)) is not None:
+        if not _is_raw(path) and (key := _scan_of(path, channels)) is not None:
             grouped.setdefault((path.parent, key), []).append(path)
     if not place.is_dir():
         grouped = {key: paths for key, paths in grouped.items() if place in paths}
@@ -53,6 +53,11 @@ def find_unlabelled(place: Path, channels: Sequence[str]) -> tuple[list[Scan], l
         except InputError as error:
             errors.append(error)
     return scans, errors
+
+
+def _is_raw(path: Path) -> bool:
+    """Whether a file lies in `orig`, where the WMH challenge keeps what `pre` was made from."""
+    return path.parent.name == "orig" and path.parent.with_name(_CHALLENGE).is_dir()
 
 
 def _scan_of(path: Path, channels: Sequence[str]) -> str | None:

@@ -15,6 +15,7 @@ from rbc_lightning.study.run_record import Run
 _LAYOUT_CARD, _PANEL, _PAIRS = "layout_card.txt", "placement.png", "manifest.csv"
 _SMEARS, _CELL_SOURCES = 3, 8  # pairs on the sheet of smears, images that cells are taken from
 _WIDEST = 1600  # pixels
+_FOLD = "data.fold="
 # What stage=translator leaves beside a translator: title, caption, by file.
 _SHEETS = {
     "translations.png": (
@@ -63,9 +64,11 @@ def add_cards(page: Page, access: RunAccess, artifacts_dir: Path, runs: Sequence
             page.missing.append(f"{kind}: cannot be shown: {error}")
 
 
-def data_overrides(run: Run) -> str:
-    """The part of a command line that chooses what a run was trained on, as the run recorded it."""
-    return " ".join(map(str, run.metrics.get("command", ())))
+def data_overrides(run: Run, folds: Sequence[int] = ()) -> str:
+    """The part of a command line that chooses what a run was trained on, as the run recorded it; with `folds` all of them."""
+    words = map(str, run.metrics.get("command", ()))
+    every = f"{_FOLD}{','.join(map(str, folds))}"
+    return " ".join(every if folds and word.startswith(_FOLD) else word for word in words)
 
 
 def command_line(*overrides: str) -> str:

@@ -3,7 +3,7 @@ import json
 import pytest
 from volume_samples import write_scan, write_table
 
-from rbc_lightning.data.volumes.layouts import find_scans, unlisted
+from rbc_lightning.data.volumes.layouts import find_scans, told_classes, unlisted
 from rbc_lightning.errors import InputError
 
 CHANNELS = ("FLAIR", "T1w")
@@ -185,3 +185,22 @@ def test_dicom_of_a_participant_is_refused(tmp_path):
     (tmp_path / "sub-1" / "0001.dcm").write_bytes(bytes(128) + b"DICM")
     with pytest.raises(InputError, match="dcm2niix"):
         find_scans(tmp_path, CHANNELS)
+
+
+@pytest.mark.parametrize(
+    ("labels", "told"),
+    [
+        ({"background": 0, "lesion": 1, "core": 2}, {1: "lesion", 2: "core"}),
+        ({"0": "background", "1": "lesion"}, {1: "lesion"}),
+        ({"background": 0, "whole": [1, 2]}, None),
+        (None, None),
+    ],
+)
+def test_nnunet_tells_what_values_are(tmp_path, labels, told):
+    assert told_classes(nnunet(tmp_path, labels=labels)) == told
+
+
+def test_the_wmh_challenge_has_other_pathology_as_2(tmp_path):
+    assert told_classes(tmp_path) is None
+    touch(tmp_path, "Utrecht/0/pre/FLAIR.nii.gz")
+    assert told_classes(tmp_path) == {1: "lesion", 2: None}

@@ -6,6 +6,7 @@ from volume_samples import AFFINE, CLASSES, tiny_preparation, tiny_scan
 
 from rbc_lightning.data.volumes.intensity import LARGEST, brain_mask
 from rbc_lightning.data.volumes.nifti import Volume
+from rbc_lightning.data.volumes.preparation import share_outside
 from rbc_lightning.errors import InputError
 
 
@@ -175,3 +176,11 @@ def test_what_decides_does_not_depend_on_the_order_of_the_table():
     first = tiny_preparation(classes={1: "lesion", 3: "rim"}).decisive()
     assert first == tiny_preparation(classes={3: "rim", 1: "lesion"}).decisive()
     assert first != tiny_preparation(classes={1: "lesion", 3: None}).decisive()
+
+
+def test_the_share_outside_of_slices_is_measured(scan):
+    volumes, _, brain = scan
+    grid = tiny_preparation(side=20).grid(volumes[0])
+    assert 0.3 < share_outside(brain, grid) < 0.9
+    assert share_outside(brain, tiny_preparation().grid(volumes[0])) == 0
+    assert share_outside(np.zeros_like(brain), grid) == 0

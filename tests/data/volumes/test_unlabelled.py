@@ -78,3 +78,10 @@ def test_nothing_to_be_found_is_refused(tmp_path):
     touch(tmp_path, "a.nii.gz", "b.png")
     with pytest.raises(InputError, match="no scan; expected NIfTI files named as FLAIR, T1w"):
         find_unlabelled(tmp_path, CHANNELS)
+
+
+def test_what_the_challenge_made_its_images_from_is_left_out(tmp_path):
+    touch(tmp_path, "0/pre/FLAIR.nii.gz", "0/orig/FLAIR.nii.gz", "0/wmh.nii.gz", "1/orig/FLAIR.nii.gz")
+    told, errors = described(tmp_path, ("FLAIR",))
+    assert told == {"0": ["0/pre/FLAIR.nii.gz", "0/wmh.nii.gz"], "1_orig": ["1/orig/FLAIR.nii.gz", None]}
+    assert errors == []

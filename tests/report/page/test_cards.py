@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -138,3 +139,9 @@ def test_a_run_that_recorded_no_command_has_none(place):
     everything, real_alone = collect_runs(place / "runs").runs
     assert data_overrides(everything) == "data=folder data.name=smears data.root=/here scale=tiny"
     assert data_overrides(real_alone) == ""
+
+
+def test_commands_name_all_folds_where_they_are_given(place):
+    run = replace(collect_runs(place / "runs").runs[0], metrics={"command": ["data=mri", "data.folds=3", "data.fold=1"]})
+    assert data_overrides(run) == "data=mri data.folds=3 data.fold=1"
+    assert data_overrides(run, (0, 1)) == "data=mri data.folds=3 data.fold=0,1"

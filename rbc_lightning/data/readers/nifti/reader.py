@@ -10,7 +10,7 @@ from rbc_lightning.core.store import Store
 from rbc_lightning.core.trainer import check_count
 from rbc_lightning.data.manifest import Manifest
 from rbc_lightning.data.readers.base import Reader
-from rbc_lightning.data.volumes.layouts import find_scans, unlisted
+from rbc_lightning.data.volumes.layouts import find_scans, told_classes, unlisted
 from rbc_lightning.data.volumes.participants import TABLE
 from rbc_lightning.data.volumes.preparation import Preparation
 from rbc_lightning.data.volumes.prepared import prepare_scans
@@ -46,7 +46,8 @@ class NiftiReader(Reader):
             if names is not None and not isinstance(names, list | tuple):
                 raise InputError(f"data.{name}={names}; expected a list, such as {example}")
             object.__setattr__(self, name, None if names is None else tuple(map(str, names)))
-        object.__setattr__(self, "classes", _table(CLASSES if self.classes is None else self.classes))
+        if self.classes is not None:
+            object.__setattr__(self, "classes", _table(self.classes))
         if self.slices_per_patient is not None:
             check_count("data.slices_per_patient", self.slices_per_patient, 1)
         _ = self.preparation
@@ -54,7 +55,8 @@ class NiftiReader(Reader):
     @cached_property
     def preparation(self) -> Preparation:
         """How the scans become samples."""
-        return Preparation(self.channels, self.classes or {}, self.targets, self.outline, self.side, self.spacing, self.strip)
+        classes = CLASSES if self.classes is None else self.classes
+        return Preparation(self.channels, classes, self.targets, self.outline, self.side, self.spacing, self.strip)
 
     def read(self, store: Store) -> Manifest:
         """Every slice of every scan, each scan prepared once."""
@@ -62,7 +64,21 @@ class NiftiReader(Reader):
 
     def scans(self) -> tuple[Scan, ...]:
         """The files of every scan, none of them read."""
-        return find_scans(self.root, self.channels)
+        scans = find_scans(self.root, self.channels)
+        self._check_classes()
+        return scans
+
+    def _check_classes(self) -> None:
+        """Refuse to take values for the default classes where the layout says that they are others."""
+        told = told_classes(self.root) if self.classes is None else None
+        if told and any((CLASSES.get(value) or "").lower() != (name or "").lower() for value, name in told.items()):
+            table = ", ".join(f"{value}: {name or 'null'}" for value, name in told.items())
+            targets = "" if set(self.targets or ()) <= set(told.values()) else " data.targets=null (or some names)"
+            default = ", ".join(f"{value} {name}" for value, name in CLASSES.items())
+            raise InputError(
+                f"{self.root}: by its layout, values of masks are {table} (null: background), where data.classes=null means "
+                f"{default}; set 'data.classes={{{table}}}'{targets}"
+            )
 
     def narrow(self, manifest: Manifest) -> Manifest:
         """Without training slices that show hardly any brain, and with at most `slices_per_patient` of each patient."""

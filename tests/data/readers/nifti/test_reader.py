@@ -2,7 +2,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from volume_samples import CLASSES, ROWS, write_scans
+from volume_samples import CLASSES, ROWS, tiny_scan, write_nifti, write_scans
 
 from rbc_lightning.core.store import Store
 from rbc_lightning.data.readers.nifti import NiftiReader
@@ -65,6 +65,16 @@ def test_classes_are_those_of_the_table_alone(tmp_path):
     made = reader(tmp_path, classes={"1": "core", "4": "enhancing", 2: None}, targets=None)
     assert made.preparation.classes == {1: "core", 4: "enhancing", 2: None}
     assert made.preparation.names == ("core", "enhancing", "brain")
+
+
+def test_values_that_are_others_by_the_layout_are_refused(tmp_path):
+    flair, t1, labels = tiny_scan(0)
+    for name, array in (("pre/FLAIR", flair), ("pre/T1", t1), ("wmh", labels)):
+        write_nifti(tmp_path / "Utrecht" / "0" / f"{name}.nii.gz", array)
+    with pytest.raises(InputError, match=r"2: null \(null: background\), .*; set 'data.classes=\{1: lesion, 2: null\}'$"):
+        reader(tmp_path, classes=None).scans()
+    assert len(reader(tmp_path, classes={1: "lesion", 2: None}).scans()) == 1
+    assert reader(tmp_path, classes=None, targets=None).preparation.names == ("lesion", "ventricles", "rim", "brain")
 
 
 def test_the_command_names_the_folder(tmp_path):
