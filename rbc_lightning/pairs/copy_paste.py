@@ -10,7 +10,7 @@ import numpy as np
 
 from rbc_lightning.core.seeds import pair_seeds
 from rbc_lightning.data.augment.copy_paste import CopyPaste, CopyPasteSettings
-from rbc_lightning.errors import blaming
+from rbc_lightning.errors import InputError, blaming
 from rbc_lightning.pairs.base import Pair, PairSource
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ class CopyPastePairs(CopyPasteSettings, PairSource):
     def __post_init__(self) -> None:
         with blaming("pairs"):
             super().__post_init__()
+        if any(sample.spec.labels == "classes" for sample in self.train.samples):
+            raise InputError("pairs=copy_paste cuts out single cells, and these label maps hold classes; take pairs=translated")
 
     def open(self, store: Store) -> Callable[[int], Pair]:  # noqa: ARG002 (the samples lie in no store)
         """See `PairSource`; cuts out the cells of all training images first."""

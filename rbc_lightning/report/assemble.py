@@ -9,7 +9,7 @@ from rbc_lightning.core.progress import tell
 from rbc_lightning.errors import InputError
 from rbc_lightning.report.page.bars import bars_with_intervals
 from rbc_lightning.report.page.cards import add_cards, command_line, data_overrides
-from rbc_lightning.report.page.content import Page
+from rbc_lightning.report.page.content import Chart, Page
 from rbc_lightning.report.page.gain_charts import gain_chart
 from rbc_lightning.report.page.gallery import RunAccess, add_gallery
 from rbc_lightning.report.page.learning_charts import learning_chart
@@ -23,7 +23,7 @@ from rbc_lightning.study.folds import folds_of
 from rbc_lightning.study.luck import Luck, left_out_for_good, luck_of
 from rbc_lightning.study.run_record import Run
 from rbc_lightning.study.table2 import build_table2
-from rbc_lightning.study.table2_text import to_csv, to_latex, to_markdown
+from rbc_lightning.study.table2_text import to_csv, to_latex, to_markdown, worded
 from rbc_lightning.study.tables import sentence
 
 PAGE = "report.html"
@@ -107,27 +107,31 @@ def make_report(settings: ReportSettings, access: RunAccess, *, data: str, runs_
     for name, text in texts.items():
         write_text(directory / name, text)
     runs = groups.every()
+
+    def said(charts: Sequence[Chart]) -> list[Chart]:
+        return [replace(one, svg=worded(table, one.svg), caption=worded(table, one.caption)) for one in charts]
+
     page = Page(
         title=f"Does synthetic data help on {data}?",
         table=table,
-        bars=[bars_with_intervals(row) for row in table.rows],
-        learning=[learning_chart(model, columns) for model, columns in groups.runs.items()],
-        sweeps=[gain_chart(curve) for curves in sweeps.values() for curve in curves],
+        bars=said([bars_with_intervals(row) for row in table.rows]),
+        learning=said([learning_chart(model, columns) for model, columns in groups.runs.items()]),
+        sweeps=said([gain_chart(curve) for curves in sweeps.values() for curve in curves]),
         sources=[f"table and charts: {len(runs)} finished runs on {data}"],
     )
     names = groups.runs if settings.models is None else settings.models
     shown = {model: groups.runs[model] for model in names if model in groups.runs}
     samples = add_gallery(page, access, shown, directory / _CACHE, settings.gallery)
-    chosen = data_overrides(runs[0], folds_of(runs))
+    chosen = data_overrides(runs[0], sorted({*folds_of(runs)}))
     commands = {sweep: command_line(f"+sweep={sweep}", chosen) for sweep in ALONG if not sweeps[sweep]}
     page.missing += [f"gain against {ALONG[sweep]}: {command}" for sweep, command in commands.items()]
     add_cards(page, access, artifacts_dir, runs, samples)
     write_text(directory / PAGE, render(page))
     for line in page.missing:
         tell(f"not in the report: {line}")
-    said = [sentence(table.caution)] if table.caution else []
-    said += [f"{row.model}: {text}" for row in table.rows for text in row.told]
-    return ReportResult(directory.resolve(), tuple(runs), tuple(said), tuple(texts))
+    lines = [sentence(table.caution)] if table.caution else []
+    lines += [f"{row.model}: {text}" for row in table.rows for text in row.told]
+    return ReportResult(directory.resolve(), tuple(runs), tuple(lines), tuple(texts))
 
 
 def _runs(settings: ReportSettings, data: str, runs_dir: Path) -> tuple[Sequence[Run], RunGroups, dict[str, Luck]]:

@@ -25,6 +25,13 @@ _SAID_OF_SCANS = (
     ("groups, which count once each", "patients, which count once each"),
     ("Test images", "Test scans"),
     ("test image", "test scan"),
+    ("validation images", "validation scans"),
+    ("other images", "other scans"),
+    ("the same images", "the same scans"),
+    ("External: images", "External: scans"),
+    ("real training images", "real training slices"),
+    ("or source (1 image)", "or source (1 scan)"),
+    ("images)", "scans)"),
 )
 
 Grid = tuple[str, list[str], list[list[str]]]

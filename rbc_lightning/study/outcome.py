@@ -6,6 +6,7 @@ from pathlib import Path
 from rich.table import Table
 
 from rbc_lightning.study.choose import floor_beside, runs_beside
+from rbc_lightning.study.classes import has_classes, of_scans
 from rbc_lightning.study.collect import collect_runs, version_notes
 from rbc_lightning.study.run_record import Run, read_metrics
 from rbc_lightning.study.tables import COLUMNS, CONFOUNDED, CONTROLS, OPTIMISTIC, PAPER_TITLE, WITHOUT_TRAINING, published
@@ -37,6 +38,7 @@ def outcome_table(directory: Path) -> Table:
     about = f"{run.metrics.get('n_test', '?')} test images, {run.metrics.get('steps', '?')} steps, one seed ({run.seed})"
     about += f"; {OPTIMISTIC}" if run.optimistic else ""
     about += f"; {CONFOUNDED}" if run.metrics.get("confounded") else ""
+    about = of_scans(about) if has_classes([run]) else about
     table = Table(title=f"{metric} of {run.model} on {run.data}: {about}", title_justify="left")
     table.add_column("")
     for title in COLUMNS.values():

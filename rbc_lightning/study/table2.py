@@ -75,7 +75,8 @@ def _of_scans(row: ModelRow) -> ModelRow:
     answers = tuple(replace(answer, text=of_scans(answer.text), remedy=of_scans(answer.remedy)) for answer in row.answers)
     floor = replace(row.floor, text=of_scans(row.floor.text)) if row.floor else None
     notes = tuple(map(of_scans, row.notes))
-    return replace(row, units=of_scans(row.units), notes=notes, answers=answers, floor=floor)
+    external = replace(row.external, title=of_scans(row.external.title)) if row.external else None
+    return replace(row, units=of_scans(row.units), notes=notes, answers=answers, floor=floor, external=external)
 
 
 def _all_have(runs: Sequence[Run], score: str) -> bool:

@@ -1,5 +1,7 @@
 """`stage=train` and `stage=report` on scans: a row for each, patients as groups, a floor, slices in the gallery."""
 
+import re
+
 import pytest
 from training_helpers import read_rows
 from volume_samples import write_scans
@@ -21,8 +23,13 @@ def test_scans_are_trained_on_tested_and_reported(tmp_path, compose_tiny, target
     assert [(row["sample_id"], row["group"]) for row in rows] == [("sub-05", "p5"), ("sub-06", "p6")]
     assert result.metrics["headline"] == ("test/dice" if targets == "[lesion]" else "test/mean_dice")
     assert len(list((tmp_path / "runs").glob("mri_without_training_global_threshold*"))) == 1
+    assert "2 test scans, 4 steps" in capsys.readouterr().out
     report = run(composed("stage=report"))
     page = (report.directory / "report.html").read_text()
+    assert "Dice on validation scans" in page.replace("mean Dice", "Dice")
+    assert "external, another scanner or source (1 scan)" in page
+    assert 'data-one="slice"' in page
+    assert not re.search(r"\btest images?\b|validation images?|[Pp]revious image|Image alone", page.partition("<script>")[0])
     assert "gallery" not in "\n".join(line for line in capsys.readouterr().out.splitlines() if line.startswith("not in"))
     assert page.count("data-id=") == 6  # three slices of each scan
 

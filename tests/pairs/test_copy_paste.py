@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 from pix2pix_helpers import TWO_16, make_train
+from slice_samples import slice_manifest
 
 from rbc_lightning.core.build import build
 from rbc_lightning.core.store import Store
+from rbc_lightning.data.manifest import Samples
 from rbc_lightning.data.sample import RGB
 from rbc_lightning.errors import InputError
 
@@ -42,3 +44,8 @@ def test_settings_are_checked_and_decide_the_key():
     assert source().p == 1.0
     keys = {source(**change).key for change in ({}, {"cells": [1, 4]}, {"max_overlap": 0.2}, {"seed": 1})}
     assert len(keys) == 4
+
+
+def test_label_maps_of_classes_have_no_cells_to_cut_out():
+    with pytest.raises(InputError, match="pairs=copy_paste cuts out single cells, and these label maps hold classes; take"):
+        source(Samples(slice_manifest().split("train")))

@@ -76,6 +76,7 @@ def test_rows_are_scans_and_patients_in_every_text(table):
     assert "scans or patients" in text
     (row,) = table.rows
     assert "images" not in " ".join((*row.told, *row.notes, row.units))
+    assert of_scans("or source (2 images)") == "or source (2 scans)"
     assert of_scans("5 groups of test images of 9 test images") == "5 patients of 9 test scans"
 
 

@@ -49,16 +49,22 @@ class Preparation:
     strip: bool = False
 
     def __post_init__(self) -> None:
+        if not self.channels or len(set(self.channels)) < len(self.channels):
+            raise InputError(f"data.channels={list(self.channels)}; expected one or more names, all different")
         named = tuple(dict.fromkeys(name for value, name in self.classes.items() if value != 0 and name))
+        if not named:
+            raise InputError("data.classes names no class to segment; expected such as {1: lesion}")
+        if self.targets == ():
+            raise InputError(f"data.targets=[]; expected some of {', '.join(named)}, or null for all")
         for name in self.targets or ():
             if name not in named:
                 raise InputError(f"data.targets: {name!r}; expected some of {', '.join(named)}, as data.classes names them")
-        if not named or self.targets == ():
-            raise InputError("data.classes names no class to segment; expected such as {1: lesion}")
         if self.side is not None:
             check_count("data.side", self.side, 1)
-        if self.spacing is not None and not self.spacing > 0:
+        if self.spacing is not None and (not isinstance(self.spacing, int | float) or not 0 < self.spacing < float("inf")):
             raise InputError(f"data.spacing={self.spacing}; expected mm above 0, or null for those of the scan")
+        if not isinstance(self.strip, bool):
+            raise InputError(f"data.strip={self.strip}; expected true or false")
         _ = self.spec
 
     @property

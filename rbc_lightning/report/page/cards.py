@@ -10,10 +10,12 @@ from rbc_lightning.evaluation.result import CARD_FILE
 from rbc_lightning.report.page import pictures
 from rbc_lightning.report.page.content import Page, Picture
 from rbc_lightning.report.page.gallery import RunAccess, ShownSample
+from rbc_lightning.study.classes import has_classes
 from rbc_lightning.study.run_record import Run
 
 _LAYOUT_CARD, _PANEL, _PAIRS = "layout_card.txt", "placement.png", "manifest.csv"
 _SMEARS, _CELL_SOURCES = 3, 8  # pairs on the sheet of smears, images that cells are taken from
+_SLICES = 24  # pairs among which those on a sheet of slices are
 _WIDEST = 1600  # pixels
 _FOLD = "data.fold="
 # What stage=translator leaves beside a translator: title, caption, by file.
@@ -45,17 +47,20 @@ def add_cards(page: Page, access: RunAccess, artifacts_dir: Path, runs: Sequence
             "cards and sheets: no run of this table used synthetic samples; +experiment=rd_sd_aug trains one that does"
         )
         return
-    first = users[0]
+    first, slices = users[0], has_classes(users)
     for kind, about, stage, add in (
         ("layout card", ", how near sampled layouts come to real ones", "masks fit=true figure=true", _add_layout),
         ("quality card", ", how near generated images come to real ones", "translator", _add_quality),
         (
-            "synthetic smears",
-            " and cells (pairs generated while training are not kept)",
+            "synthetic slices" if slices else "synthetic smears",
+            f"{'' if slices else ' and cells'} (pairs generated while training are not kept)",
             "synthesize",
-            partial(_add_pairs, access, real),
+            partial(_add_slices, access) if slices else partial(_add_pairs, access, real),
         ),
     ):
+        # Masks of classes have no layout of cells.
+        if slices and add is _add_layout:
+            continue
         try:
             if not any(add(artifacts_dir, run, page) for run in users):
                 line = command_line(f"stage={stage}", data_overrides(first), f"seed={first.seed} artifacts_dir={artifacts_dir}")
@@ -133,6 +138,19 @@ def _add_pairs(access: RunAccess, real: Sequence[ShownSample], artifacts_dir: Pa
         _photograph("Synthetic cells", cells, f"{below}; {made}"),
     ]
     page.sources.append(f"synthetic smears and cells: pairs {directory.name}")
+    return True
+
+
+def _add_slices(access: RunAccess, artifacts_dir: Path, run: Run, page: Page) -> bool:
+    directory = _place(artifacts_dir, run, "synthetic", _PAIRS)
+    if directory is None:
+        return False
+    # Of masks drawn at random those that show something, where there are enough.
+    pairs = sorted(access.pairs(directory)[:_SLICES], key=lambda sample: not sample.load_label_map().any())[:_SMEARS]
+    sheet = pictures.smear_sheet([(sample.rgb(), sample.load_label_map()) for sample in pairs])
+    caption = f"Masks above, generated slices below; pairs of seed {run.seeds['synthetic']}"
+    page.sheets.insert(0, _photograph("Synthetic slices", sheet, caption))
+    page.sources.append(f"synthetic slices: pairs {directory.name}")
     return True
 
 

@@ -55,11 +55,14 @@ def test_targets_come_first_and_the_outline_last(changes, classes, context):
     ("changes", "message"),
     [
         ({"targets": ("tumour",)}, "data.targets: 'tumour'; expected some of lesion, ventricles, rim, as data.classes names"),
-        ({"targets": ()}, r"data\.classes names no class to segment; expected such as {1: lesion}"),
-        ({"classes": {1: None}, "targets": None}, r"data\.classes names no class to segment"),
+        ({"targets": ()}, r"data\.targets=\[\]; expected some of lesion, ventricles, rim, or null for all"),
+        ({"classes": {1: None}}, r"data\.classes names no class to segment; expected such as {1: lesion}"),
         ({"outline": "rim"}, "classes .*expected names of classes, all different"),
-        ({"channels": ("FLAIR", "FLAIR")}, "channels .* all different"),
+        ({"channels": ("FLAIR", "FLAIR")}, r"data\.channels=\['FLAIR', 'FLAIR'\]; expected one or more names, all different"),
+        ({"channels": ()}, r"data\.channels=\[\]; expected one or more names"),
         ({"spacing": 0}, r"data\.spacing=0; expected mm above 0, or null"),
+        ({"spacing": "x"}, r"data\.spacing=x; expected mm above 0, or null"),
+        ({"strip": "maybe"}, r"data\.strip=maybe; expected true or false"),
         ({"side": 0}, r"data\.side=0; expected a whole number"),
     ],
 )

@@ -23,7 +23,7 @@ window.addEventListener("beforeprint", () => { for (const image of document.imag
     const images = [item.querySelector(".overlay"), ...item.querySelector("template").content.querySelectorAll("img")];
     return { item, id: item.dataset.id, photo: item.querySelector(".photo"), layers: new Map(images.map((image) => [Number(image.dataset.layer), image])) };
   });
-  const layerName = (index) => (index < 0 ? "image alone" : radios[index + 1].parentElement.querySelector("span").firstChild.data);
+  const layerName = (index) => (index < 0 ? `${section.dataset.one} alone` : radios[index + 1].parentElement.querySelector("span").firstChild.data);
   const scoreOf = (shot, index) => Number(shot.layers.get(index)?.dataset.score ?? NaN);
   const scoreText = (shot, index) => {
     const { score, scoreName, cells } = shot.layers.get(index)?.dataset ?? {};
