@@ -112,6 +112,7 @@ def warn_of_few_units(manifest: Manifest, folds: int | None = None) -> None:
     n_units = len(set(unit_names([sample.sample_id for sample in tested], {s.sample_id: s.group for s in tested})))
     if n_units < LEAST_UNITS:
         what = "images" if n_units == len(tested) else "groups of images (patients, slides)"
+        what = "patients" if has_scans(manifest) else what
         where, remedy = (
             ("the test split has", "move more into it, or take data.folds=5 data.fold=0")
             if folds is None

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from plain_samples import plain_sample
+from slice_samples import slice_manifest
 
 from rbc_lightning.app import run
 from rbc_lightning.commands import check
@@ -34,6 +35,11 @@ def test_too_few_test_images_or_groups_for_a_verdict_are_told_before_anything_is
     check.warn_of_few_units(Manifest(tuple(plain_sample(f"i{k}", "test", f"p{k % groups}") for k in range(n_test))))
     said = " ".join(capsys.readouterr().out.split())
     assert (f"warning: the test split has {warned}" in said) if warned else not said
+
+
+def test_of_slices_patients_are_told(capsys):
+    check.warn_of_few_units(slice_manifest())
+    assert "warning: the test split has 2 patients; a verdict needs" in " ".join(capsys.readouterr().out.split())
 
 
 def test_the_groups_of_all_folds_are_counted_together(capsys):

@@ -4,9 +4,10 @@ import re
 
 import pytest
 from training_helpers import read_rows
-from volume_samples import write_scans
+from volume_samples import write_scan, write_scans
 
 from rbc_lightning.app import run
+from rbc_lightning.commands.experiment import Experiment
 from rbc_lightning.errors import InputError
 
 
@@ -41,3 +42,20 @@ def test_coco_of_classes_is_refused(tmp_path, compose_tiny, stage):
     with pytest.raises(InputError, match=r"synthetic\.coco=true on mri, whose label maps hold classes \(lesion\) .*coco=false"):
         run(cfg)
     assert {path.name for path in (tmp_path / "artifacts").iterdir() if path.is_dir()} == {"volumes"}
+
+
+def test_what_is_held_out_decides_nothing_of_generator_and_pairs(tmp_path, compose_tiny):
+    folder = write_scans(tmp_path / "scans")
+
+    def keys():
+        data = ("data=mri", f"data.root={folder}", "data.side=40", "data.spacing=null")
+        experiment = Experiment(compose_tiny(tmp_path, *data, "+experiment=rd_sd_aug", root=folder))
+        assert {sample.volume for sample in experiment.translator().train.samples} == {"sub-01", "sub-04"}
+        return experiment.translator().key, experiment.synthetic_set(2).key, experiment.run().key
+
+    before = keys()
+    for index, name in enumerate(("sub-05", "sub-06", "sub-07")):
+        write_scan(folder, name, 100 + index)
+    after = keys()
+    assert after[:2] == before[:2]
+    assert after[2] != before[2]

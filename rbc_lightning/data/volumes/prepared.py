@@ -137,15 +137,15 @@ def prepare_scans(scans: Sequence[Scan], preparation: Preparation, store: Store)
 
 
 def _refuse_twins(scans: Sequence[Scan], hashes: Sequence[tuple[str, ...]]) -> None:
-    """Refuse one image as scans of two patients."""
+    """Refuse one image, or one mask that is not empty, as of scans of two patients."""
     first_with: dict[str, tuple[Scan, Path]] = {}
     for scan, (_, *found) in zip(scans, hashes, strict=True):
-        for path, sha256_of in zip(scan.images, found, strict=False):
+        for path, sha256_of in zip(scan.files, found, strict=True):
             first, twin = first_with.setdefault(sha256_of, (scan, path))
-            if first.group != scan.group:
+            if first.group != scan.group and (path in scan.images or read_labels(path).array.any()):
                 raise InputError(
                     f"{path}: byte for byte {twin}, yet one is of patient {scan.group!r}, the other of {first.group!r}; "
-                    "expected images of two people: leave one scan out, or give both one group"
+                    "expected files of two people: leave one scan out, or give both one group"
                 )
 
 

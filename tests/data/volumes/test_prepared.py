@@ -174,3 +174,14 @@ def test_masks_scaled_by_a_tool_are_read(folder):
     expected = tiny_scan(4)[2]
     found = [sample.loader.targets for sample in read(folder).samples if sample.volume == "sub-05"]
     assert found == [int((expected[..., index] == 1).sum()) for index in range(SHAPE[2])]
+
+
+def test_one_mask_of_two_patients_is_refused_unless_it_is_empty(folder):
+    empty = np.zeros(SHAPE, np.uint8)
+    for name in ("sub-05", "sub-06"):
+        write_nifti(folder / name / f"{name}_dseg.nii.gz", empty)
+    read(folder)
+    write_scan(folder, "sub-05", 4)
+    shutil.copy(folder / "sub-05" / "sub-05_dseg.nii.gz", folder / "sub-06" / "sub-06_dseg.nii.gz")
+    with pytest.raises(InputError, match=r"sub-06_dseg.nii.gz: byte for byte .*sub-05_dseg.nii.gz, yet one is of patient 'p6'"):
+        read(folder)
