@@ -30,6 +30,8 @@ def test_scans_are_trained_on_tested_and_reported(tmp_path, compose_tiny, target
     assert "Dice on validation scans" in page.replace("mean Dice", "Dice")
     assert "external, another scanner or source (1 scan)" in page
     assert 'data-one="slice"' in page
+    assert ("found, but not there" in page) == (targets == "[lesion]")
+    assert "no true cell" not in page
     assert not re.search(r"\btest images?\b|validation images?|[Pp]revious image|Image alone", page.partition("<script>")[0])
     assert "gallery" not in "\n".join(line for line in capsys.readouterr().out.splitlines() if line.startswith("not in"))
     assert page.count("data-id=") == 6  # three slices of each scan

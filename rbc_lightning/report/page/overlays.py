@@ -63,6 +63,12 @@ LEGEND = (
 """The styles of predictions; a cell is found if its IoU with a true one exceeds 0.5. True cells alone have colours of no
 meaning: touching ones differ."""
 
+MASK_LEGEND = tuple(
+    entry._replace(text=text)
+    for entry, text in zip(LEGEND, ("found, and there: its outline", "found, but not there", "there, but missed"), strict=True)
+)
+"""Of predictions of one class, which have no cells."""
+
 
 def class_legend(names: Sequence[str]) -> tuple[LegendEntry, ...]:
     """The styles of `class_overlay`, of truth and findings alike."""

@@ -1,6 +1,7 @@
 """The report as one HTML file that opens offline: verdicts, the table, charts, pictures and a gallery of test images."""
 
 from base64 import b64encode
+from collections.abc import Sequence
 from hashlib import sha256
 from importlib.resources import files
 from io import BytesIO
@@ -13,7 +14,7 @@ from markupsafe import Markup
 from PIL import Image
 
 from rbc_lightning.report.page.content import Chart, Page, Picture
-from rbc_lightning.report.page.overlays import LEGEND, class_legend
+from rbc_lightning.report.page.overlays import LEGEND, MASK_LEGEND, LegendEntry, class_legend
 from rbc_lightning.report.page.series import STYLE
 from rbc_lightning.study.classes import class_grids, class_names
 from rbc_lightning.study.compare import Answer, signed_text
@@ -71,8 +72,7 @@ def render(page: Page) -> str:
         # Only this script may run, whatever a name or a drawing brings along.
         script_hash=b64encode(sha256(script.encode()).digest()).decode(),
         models=_models(page.table),
-        # Of a single class, findings show what is too much and too little.
-        legend=class_legend(names) if len(names := class_names(page.table.classes)) > 1 else LEGEND,
+        legend=_legend(page.table),
         # The truth, then every prediction, in the order they first come.
         layer_names=list(dict.fromkeys(layer.name for image in page.gallery for layer in image.layers)),
         embedded=_embedded(page),
@@ -87,6 +87,12 @@ def render(page: Page) -> str:
 
 def _resource(name: str) -> str:
     return (files("rbc_lightning.report.page") / "templates" / name).read_text("utf-8")
+
+
+def _legend(table: Table2) -> Sequence[LegendEntry]:
+    """Colours of predictions; of a single class, they show what is too much and too little."""
+    names = class_names(table.classes)
+    return class_legend(names) if len(names) > 1 else MASK_LEGEND if names else LEGEND
 
 
 def _models(table: Table2) -> list[tuple[ModelRow, list[_Finding]]]:
