@@ -3,10 +3,14 @@ import csv
 import nibabel as nib
 import numpy as np
 import pytest
+from brain_helpers import subject
 
 from rbc_lightning.core.build import build
 from rbc_lightning.core.store import Store
+from rbc_lightning.data.readers.brain_phantom import reader as reader_module
 from rbc_lightning.data.readers.brain_phantom import write_brains
+from rbc_lightning.data.readers.brain_phantom.placement import draw_placement
+from rbc_lightning.data.readers.brain_phantom.subject import Subject
 from rbc_lightning.errors import InputError
 
 SPEC = {
@@ -15,7 +19,7 @@ SPEC = {
     "n_train": 2,
     "n_test": 1,
     "n_external": 1,
-    "coarseness": 5,
+    "coarseness": 4,
     "phantom_seed": 0,
     "outline": "brain",
     "side": 64,
@@ -25,7 +29,23 @@ SPEC = {
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
-    return Store(tmp_path_factory.mktemp("store"), lambda line: None)
+    """A store whose phantom has subjects that other tests draw as well."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reader_module, "draw_subject", lambda spec, seed, number: subject(number, spec.tumour))
+        yield Store(tmp_path_factory.mktemp("store"), lambda line: None)
+
+
+@pytest.fixture
+def boxes(monkeypatch):
+    """Instead of heads, small volumes that tell the arguments apart."""
+
+    def draw(spec, seed, number):
+        rng = np.random.default_rng([seed, number])
+        flair, t1w, labels = rng.integers(0, 100, (3, 4, 5, 6))
+        place = draw_placement(rng, (spec.in_plane, spec.in_plane, 7.0), labels.shape)
+        return Subject(labels.astype(np.uint8), flair.astype(np.int16), t1w.astype(np.int16), place)
+
+    monkeypatch.setattr(reader_module, "draw_subject", draw)
 
 
 def test_the_phantom_is_drawn_once_and_read_as_slices_of_patients(store):
@@ -61,7 +81,7 @@ def test_a_tumour_is_three_classes_to_find(store):
     assert (spec.classes, spec.context[-1]) == (("oedema", "core", "enhancing"), "brain")
 
 
-def test_more_subjects_and_a_killed_attempt_leave_earlier_ones_to_the_byte(tmp_path):
+def test_more_subjects_and_a_killed_attempt_leave_earlier_ones_to_the_byte(tmp_path, boxes):
     few, more = {"train": 1, "test": 1}, {"train": 2, "test": 1, "external": 1}
     write_brains(tmp_path / "a", few, 3, 5.0)
     write_brains(tmp_path / "b", {"train": 1}, 3, 5.0)
@@ -74,7 +94,7 @@ def test_more_subjects_and_a_killed_attempt_leave_earlier_ones_to_the_byte(tmp_p
         assert path.read_bytes() == (tmp_path / "b" / path.relative_to(tmp_path / "a")).read_bytes()
 
 
-def test_files_hold_small_integers_and_the_slope_of_their_scanner(tmp_path):
+def test_files_hold_small_integers_and_the_slope_of_their_scanner(tmp_path, boxes):
     write_brains(tmp_path, {"train": 1}, 0, 5.0)
     image = nib.load(tmp_path / "sub-0001" / "sub-0001_FLAIR.nii.gz")
     assert image.get_data_dtype() == np.int16
@@ -101,5 +121,5 @@ def test_settings_are_checked_when_the_reader_is_built(settings, message):
 def test_the_key_follows_from_the_settings_of_the_scans_alone():
     key = build(SPEC, "data").phantom.key
     assert build({**SPEC, "side": 32, "outline": None, "name": "other"}, "data").phantom.key == key
-    changed = {"n_train": 3, "n_test": 2, "n_external": 2, "coarseness": 4, "tumour": True, "phantom_seed": 1}
+    changed = {"n_train": 3, "n_test": 2, "n_external": 2, "coarseness": 5, "tumour": True, "phantom_seed": 1}
     assert len({key, *(build({**SPEC, name: value}, "data").phantom.key for name, value in changed.items())}) == 7

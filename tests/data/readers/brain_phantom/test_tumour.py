@@ -9,11 +9,11 @@ from rbc_lightning.data.readers.brain_phantom.tumour import draw_tumour
 
 
 def test_the_classes_are_nested_and_of_the_volumes_of_gliomas():
-    oedema, core, rim = np.median([[ml(subject(k, tumour=True), value) for value in (4, 5, 6)] for k in range(2)], axis=0)
+    oedema, core, rim = np.median([[ml(subject(k, tumour=True), value) for value in (4, 5, 6)] for k in (1, 2)], axis=0)
     assert 15 < oedema < 120
     assert 3 < core < 40
     assert 3 < rim < 45
-    labels = subject(0, tumour=True).labels
+    labels = subject(1, tumour=True).labels
     assert set(np.unique(labels)) == {0, 2, 3, 4, 5, 6}
     assert label(labels >= 5, np.ones((3, 3, 3)))[1] == 1
     around = binary_dilation(labels == 5) & (labels != 5)
@@ -21,7 +21,7 @@ def test_the_classes_are_nested_and_of_the_volumes_of_gliomas():
 
 
 def test_the_rim_is_bright_after_the_contrast_agent_and_the_core_is_not():
-    drawn = subject(0, tumour=True)
+    drawn = subject(1, tumour=True)
     oedema, core, rim = (np.median(drawn.t1w[drawn.labels == value]) for value in (4, 5, 6))
     assert core < oedema < rim
 
