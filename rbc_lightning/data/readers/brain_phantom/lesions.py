@@ -123,7 +123,7 @@ class _Canvas:
         short, long = radius * ratio ** (-1 / 3), radius * ratio ** (2 / 3)
         away = np.sqrt((square - along**2).clip(0) / short**2 + along**2 / long**2) * (1 + 0.22 * self._rough[box])
         share = np.clip((1 - away) * short / 1.6 + 0.5, 0, 1) * self._allowed[box]
-        strength = float(np.exp(rng.normal(0, 0.22))) * (0.85 + 0.3 * np.clip(1 - away, 0, 1))
+        strength = float(np.exp(rng.normal(0, 0.11))) * (0.92 + 0.15 * np.clip(1 - away, 0, 1))
         before = self.share[box]
         self.ml += float(np.maximum(share - before, 0).sum()) * self._voxel
         self.strength[box] = np.where(share > before, strength, self.strength[box])

@@ -34,6 +34,7 @@ class BrainPhantom(Recipe[Path]):
     """The folder of phantom scans."""
 
     kind: ClassVar[str] = "brain_phantom"
+    format: ClassVar[int] = 2  # 1: easier for a threshold, and now and then a scalp taken for the brain
     title: ClassVar[str] = "phantom brains"
 
     n_train: int  # subjects

@@ -37,7 +37,7 @@ class Scanner:
 
 _OUTSIDE = {
     Tissue.AIR: (0.0, 0.0),
-    Tissue.FAT: (1.9, 2.3),
+    Tissue.FAT: (1.56, 1.75),  # brighter, and the rough brain of some heads is their scalp
     Tissue.MUSCLE: (0.75, 0.75),
     Tissue.SKULL: (0.16, 0.2),
     Tissue.MARROW: (0.9, 1.2),
@@ -58,10 +58,10 @@ THICK = Scanner(
     grey_spread=(0.04, 0.02),
     csf=(0.36, 0.42),
     ventricle=(0.24, 0.45),
-    lesion=(1.62, 0.93),
+    lesion=(1.66, 0.86),
     noise=(0.037, 0.03),
     blur=(0.6, 1.0),
-    log_bias=((-0.92, 0.45), (-0.92, 0.5)),
+    log_bias=((-0.6, 0.35), (-0.92, 0.5)),
     scale=(90.0, 260.0),
     contrasts=_OUTSIDE,
 )
@@ -94,7 +94,8 @@ def contrasts_of(scanner: Scanner, rng: np.random.Generator) -> tuple[Field, Pai
         **scanner.contrasts,
         Tissue.CSF: csf,
         Tissue.CORTEX: grey,
-        Tissue.INSULA: grey + np.array([0.24, -0.03]),
+        # Three quarters of the way to lesions in FLAIR: what tells them apart is T1w and the place.
+        Tissue.INSULA: grey + np.array([0.75 * (scanner.lesion[0] - scanner.grey[0]), -0.03]),
         Tissue.DEEP: grey + np.array([0.0, 0.07]),
         Tissue.PALLIDUM: grey + np.array([-0.15, 0.12]),
         Tissue.CEREBELLUM: grey + np.array([-0.01, 0.03]),
@@ -106,7 +107,7 @@ def contrasts_of(scanner: Scanner, rng: np.random.Generator) -> tuple[Field, Pai
     for tissue, value in values.items():
         means[:, tissue] = value
     means[:, Tissue.FAT] *= np.exp(rng.normal(0, 0.15, 2))
-    lesion = (scanner.lesion[0] + float(rng.normal(0, 0.12)), scanner.lesion[1] + float(rng.normal(0, 0.06)))
+    lesion = (scanner.lesion[0] + float(rng.normal(0, 0.07)), scanner.lesion[1] + float(rng.normal(0, 0.036)))
     return means.astype(np.float32), lesion
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import label
 
 from rbc_lightning.data.readers.brain_phantom.anatomy import Tissue, draw_anatomy, draw_tissues
 from rbc_lightning.data.readers.brain_phantom.fields import Field, Grid
@@ -16,6 +17,9 @@ from rbc_lightning.data.readers.brain_phantom.tumour import draw_tumour
 WIDTH, LENGTH, BOTTOM, HEIGHT = 184.0, 222.0, -62.0, 142.0  # mm that are scanned
 TEXTURE = ((0.06, 0.025), (0.025, 0.01))  # deviations of the slow and the fast variation inside tissues: FLAIR, T1w
 DRAWN = 0.4  # share of a voxel from which whoever draws lesions and rims counts it in
+LEAST_AREA = 4.0  # mm2 of a slice's lesion: smaller ones nobody draws
+_IN_PLANE = np.zeros((3, 3, 3), dtype=np.int8)
+_IN_PLANE[:, :, 1] = 1
 _BRAIN = [t for t in Tissue if Tissue.CORTEX <= t <= Tissue.STEM or t in (Tissue.RIM, Tissue.OEDEMA)]
 
 
@@ -61,12 +65,12 @@ def draw_subject(spec: BrainSpec, seed: int, subject: int) -> Subject:
         scale = float(np.exp(scan.uniform(*np.log(scanner.scale)))) / placement.slope
         blur = scanner.blur[channel] / spec.in_plane
         volumes.append(acquire(scan, average(signal, scanner.parts), gain, scanner.noise[channel], blur, scale))
-    labels = _labels(tissues, lesions, scanner.parts)
+    labels = _labels(tissues, lesions, scanner.parts, spec.in_plane)
     flair, t1w = map(placement.stored, volumes)
     return Subject(placement.stored(labels), flair, t1w, placement)
 
 
-def _labels(tissues: NDArray[np.uint8], lesions: Lesions, parts: int) -> NDArray[np.uint8]:
+def _labels(tissues: NDArray[np.uint8], lesions: Lesions, parts: int, in_plane: float) -> NDArray[np.uint8]:
     """What is drawn by hand: of each slice's voxels, see `VALUES`."""
     values = np.zeros(len(Tissue), dtype=np.uint8)
     for tissue, value in VALUES.items():
@@ -75,8 +79,16 @@ def _labels(tissues: NDArray[np.uint8], lesions: Lesions, parts: int) -> NDArray
     labels = np.zeros((*tissues.shape[:2], tissues.shape[2] // parts), dtype=np.uint8)
     for value in np.unique(values)[1:]:
         labels[average(drawn == value, parts) > (DRAWN if value == VALUES[Tissue.RIM] else 0.5)] = value
-    labels[average(lesions.share, parts) > DRAWN] = 1
+    labels[drawn_lesions(average(lesions.share, parts), in_plane)] = 1
     return labels
+
+
+def drawn_lesions(share: Field, in_plane: float) -> NDArray[np.bool_]:
+    """What is drawn of lesions, given their shares of slices' voxels (X, Y, Z): parts of a slice that are not mere specks."""
+    parts, _ = label(share > DRAWN, _IN_PLANE)
+    large = np.bincount(parts.ravel()) * in_plane**2 >= LEAST_AREA
+    large[0] = False
+    return large[parts]
 
 
 def _grid(in_plane: float, thickness: float, parts: int) -> Grid:
