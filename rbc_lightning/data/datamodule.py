@@ -1,7 +1,7 @@
 """The Lightning datamodule: loaders over a mix for training and over whole real images for validation and test."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, Self
 
 import pytorch_lightning as pl
@@ -90,15 +90,18 @@ class PairDataModule(pl.LightningDataModule):
         val: Iterable[Sample] = (),
         *,
         per_pass: int | None = None,
+        transforms: Mapping[str, Mapping[str, Any]] | None = None,
         **settings: Any,  # noqa: ANN401
     ) -> Self:
-        """Real samples, each draw mirrored at random and nothing else: what translators and the FCN-score network see.
+        """Real samples, each draw mirrored at random: what translators and the FCN-score network see.
 
-        A pass takes `per_pass` of the training samples in turn, or all; `settings` are those of the class.
+        A pass takes `per_pass` of the training samples in turn, or all; `transforms` follow on the mirror image, none by
+        default; `settings` are those of the class.
         """
         train = tuple(train)
+        augment = build_augmentation({**FLIPS, **(transforms or {})}, common_spec(train))
         mix = Mix(real=0, synthetic=0, augmented=len(train) if per_pass is None else per_pass)
-        return cls(Manifest((*train, *val)), (), mix, augment=build_augmentation(FLIPS, common_spec(train)), **settings)
+        return cls(Manifest((*train, *val)), (), mix, augment=augment, **settings)
 
     def train_dataloader(self) -> DataLoader[dict[str, Any]]:
         """One epoch of the stream, shared out among the processes of a distributed run."""

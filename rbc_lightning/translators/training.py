@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ def fit_gan(
     job: str,
     crop: int | None,
     samples_per_image: int = 1,
+    transforms: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> None:
     """Train a translator's task in `directory`, going on from its last checkpoint if there is one.
 
@@ -36,6 +37,7 @@ def fit_gan(
         job: name of the training for loggers.
         crop: side of the training crops, pixels; None for whole images.
         samples_per_image: samples of the train split that one generated image takes.
+        transforms: of image and label map after their mirror image, as `build_augmentation` takes them.
     """
     seed, train = derive_seed(phase.seed, "translator"), phase.train
     batch_size = phase.batch_size * samples_per_image
@@ -49,6 +51,7 @@ def fit_gan(
         steps_per_epoch=steps_per_epoch(len(train), phase.batch_size),
         seed=seed,
         num_workers=phase.trainer.num_workers,
+        transforms=transforms,
     )
     # The candidate before last.ckpt: a run killed in between repeats the epoch instead of losing the candidate.
     callbacks = [*_candidates(directory, phase.candidates, phase.epochs), last_checkpoint((directory / LAST).parent)]

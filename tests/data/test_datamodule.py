@@ -138,6 +138,18 @@ def test_flipped_samples_are_a_mix_of_augmented_ones_alone(manifest, per_pass):
     assert [batch["sample_id"][0] for batch in data.val_dataloader()] == list(manifest.ids("val"))
 
 
+def test_further_transforms_follow_on_the_mirror_image(manifest):
+    settings = {"crop": 48, "batch_size": 2, "steps_per_epoch": 3, "seed": 0}
+    train = manifest.split("train")
+    plain, turned = (
+        PairDataModule.flipped(train, transforms=transforms, **settings).train_set[0]
+        for transforms in (None, {"affine": {"p": 1, "rotate": [90, 90], "keep_ratio": True}})
+    )
+    assert plain["sample_id"] == turned["sample_id"]
+    assert not torch.equal(plain["image"], turned["image"])
+    assert not torch.equal(plain["label_map"], turned["label_map"])
+
+
 def test_flipped_samples_need_no_validation_part_and_may_have_any_channels():
     train = [fluorescent_sample(name, seed) for seed, name in enumerate("abc")]
     data = PairDataModule.flipped(train, crop=None, batch_size=1, steps_per_epoch=3, seed=0)

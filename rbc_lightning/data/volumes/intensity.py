@@ -15,6 +15,9 @@ STANDARD = (0.4, 0.1)
 LARGEST = 4095
 """Largest value stored: 12 bits."""
 
+Voxel = NDArray[np.float64] | tuple[float, float]
+"""Its sides, mm."""
+
 # Voxels are merged to about so many mm, since more would only take time.
 _COARSE = 2.0
 # mm: what joins brain and scalp is thinner than twice the depth; furrows are narrower than twice the gap.
@@ -51,19 +54,20 @@ def brain_mask(volumes: Sequence[Volume]) -> NDArray[np.bool_]:
 
 def _brain(grey: NDArray[np.float32], voxel: NDArray[np.float64]) -> NDArray[np.bool_]:
     head = np.asarray(grey > _HEAD * threshold_otsu(grey.ravel()))
-    core = _largest(_worn(head, voxel, _DEPTH))
+    core = largest(worn(head, voxel, _DEPTH))
     if not core.any():
         return head
     tissue = head & (grey < _FAT * np.median(grey[core]))
-    core = _largest(_worn(tissue, voxel, _DEPTH))
-    body = _grown(core, voxel, _DEPTH + _COARSE) & tissue if core.any() else tissue
+    core = largest(worn(tissue, voxel, _DEPTH))
+    body = grown(core, voxel, _DEPTH + _COARSE) & tissue if core.any() else tissue
     # With room around: what has grown to the rim of the volume is not worn from there.
     room = np.ceil(_GAP / voxel).astype(int) + 1
-    closed = _worn(_grown(np.pad(body, [(n, n) for n in room]), voxel, _GAP), voxel, _GAP)
+    closed = worn(grown(np.pad(body, [(n, n) for n in room]), voxel, _GAP), voxel, _GAP)
     return closed[tuple(slice(n, -n) for n in room)]
 
 
-def _largest(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def largest(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Its largest part; nothing of nothing."""
     parts, count = ndimage.label(mask)
     return np.asarray(parts == 1 + np.bincount(parts.ravel())[1:].argmax()) if count else mask
 
@@ -97,11 +101,13 @@ def _unit(volume: Volume) -> NDArray[np.float32]:
     return np.asarray(np.clip((array - low) / (high - low), 0, 1), dtype=np.float32)
 
 
-def _worn(mask: NDArray[np.bool_], voxel: NDArray[np.float64], mm: float) -> NDArray[np.bool_]:
+def worn(mask: NDArray[np.bool_], voxel: Voxel, mm: float) -> NDArray[np.bool_]:
+    """Without what lies within so many mm of its border."""
     return np.asarray(ndimage.distance_transform_edt(mask, sampling=voxel) > mm)
 
 
-def _grown(mask: NDArray[np.bool_], voxel: NDArray[np.float64], mm: float) -> NDArray[np.bool_]:
+def grown(mask: NDArray[np.bool_], voxel: Voxel, mm: float) -> NDArray[np.bool_]:
+    """With what lies within so many mm."""
     return np.asarray(ndimage.distance_transform_edt(~mask, sampling=voxel) <= mm)
 
 

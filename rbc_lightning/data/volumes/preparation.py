@@ -13,6 +13,7 @@ from scipy import ndimage
 from rbc_lightning.core.trainer import check_count
 from rbc_lightning.data.sample import ImageSpec
 from rbc_lightning.data.volumes.grid import SliceGrid
+from rbc_lightning.data.volumes.head import HEAD, find_head
 from rbc_lightning.data.volumes.intensity import LARGEST, STANDARD, brain_mask, standardise
 from rbc_lightning.data.volumes.nifti import Volume
 from rbc_lightning.errors import InputError
@@ -32,6 +33,8 @@ class Preparation:
         classes: name of every value that masks hold; None for a value that counts as background.
         targets: names that are segmented, in the order of their values in label maps; None for all.
         outline: name of one more class, the rough brain, behind all others; None for none.
+        head: whether two more classes follow, of the rest of the head, see `head.find_head`; dark parts of the outline are
+            in the second of them.
         side: rows and columns of a slice; None for those of the scan.
         spacing: mm between pixels; None for that of the scan.
         strip: whether all but the brain is emptied.
@@ -47,6 +50,7 @@ class Preparation:
     side: int | None
     spacing: float | None
     strip: bool = False
+    head: bool = False
 
     def __post_init__(self) -> None:
         if not self.channels or len(set(self.channels)) < len(self.channels):
@@ -69,17 +73,17 @@ class Preparation:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Classes of label maps, values 1, 2, ...: targets, the others, the outline."""
+        """Classes of label maps, values 1, 2, ...: targets, the others, the outline, the head's."""
         named = tuple(dict.fromkeys(name for value, name in self.classes.items() if value != 0 and name))
         targets = named if self.targets is None else self.targets
-        context = (*(name for name in named if name not in targets), *((self.outline,) if self.outline else ()))
+        context = (*(name for name in named if name not in targets), *self._computed)
         return (*targets, *context)
 
     @property
     def spec(self) -> ImageSpec:
         """Of the samples, but for the spacing, which is the grid's."""
         names = self.names
-        n_targets = len(self.targets) if self.targets is not None else len(names) - bool(self.outline)
+        n_targets = len(self.targets) if self.targets is not None else len(names) - len(self._computed)
         return ImageSpec(
             channels=self.channels,
             value_range=(0, LARGEST),
@@ -106,6 +110,7 @@ class Preparation:
             "side": self.side,
             "spacing": self.spacing,
             "strip": self.strip,
+            **({"head": True} if self.head else {}),
         }
 
     def grid(self, volume: Volume) -> SliceGrid:
@@ -145,10 +150,26 @@ class Preparation:
         table = self._table(volume)
         native = grid_values(volume, table)
         if self.outline:
-            native = np.where((native == 0) & brain, np.uint8(len(self.names)), native)
+            native = np.where((native == 0) & brain, np.uint8(1 + self.names.index(self.outline)), native)
         if not grid.resamples:
             return np.asarray(grid.to_slices(native, 0))
         return _resampled(native, grid, len(self.names))
+
+    def with_head(self, label_maps: NDArray[np.uint8], image: NDArray[np.uint16], grid: SliceGrid) -> NDArray[np.uint8]:
+        """The label maps (Z, H, W) with the classes of the head, if there are any, where no mask says otherwise.
+
+        Args:
+            label_maps: from `labels`.
+            image: from `image`.
+            grid: of both.
+        """
+        if not self.head:
+            return label_maps
+        head, dark = find_head(image, grid.spacing)
+        n_computed = len(self._computed)
+        open_to_it = (label_maps == 0) | (label_maps > len(self.names) - n_computed)
+        found = np.where((label_maps == 0) & head, np.uint8(len(self.names) - 1), label_maps)
+        return np.where(open_to_it & dark, np.uint8(len(self.names)), found)
 
     def check(self, volumes: Sequence[Volume], labels: Volume) -> None:
         """Refuse labels that no class has, and slices that cut off a part of the brain or of what is to be segmented."""
@@ -164,6 +185,11 @@ class Preparation:
                     f"{volumes[0].path}: slices of {rows} x {columns} mm leave out {lost:.0%} of the {what}; expected the "
                     "whole head in them: raise data.side (pixels) or data.spacing (mm)"
                 )
+
+    @property
+    def _computed(self) -> tuple[str, ...]:
+        """Classes of no mask."""
+        return (*((self.outline,) if self.outline else ()), *(HEAD if self.head else ()))
 
     def _table(self, volume: Volume) -> dict[int, int]:
         """The value in label maps of every value of a file."""

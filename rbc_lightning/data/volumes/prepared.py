@@ -66,7 +66,7 @@ class PreparedScans(Recipe[Manifest]):
         volumes, labels = read_scan(scan)
         brain = brain_mask(volumes)
         image, grid = self.preparation.image(volumes, brain)
-        label_maps = self.preparation.labels(labels, grid, brain)
+        label_maps = self.preparation.with_head(self.preparation.labels(labels, grid, brain), image, grid)
         inside = grid.to_slices(brain, 0)
         for path, array in ((image_file(directory, scan.scan_id), image), (label_file(directory, scan.scan_id), label_maps)):
             with replacing(path) as file:

@@ -15,8 +15,6 @@ from rbc_lightning.translators.conditioning import extend, seeded_noise
 from rbc_lightning.translators.pix2pix.nets import UNetGenerator
 from rbc_lightning.translators.pix2pix.structures.maps import structure_channels
 
-MOST_CLASSES = 7
-"""As many as the colour cube has corners beside black, the background."""
 # Tiles that are generated at once.
 _BATCH = 4
 
@@ -65,26 +63,16 @@ class StructureSettings:
 
 
 def mask_channels(spec: ImageSpec) -> int:
-    """Planes of the mask in the condition: one of cells, three of the colours of classes.
-
-    Raises:
-        ValueError: classes of which there is no colour for each.
-    """
-    if spec.labels == "instances":
-        return 1
-    if len(spec.classes) > MOST_CLASSES:
-        raise ValueError(
-            f"{len(spec.classes)} classes ({', '.join(spec.classes)}) where the colours of a mask tell {MOST_CLASSES} apart; "
-            "expected no more: join classes, or leave some out of the data set"
-        )
-    return 3
+    """Planes of the mask in the condition: one of cells, three of the colours of classes, more of more than 7 classes."""
+    return 1 if spec.labels == "instances" else max(3, len(spec.classes).bit_length())
 
 
 def mask_planes(label_map: Tensor, spec: ImageSpec) -> Tensor:
     """The mask of label maps (B, H, W) as planes of -1 and 1, float32 (B, `mask_channels`, H, W).
 
     Cells are one plane. Class c has the corner of the colour cube that the bits of c name, red the lowest, as Novoselov and
-    Smirnov 2024 give their generator masks in colours: 1 red, 2 green, 3 yellow, 4 blue; background is black.
+    Smirnov 2024 give their generator masks in colours: 1 red, 2 green, 3 yellow, 4 blue; background is black. Of more
+    classes than the cube has corners the next bits have planes of their own.
 
     Raises:
         ValueError: a value that no class has.
@@ -93,7 +81,8 @@ def mask_planes(label_map: Tensor, spec: ImageSpec) -> Tensor:
         return (label_map > 0).float()[:, None] * 2 - 1
     if (largest := int(label_map.max())) > len(spec.classes):
         raise ValueError(f"a label map holds the value {largest}; expected 0 to {len(spec.classes)}: {', '.join(spec.classes)}")
-    bits = label_map[:, None] >> torch.arange(3, device=label_map.device)[:, None, None] & 1
+    planes = torch.arange(mask_channels(spec), device=label_map.device)
+    bits = label_map[:, None] >> planes[:, None, None] & 1
     return bits.float() * 2 - 1
 
 

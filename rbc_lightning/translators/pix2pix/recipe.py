@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from rbc_lightning.data.manifest import Manifest
     from rbc_lightning.translators.pix2pix.task import ModeSeekingPix2PixTask
 
+Transforms = Mapping[str, Mapping[str, Any]]
+
 # Settings of a task that have an effect only under another value of another one.
 _UNDER = {
     "structure_method": ("structure", True),
@@ -39,6 +41,7 @@ class Pix2PixPhase(AdversarialPhase["ModeSeekingPix2PixTask"]):
     Args:
         task: the task's `_target_` and arguments; the image channels are those of the samples.
         batch_size: images that an optimiser step generates.
+        augment: transforms of the training pairs beside mirror images, as `data.augment.transforms` has them; None for none.
     """
 
     kind: ClassVar[str] = "pix2pix"
@@ -47,10 +50,14 @@ class Pix2PixPhase(AdversarialPhase["ModeSeekingPix2PixTask"]):
 
     task: Spec
     batch_size: int = 1
+    augment: Transforms | None = None
 
     def settings(self) -> dict[str, Any]:
         """Of the task all arguments with an effect, those left to their defaults too."""
-        return {**super().settings(), "task": self._deciding_task()}
+        found = {**super().settings(), "task": self._deciding_task()}
+        del found["augment"]
+        # In their order, which a mapping's hash leaves out.
+        return found | ({"augment": to_plain([*self.augment.items()])} if self.augment else {})
 
     def build(self, directory: Path, store: Store) -> None:  # noqa: ARG002 (the samples lie in no store)
         """Train; an `InputError` names a setting of the task that is refused, or an image without a structure threshold."""
@@ -75,7 +82,15 @@ class Pix2PixPhase(AdversarialPhase["ModeSeekingPix2PixTask"]):
             f"Training Pix2Pix on {knows}{again}: {self.epochs} epochs of {len(self.train)} images, crops of "
             f"{hparams['size']} px; mode seeking {hparams['lambda_mode_seeking']:g}, L1 {hparams['lambda_l1']:g}"
         )
-        fit_gan(self, directory, task, job=self.kind, crop=hparams["size"], samples_per_image=task.samples_per_image)
+        fit_gan(
+            self,
+            directory,
+            task,
+            job=self.kind,
+            crop=hparams["size"],
+            samples_per_image=task.samples_per_image,
+            transforms=self.augment,
+        )
 
     def load_task(self, checkpoint: Path) -> ModeSeekingPix2PixTask:
         """See `AdversarialPhase`."""
@@ -111,6 +126,7 @@ class Pix2PixRecipe(TranslatorRecipe):
         task: `_target_` and arguments of a `ModeSeekingPix2PixTask`.
         batch_size: images that an optimiser step generates.
         noise: keep dropout at work in use: in which alone two images of one mask and structure map differ.
+        augment: see `Pix2PixPhase`.
 
     Raises:
         InputError: a setting is refused.
@@ -121,10 +137,15 @@ class Pix2PixRecipe(TranslatorRecipe):
     task: Spec
     batch_size: int = 1
     noise: bool = True
+    augment: Transforms | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_count("translator.batch_size", self.batch_size, 1)
+        if self.augment:
+            from rbc_lightning.data.augment.transforms import build_augmentation
+
+            build_augmentation(self.augment, self.train.spec)
         if self.train.spec.labels == "classes" and self.structures:
             raise InputError(
                 f"translator={self.name} learns structure maps of single cells, and these label maps hold classes; take "
@@ -133,7 +154,8 @@ class Pix2PixRecipe(TranslatorRecipe):
 
     def phases(self) -> tuple[Pix2PixPhase]:
         """One training."""
-        return (Pix2PixPhase(task=self.task, batch_size=self.batch_size, candidates=self.candidates, **self.of_phases()),)
+        own = {name: getattr(self, name) for name in ("task", "batch_size", "augment", "candidates")}
+        return (Pix2PixPhase(**own, **self.of_phases()),)
 
     def settings(self) -> dict[str, Any]:
         """Those that are not settings of the training."""

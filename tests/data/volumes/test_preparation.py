@@ -1,4 +1,5 @@
 import re
+from unittest.mock import ANY
 
 import numpy as np
 import pytest
@@ -187,3 +188,27 @@ def test_the_share_outside_of_slices_is_measured(scan):
     assert 0.3 < share_outside(brain, grid) < 0.9
     assert share_outside(brain, tiny_preparation().grid(volumes[0])) == 0
     assert share_outside(np.zeros_like(brain), grid) == 0
+
+
+def test_the_head_is_two_more_classes_behind_the_outline(scan):
+    images, truth, brain = scan
+    plain, preparation = tiny_preparation(), tiny_preparation(head=True)
+    assert preparation.names == (*plain.names, "head", "dark")
+    assert preparation.spec.context == ("ventricles", "rim", "brain", "head", "dark")
+    image, grid = preparation.image(images, brain)
+    before = preparation.labels(truth, grid, brain)
+    np.testing.assert_array_equal(before, plain.labels(truth, grid, brain))
+    assert plain.with_head(before, image, grid) is before
+    image[2, 18:22, 18:22] = 0  # a hole in the brain
+    after = preparation.with_head(before, image, grid)
+    kept = (before > 0) & (before < 4)
+    np.testing.assert_array_equal(after[kept], before[kept])
+    assert set(np.unique(after[2, 18:22, 18:22]).tolist()) <= {1, 2, 3, 6}
+    assert (after == 4).sum() > 0.8 * (before == 4).sum()
+    without = tiny_preparation(head=True, outline=None)
+    assert set(np.unique(without.with_head(without.labels(truth, grid, brain), image, grid)).tolist()) == {0, 1, 2, 3, 4, 5}
+
+
+def test_no_head_leaves_the_keys_as_they_were():
+    assert "head" not in tiny_preparation().decisive()
+    assert tiny_preparation(head=True).decisive() == {**tiny_preparation().decisive(), "names": ANY, "head": True}

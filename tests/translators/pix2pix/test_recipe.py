@@ -46,6 +46,7 @@ class Sharpest(Node):
 SAME = {
     "name": {"name": "pix2pix_wide"},
     "loader processes": {"trainer": replace(EXACT, num_workers=2)},
+    "no augmentation": {"augment": {}},
     "a default written out": {"task": {"beta1": 0.5}},
     "threshold without structure maps": {"task": {"structure": False, "structure_method": "li"}},
     "strides of another discriminator": {"task": {"discriminator_strides": [2, 1]}},
@@ -59,6 +60,8 @@ OTHER = {
     "batch": {"batch_size": 2},
     "candidates": {"candidates": 1},
     "noise": {"noise": False},
+    "augmentation": {"augment": {"affine": {"p": 1}, "elastic": {"p": 1}}},
+    "augmentation in another order": {"augment": {"elastic": {"p": 1}, "affine": {"p": 1}}},
     "width": {"task": {"base_channels": 6}},
     "epochs": {"task": {"n_epochs": 2}},
     "threshold": {"task": {"structure_method": "li"}},
@@ -126,6 +129,8 @@ def test_a_bad_setting_is_one_line_before_anything_is_trained(tmp_path, task, me
 def test_settings_of_the_recipe_are_checked_when_it_is_made():
     with pytest.raises(InputError, match=r"translator\.batch_size=0; expected a whole number of at least 1"):
         pix2pix_recipe(batch_size=0)
+    with pytest.raises(InputError, match="Unknown augmentation 'afine'; known are"):
+        pix2pix_recipe(augment={"afine": {}})
     with pytest.raises(InputError, match=r"translator\.noize=True is no setting of Pix2PixRecipe"):
         pix2pix_recipe(noize=True)
 

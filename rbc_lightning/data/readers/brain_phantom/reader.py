@@ -69,6 +69,7 @@ class BrainPhantomReader(Reader):
     side: int | None = None
     spacing: float | None = None
     strip: bool = False
+    head: bool = False
     slices_per_patient: int | None = None
 
     def __post_init__(self) -> None:
@@ -109,6 +110,7 @@ class BrainPhantomReader(Reader):
             side=self.side,
             spacing=self.spacing,
             strip=self.strip,
+            head=self.head,
             slices_per_patient=self.slices_per_patient,
         )
 

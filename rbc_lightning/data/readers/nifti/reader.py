@@ -36,6 +36,7 @@ class NiftiReader(Reader):
     side: int | None = None
     spacing: float | None = None
     strip: bool = False
+    head: bool = False
     slices_per_patient: int | None = None  # train on so many slices of a patient at most, those with most target pixels
 
     def __post_init__(self) -> None:
@@ -55,8 +56,10 @@ class NiftiReader(Reader):
     @cached_property
     def preparation(self) -> Preparation:
         """How the scans become samples."""
-        classes = CLASSES if self.classes is None else self.classes
-        return Preparation(self.channels, classes, self.targets, self.outline, self.side, self.spacing, self.strip)
+        names = ("channels", "targets", "outline", "side", "spacing", "strip", "head")
+        return Preparation(
+            classes=CLASSES if self.classes is None else self.classes, **{name: getattr(self, name) for name in names}
+        )
 
     def read(self, store: Store) -> Manifest:
         """Every slice of every scan, each scan prepared once."""

@@ -1,0 +1,45 @@
+"""The head in slices of a scan: what translators need to know beside the brain, so that they need not guess skull and air."""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from rbc_lightning.data.volumes.intensity import LARGEST, STANDARD, grown, largest, worn
+
+HEAD = ("head", "dark")
+"""Names of the two classes."""
+
+# Shares of the way from the brain's mean down to air at which the head begins, and under which it is dark.
+_AIR, _DARK = 0.6, 0.3
+# mm: of the noise that does not count, of specks in the air, and of the gaps that the skull leaves between scalp and brain.
+_BLUR, _SPECK, _GAP = 0.9, 2.5, 9.0
+
+
+def find_head(image: NDArray[np.uint16], spacing: tuple[float, float]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """The head, without holes and one patch to a slice, and what is dark in it: fluid, bone, and air of the sinuses.
+
+    Dark is what lies a third of the way from the brain's mean down to air, in the mean of the channels. Fluid that is bright
+    in some channel, as in T2w, is no darker than the brain.
+
+    Args:
+        image: slices of a scan (Z, H, W, C), standardised as `intensity.standardise` does.
+        spacing: mm between rows and between columns.
+
+    Returns:
+        bool (Z, H, W), each.
+    """
+    grey = (image.mean(axis=-1, dtype=np.float32) / LARGEST - STANDARD[0]) / STANDARD[1]
+    air = min(float(np.percentile(grey, 1)), 0.0)
+    blur = [_BLUR / mm for mm in spacing]
+    head = np.stack([_head(ndimage.gaussian_filter(part, blur) > _AIR * air, spacing) for part in grey])
+    return head, head & (grey < _DARK * air)
+
+
+def _head(bright: NDArray[np.bool_], spacing: tuple[float, float]) -> NDArray[np.bool_]:
+    body = grown(worn(bright, spacing, _SPECK), spacing, _SPECK)
+    if not body.any():
+        return body
+    # With room around: what has grown to the rim is not worn from there.
+    room = [int(_GAP / mm) + 2 for mm in spacing]
+    closed = worn(grown(np.pad(body, [(n, n) for n in room]), spacing, _GAP), spacing, _GAP)
+    return largest(ndimage.binary_fill_holes(closed[tuple(slice(n, -n) for n in room)]))
