@@ -21,6 +21,7 @@ from rbc_lightning.data.readers.brain_phantom.scanner import THICK, THIN
 from rbc_lightning.data.readers.brain_phantom.spec import CLASSES, TUMOUR_CLASSES, BrainSpec
 from rbc_lightning.data.readers.brain_phantom.subject import draw_subject
 from rbc_lightning.data.readers.nifti import NiftiReader
+from rbc_lightning.data.volumes.preparation import Preparation
 from rbc_lightning.errors import InputError
 
 CHANNELS = ("FLAIR", "T1w")
@@ -89,6 +90,11 @@ class BrainPhantomReader(Reader):
         """The folder that is read."""
         counts = (self.n_train, self.n_test, self.n_external)
         return BrainPhantom(*counts, float(self.coarseness), self.tumour, self.phantom_seed)
+
+    @property
+    def preparation(self) -> Preparation:
+        """How scans become samples: also those that a trained network is given to predict."""
+        return self._reader(Path()).preparation
 
     def read(self, store: Store) -> Manifest:
         """Every slice of every scan, drawn first if they are not in the store."""

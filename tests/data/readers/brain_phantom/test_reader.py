@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from brain_helpers import subject
 
+from rbc_lightning.commands.predict_scans import preparation_of
 from rbc_lightning.core.build import build
 from rbc_lightning.core.store import Store
 from rbc_lightning.data.readers.brain_phantom import reader as reader_module
@@ -116,6 +117,11 @@ def test_files_hold_small_integers_and_the_slope_of_their_scanner(tmp_path, boxe
 def test_settings_are_checked_when_the_reader_is_built(settings, message):
     with pytest.raises(InputError, match=message):
         build({**SPEC, **settings}, "data")
+
+
+def test_a_network_trained_on_the_phantom_predicts_scans():
+    preparation = preparation_of({**SPEC, "split_seed": 0})
+    assert (preparation.channels, preparation.targets, preparation.side) == (("FLAIR", "T1w"), ("lesion",), 64)
 
 
 def test_the_key_follows_from_the_settings_of_the_scans_alone():
