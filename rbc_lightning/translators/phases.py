@@ -27,9 +27,9 @@ def arguments_of(task: Spec) -> dict[str, Any]:
     return {**defaults, **task}
 
 
-def steps_per_epoch(n_samples: int, batch_size: int) -> int:
-    """Optimiser steps in which as many images are generated as there are samples."""
-    return max(1, n_samples // batch_size)
+def steps_per_epoch(n_images: int, batch_size: int) -> int:
+    """Optimiser steps in which so many images are generated."""
+    return max(1, n_images // batch_size)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,14 +63,19 @@ class AdversarialPhase(Recipe[Made_co]):
         """Of the task, see `arguments_of`."""
 
     @property
+    def epoch_images(self) -> int:
+        """Images that an epoch generates: as many as there are samples, unless a subclass says otherwise."""
+        return len(self.train)
+
+    @property
     def epochs(self) -> int:
-        """Passes in which as many images are generated as there are samples."""
+        """Passes in which `epoch_images` are generated."""
         return sum(int(self.arguments[name]) for name in EPOCHS)
 
     @property
     def steps(self) -> int:
         """Optimiser steps of the whole training."""
-        return self.epochs * steps_per_epoch(len(self.train), self.batch_size)
+        return self.epochs * steps_per_epoch(self.epoch_images, self.batch_size)
 
     @abstractmethod
     def load_task(self, checkpoint: Path) -> Made_co:
@@ -86,4 +91,4 @@ class AdversarialPhase(Recipe[Made_co]):
         """Optimiser steps of the epochs that an interrupted training has behind it."""
         from rbc_lightning.core.training import begun_epochs
 
-        return begun_epochs(directory) * steps_per_epoch(len(self.train), self.batch_size)
+        return begun_epochs(directory) * steps_per_epoch(self.epoch_images, self.batch_size)

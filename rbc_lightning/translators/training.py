@@ -42,13 +42,14 @@ def fit_gan(
     seed, train = derive_seed(phase.seed, "translator"), phase.train
     batch_size = phase.batch_size * samples_per_image
     whole_batches = len(train) - len(train) % batch_size
+    # A pass goes through all samples, however many of them an epoch takes.
     data = PairDataModule.flipped(
         train,
         # A batch across two passes may hold one image twice, which makes no pair.
         per_pass=whole_batches if samples_per_image > 1 and whole_batches else len(train),
         crop=crop,
         batch_size=batch_size,
-        steps_per_epoch=steps_per_epoch(len(train), phase.batch_size),
+        steps_per_epoch=steps_per_epoch(phase.epoch_images, phase.batch_size),
         seed=seed,
         num_workers=phase.trainer.num_workers,
         transforms=transforms,

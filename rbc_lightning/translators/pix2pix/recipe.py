@@ -42,6 +42,7 @@ class Pix2PixPhase(AdversarialPhase["ModeSeekingPix2PixTask"]):
         task: the task's `_target_` and arguments; the image channels are those of the samples.
         batch_size: images that an optimiser step generates.
         augment: transforms of the training pairs beside mirror images, as `data.augment.transforms` has them; None for none.
+        epoch_size: images that an epoch generates at most; None for as many as there are samples.
     """
 
     kind: ClassVar[str] = "pix2pix"
@@ -51,13 +52,20 @@ class Pix2PixPhase(AdversarialPhase["ModeSeekingPix2PixTask"]):
     task: Spec
     batch_size: int = 1
     augment: Transforms | None = None
+    epoch_size: int | None = None
 
     def settings(self) -> dict[str, Any]:
         """Of the task all arguments with an effect, those left to their defaults too."""
         found = {**super().settings(), "task": self._deciding_task()}
-        del found["augment"]
+        del found["augment"], found["epoch_size"]
         # In their order, which a mapping's hash leaves out.
-        return found | ({"augment": to_plain([*self.augment.items()])} if self.augment else {})
+        augment = {"augment": to_plain([*self.augment.items()])} if self.augment else {}
+        return found | augment | ({"epoch_size": self.epoch_images} if self.epoch_images < len(self.train) else {})
+
+    @property
+    def epoch_images(self) -> int:
+        """See `AdversarialPhase`."""
+        return min(len(self.train), self.epoch_size or len(self.train))
 
     def build(self, directory: Path, store: Store) -> None:  # noqa: ARG002 (the samples lie in no store)
         """Train; an `InputError` names a setting of the task that is refused, or an image without a structure threshold."""
@@ -79,7 +87,7 @@ class Pix2PixPhase(AdversarialPhase["ModeSeekingPix2PixTask"]):
         knows = "masks and structure maps" if hparams["structure"] else "masks alone"
         again = " (resumed)" if (directory / LAST).is_file() else ""
         tell(
-            f"Training Pix2Pix on {knows}{again}: {self.epochs} epochs of {len(self.train)} images, crops of "
+            f"Training Pix2Pix on {knows}{again}: {self.epochs} epochs of {self.epoch_images} of {len(self.train)} images, crops of "
             f"{hparams['size']} px; mode seeking {hparams['lambda_mode_seeking']:g}, L1 {hparams['lambda_l1']:g}"
         )
         fit_gan(
@@ -126,7 +134,7 @@ class Pix2PixRecipe(TranslatorRecipe):
         task: `_target_` and arguments of a `ModeSeekingPix2PixTask`.
         batch_size: images that an optimiser step generates.
         noise: keep dropout at work in use: in which alone two images of one mask and structure map differ.
-        augment: see `Pix2PixPhase`.
+        augment, epoch_size: see `Pix2PixPhase`.
 
     Raises:
         InputError: a setting is refused.
@@ -138,10 +146,13 @@ class Pix2PixRecipe(TranslatorRecipe):
     batch_size: int = 1
     noise: bool = True
     augment: Transforms | None = None
+    epoch_size: int | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_count("translator.batch_size", self.batch_size, 1)
+        if self.epoch_size is not None:
+            check_count("translator.epoch_size", self.epoch_size, 1)
         if self.augment:
             from rbc_lightning.data.augment.transforms import build_augmentation
 
@@ -154,7 +165,7 @@ class Pix2PixRecipe(TranslatorRecipe):
 
     def phases(self) -> tuple[Pix2PixPhase]:
         """One training."""
-        own = {name: getattr(self, name) for name in ("task", "batch_size", "augment", "candidates")}
+        own = {name: getattr(self, name) for name in ("task", "batch_size", "augment", "epoch_size", "candidates")}
         return (Pix2PixPhase(**own, **self.of_phases()),)
 
     def settings(self) -> dict[str, Any]:

@@ -47,6 +47,7 @@ SAME = {
     "name": {"name": "pix2pix_wide"},
     "loader processes": {"trainer": replace(EXACT, num_workers=2)},
     "no augmentation": {"augment": {}},
+    "epochs of all there are": {"epoch_size": 100},
     "a default written out": {"task": {"beta1": 0.5}},
     "threshold without structure maps": {"task": {"structure": False, "structure_method": "li"}},
     "strides of another discriminator": {"task": {"discriminator_strides": [2, 1]}},
@@ -60,6 +61,7 @@ OTHER = {
     "batch": {"batch_size": 2},
     "candidates": {"candidates": 1},
     "noise": {"noise": False},
+    "short epochs": {"epoch_size": 1},
     "augmentation": {"augment": {"affine": {"p": 1}, "elastic": {"p": 1}}},
     "augmentation in another order": {"augment": {"elastic": {"p": 1}, "affine": {"p": 1}}},
     "width": {"task": {"base_channels": 6}},
@@ -160,6 +162,22 @@ def test_a_training_leaves_a_translator(made):
     assert torch.load(last, weights_only=True)["global_step"] == 16
     assert len(translator.bank) == len(store.make(recipe.structures)) > 0
     assert store.make(recipe.phases()[0]).hparams["n_epochs_decay"] == 1
+
+
+def test_short_epochs_take_as_many_steps_and_show_every_image(tmp_path, monkeypatch):
+    seen = []
+    losses = ModeSeekingPix2PixTask.losses
+    monkeypatch.setattr(
+        ModeSeekingPix2PixTask,
+        "losses",
+        lambda task, batch, *rest: seen.extend(batch["sample_id"]) or losses(task, batch, *rest),
+    )
+    recipe = pix2pix_recipe(trainer=EXACT, epoch_size=1, task={"n_epochs": 4, "structure": False, "lambda_mode_seeking": 0})
+    (phase,) = recipe.phases()
+    assert (phase.steps, phase.work().units) == (4, 4)
+    Store(tmp_path).make(phase)
+    assert len(seen) == 4
+    assert len(set(seen)) == min(4, len(recipe.train))
 
 
 def test_a_killed_training_goes_on_and_ends_as_an_undisturbed_one(made, tmp_path, monkeypatch):
