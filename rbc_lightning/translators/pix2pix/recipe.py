@@ -87,8 +87,8 @@ class Pix2PixPhase(AdversarialPhase["ModeSeekingPix2PixTask"]):
         knows = "masks and structure maps" if hparams["structure"] else "masks alone"
         again = " (resumed)" if (directory / LAST).is_file() else ""
         tell(
-            f"Training Pix2Pix on {knows}{again}: {self.epochs} epochs of {self.epoch_images} of {len(self.train)} images, crops of "
-            f"{hparams['size']} px; mode seeking {hparams['lambda_mode_seeking']:g}, L1 {hparams['lambda_l1']:g}"
+            f"Training Pix2Pix on {knows}{again}: {self.epochs} epochs of {self.epoch_images} of {len(self.train)} images, "
+            f"crops of {hparams['size']} px; mode seeking {hparams['lambda_mode_seeking']:g}, L1 {hparams['lambda_l1']:g}"
         )
         fit_gan(
             self,
