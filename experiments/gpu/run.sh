@@ -12,6 +12,7 @@ run() { "$python" -m rbc_lightning "$@" trainer=gpu trainer.progress_bar=false a
   timeout 120 "$python" experiments/benchmarks/bench_translator.py --gpu
   for model in fcn8s dcan faster_rcnn; do timeout 60 bash -c "$(declare -f run); python=$python out=$out; run +experiment=rd_aug model=$model"; done
   run +experiment=rd_sd_aug translator.stages=2
+  run +experiment=rd_sd_aug data=mri_phantom
   run stage=plan +sweep=table2 scale=paper
 } 2>&1 | tee "$out/log.txt"
 cp "$out"/runs/*/metrics.json "$out/" 2>/dev/null || true
