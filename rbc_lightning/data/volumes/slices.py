@@ -1,12 +1,18 @@
 """Slices of prepared scans as samples."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from rbc_lightning.data.manifest import Manifest
 from rbc_lightning.data.sample import Image, LabelMap, Sample
+from rbc_lightning.data.splits import evenly
+
+Choice = Literal["spread", "most"]
+"""Which slices of a patient are kept, see `narrow_slices`."""
 
 
 def image_file(directory: Path, scan_id: str) -> Path:
@@ -49,13 +55,15 @@ class SliceLoader:
         return self.shape
 
 
-def narrow_slices(manifest: Manifest, least_brain: float, per_patient: int | None) -> Manifest:
-    """Drop training slices with too little brain in them, and all but those with most target pixels of each patient.
+def narrow_slices(manifest: Manifest, least_brain: float, per_patient: int | None, choice: Choice = "spread") -> Manifest:
+    """Drop training slices with too little brain in them, and all but some of each patient.
 
     Args:
         manifest: validation has been cut from it.
         least_brain: share of the brain's area in the scan's largest slice.
         per_patient: how many are kept at most; None for all.
+        choice: "spread": evenly over the patient's slices; "most": those with most target pixels, so that nothing is
+            learned of slices where there are none.
     """
     largest: dict[str | None, int] = {}
     for sample in manifest.samples:
@@ -64,12 +72,16 @@ def narrow_slices(manifest: Manifest, least_brain: float, per_patient: int | Non
     for sample in manifest.samples:
         if sample.split == "train" and _loader(sample).brain >= max(1, least_brain * largest[sample.volume]):
             kept.setdefault(sample.group, []).append(sample)
-    chosen = {
-        sample.sample_id
-        for samples in kept.values()
-        for sample in sorted(samples, key=lambda sample: (-_loader(sample).targets, sample.sample_id))[:per_patient]
-    }
+    chosen = {sample.sample_id for samples in kept.values() for sample in _some(samples, per_patient, choice)}
     return Manifest(tuple(s for s in manifest.samples if s.split != "train" or s.sample_id in chosen))
+
+
+def _some(samples: list[Sample], count: int | None, choice: Choice) -> Sequence[Sample]:
+    if count is None:
+        return samples
+    if choice == "most":
+        return sorted(samples, key=lambda sample: (-_loader(sample).targets, sample.sample_id))[:count]
+    return evenly(samples, count)
 
 
 def _loader(sample: Sample) -> SliceLoader:

@@ -47,7 +47,7 @@ def test_training_slices_without_brain_are_dropped_others_stay(manifest):
 
 
 def test_so_many_slices_of_each_patient_are_those_with_most_target(manifest):
-    narrow = narrow_slices(manifest, 0.1, 3)
+    narrow = narrow_slices(manifest, 0.1, 3, "most")
     kept = Counter(sample.group for sample in narrow.samples if sample.split == "train")
     # Two scans of p2 share its three.
     assert kept == {"p1": 3, "p2": 3, "p4": 3}
@@ -58,7 +58,18 @@ def test_so_many_slices_of_each_patient_are_those_with_most_target(manifest):
     }
     chosen = {name for name in narrow.ids("train") if name in targets}
     assert min(targets[name] for name in chosen) >= max(count for name, count in targets.items() if name not in chosen)
-    assert narrow_slices(manifest, 0.1, 3).fingerprint() == narrow.fingerprint()
+    assert narrow_slices(manifest, 0.1, 3, "most").fingerprint() == narrow.fingerprint()
+
+
+def test_so_many_slices_of_each_patient_are_spread_over_the_brain(manifest):
+    every = [sample for sample in narrow_slices(manifest, 0.1, None).samples if sample.split == "train"]
+    narrow = narrow_slices(manifest, 0.1, 3)
+    for group in ("p1", "p2", "p4"):
+        names = [sample.sample_id for sample in every if sample.group == group]
+        # The middles of three equal parts, whatever is in them.
+        expected = [names[(2 * part + 1) * len(names) // 6] for part in range(3)]
+        assert [sample.sample_id for sample in narrow.samples if sample.group == group and sample.split == "train"] == expected
+    assert narrow_slices(manifest, 0.1, 100).ids("train") == tuple(sample.sample_id for sample in every)
 
 
 def test_validation_keeps_every_slice(manifest):

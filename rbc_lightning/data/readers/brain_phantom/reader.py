@@ -22,6 +22,7 @@ from rbc_lightning.data.readers.brain_phantom.spec import CLASSES, TUMOUR_CLASSE
 from rbc_lightning.data.readers.brain_phantom.subject import draw_subject
 from rbc_lightning.data.readers.nifti import NiftiReader
 from rbc_lightning.data.volumes.preparation import Preparation
+from rbc_lightning.data.volumes.slices import Choice
 from rbc_lightning.errors import InputError
 
 CHANNELS = ("FLAIR", "T1w")
@@ -72,6 +73,7 @@ class BrainPhantomReader(Reader):
     strip: bool = False
     head: bool = False
     slices_per_patient: int | None = None
+    slices_chosen: Choice = "spread"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -118,6 +120,7 @@ class BrainPhantomReader(Reader):
             strip=self.strip,
             head=self.head,
             slices_per_patient=self.slices_per_patient,
+            slices_chosen=self.slices_chosen,
         )
 
 

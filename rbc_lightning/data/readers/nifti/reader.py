@@ -5,9 +5,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import get_args
 
 from rbc_lightning.core.store import Store
-from rbc_lightning.core.trainer import check_count
+from rbc_lightning.core.trainer import check_count, check_word
 from rbc_lightning.data.manifest import Manifest
 from rbc_lightning.data.readers.base import Reader
 from rbc_lightning.data.volumes.layouts import find_scans, told_classes, unlisted
@@ -15,7 +16,7 @@ from rbc_lightning.data.volumes.participants import TABLE
 from rbc_lightning.data.volumes.preparation import Preparation
 from rbc_lightning.data.volumes.prepared import prepare_scans
 from rbc_lightning.data.volumes.scan import Scan
-from rbc_lightning.data.volumes.slices import narrow_slices
+from rbc_lightning.data.volumes.slices import Choice, narrow_slices
 from rbc_lightning.errors import InputError
 
 CLASSES = {1: "lesion", 2: "ventricles", 3: "rim"}
@@ -37,7 +38,8 @@ class NiftiReader(Reader):
     spacing: float | None = None
     strip: bool = False
     head: bool = False
-    slices_per_patient: int | None = None  # train on so many slices of a patient at most, those with most target pixels
+    slices_per_patient: int | None = None  # train on so many slices of a patient at most
+    slices_chosen: Choice = "spread"  # which, see `narrow_slices`
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -51,6 +53,7 @@ class NiftiReader(Reader):
             object.__setattr__(self, "classes", _table(self.classes))
         if self.slices_per_patient is not None:
             check_count("data.slices_per_patient", self.slices_per_patient, 1)
+        check_word("data.slices_chosen", self.slices_chosen, get_args(Choice))
         _ = self.preparation
 
     @cached_property
@@ -85,7 +88,7 @@ class NiftiReader(Reader):
 
     def narrow(self, manifest: Manifest) -> Manifest:
         """Without training slices that show hardly any brain, and with at most `slices_per_patient` of each patient."""
-        return narrow_slices(manifest, LEAST_BRAIN, self.slices_per_patient)
+        return narrow_slices(manifest, LEAST_BRAIN, self.slices_per_patient, self.slices_chosen)
 
     def notes(self, manifest: Manifest) -> list[str]:  # noqa: ARG002 (of the folder alone)
         """Participants that the table leaves out."""

@@ -42,6 +42,7 @@ def test_participants_without_a_row_are_told(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        ({"slices_chosen": "best"}, r"data\.slices_chosen=best; expected one of spread, most"),
         ({"slices_per_patient": 0}, r"data\.slices_per_patient=0; expected a whole number"),
         ({"targets": ["tumour"]}, "data.targets: 'tumour'"),
         ({"channels": []}, "channels"),
