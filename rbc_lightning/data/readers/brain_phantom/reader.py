@@ -132,7 +132,7 @@ def write_brains(
     tumour: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> None:
-    """Write `sub-XXXX/sub-XXXX_FLAIR.nii.gz`, `_T1w`, `_dseg` of every subject and, last, `participants.tsv`.
+    """Write `sub-0001/sub-0001_FLAIR.nii.gz`, `_T1w`, `_dseg` of every subject and, last, `participants.tsv`.
 
     What is there is kept. The subjects of `external` have the thin slices of another scanner.
 
