@@ -61,6 +61,11 @@ def has_classes(runs: Sequence[Run]) -> bool:
     return bool(runs) and all(run.has(f"{_NOTHING}mean_dice") for run in runs)
 
 
+def class_scores(run: Run) -> list[str]:
+    """Names of the scores of single classes, in the order of their values; none of data of cells."""
+    return [name for name in next(iter(run.per_image.values())) if name.startswith(_OF_CLASS)]
+
+
 def nothing_found(columns: Mapping[str, Mapping[int, Run]], metric: str) -> float | None:
     """What answering "background" everywhere scores; None where it is not known.
 
@@ -79,8 +84,7 @@ def class_measures(model: str, columns: Mapping[str, Mapping[int, Run]]) -> Iter
     runs = [run for by_seed in columns.values() for run in by_seed.values()]
     if not has_classes(runs):
         return
-    single = [name for name in next(iter(runs[0].per_image.values())) if name.startswith(_OF_CLASS)]
-    for name in (*_MEASURES, *single):
+    for name in (*_MEASURES, *class_scores(runs[0])):
         try:
             paired = paired_scores(columns, name)
         except ValueError:

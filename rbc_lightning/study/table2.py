@@ -8,10 +8,7 @@ from rbc_lightning.study.classes import ClassMeasure, class_measures, of_scans
 from rbc_lightning.study.collect import all_runs, version_notes
 from rbc_lightning.study.rows import ModelRow, model_row
 from rbc_lightning.study.run_record import Run
-from rbc_lightning.study.tables import COLUMNS, TITLES
-
-_TINY = "tiny"
-_CAUTION = f"figures of scale={_TINY} mean nothing: they only show that everything is wired"
+from rbc_lightning.study.tables import CAUTION, COLUMNS, TITLES, is_tiny
 
 
 @dataclass(frozen=True)
@@ -61,7 +58,7 @@ def build_table2(groups: RunGroups, score: str | None = None) -> Table2:
     columns = tuple(column for column in TITLES if column in COLUMNS or column in found)
     lacking = [f"{model}: left out, not all of its runs have {score} by image" for model in groups.runs if model not in known]
     runs = replace(groups, runs=known).every()
-    cautions = [_CAUTION] if any(run.settings.get("scale.name") == _TINY for run in runs) else []
+    cautions = [CAUTION] if any(is_tiny(run.settings) for run in runs) else []
     cautions += sorted({str(run.metrics["confounded"]) for run in runs if run.metrics.get("confounded")})
     caution = "; ".join(cautions) or None
     classes = tuple(measure for model, of_model in known.items() for measure in class_measures(model, of_model))

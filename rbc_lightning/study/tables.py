@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 COLUMNS = {"rd": "RD", "sd": "SD", "rd_aug": "RD+aug", "rd_sd": "RD+SD", "rd_sd_aug": "RD+SD+aug"}
 CONTROLS = {"rd_large": "RD repeated to the size of the large columns", "sd_large": "SD at the size of the large columns"}
@@ -20,6 +20,8 @@ QUESTIONS = (("rd_sd_aug", "rd_aug"), ("rd_sd", "rd"))
 OPTIMISTIC = "optimistic: weights chosen on the test split"
 # Of runs with `training.epochs`, as Novoselov and Smirnov 2024 compared 30 images with 300.
 CONFOUNDED = "confounded: equal passes over samples of different numbers, so columns differ in optimiser steps"
+_TINY = "tiny"
+CAUTION = f"figures of scale={_TINY} mean nothing: they only show that everything is wired"
 PAPER_TITLE = "Bailo et al. 2019 (another data set: not comparable)"
 # By model: the metric, and its values in the order of COLUMNS.
 PAPER = {
@@ -47,6 +49,16 @@ def published(model: str, metric: str) -> dict[str, float]:
     """The figures of Bailo et al. 2019 by column; none for a model, or a metric of it, that they do not have."""
     known, figures = PAPER.get(model, ("", ()))
     return dict(zip(COLUMNS, figures, strict=True)) if known == metric else {}
+
+
+def is_tiny(settings: Mapping[str, object]) -> bool:
+    """Whether a run, by its flat configuration, was made at the scale that `CAUTION` is about."""
+    return settings.get("scale.name") == _TINY
+
+
+def external_title(n_images: int) -> str:
+    """How a line calls the score on images of another source."""
+    return f"external, another scanner or source ({n_images} image{'s' if n_images > 1 else ''})"
 
 
 def sentence(text: str) -> str:

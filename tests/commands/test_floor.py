@@ -51,7 +51,7 @@ def test_a_finished_training_makes_a_missing_floor_and_leaves_one_that_is_there(
     run(compose_tiny(place, "+experiment=rd", FLOOR, *QUICK, "rerun=true"))
     assert (directory / "metrics.json").stat().st_mtime_ns == made
     value = json.loads((directory / "metrics.json").read_text())["test/dice"]
-    assert f"without training: {value:.3f}" in said
+    assert f"without training (threshold): Dice {value:.3f}" in said
 
 
 def test_a_report_has_it_as_its_floor(finished, compose_tiny):

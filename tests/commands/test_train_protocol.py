@@ -84,7 +84,7 @@ def test_the_table_marks_an_optimistic_figure_and_sets_no_other_beside_it(both, 
         said.append(" ".join(capsys.readouterr().out.split()))
     assert "optimistic: weights chosen on the test split" not in said[0]
     assert "optimistic: weights chosen on the test split" in said[1]
-    assert "1 finished runs on this data with other settings or seeds are not shown" in said[1]
+    assert "1 finished run on this data with other settings or seeds is not shown" in said[1]
 
 
 @pytest.mark.parametrize("protocol", ["held_out", "paper"])

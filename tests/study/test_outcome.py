@@ -2,7 +2,7 @@ import io
 
 import pytest
 from rich.console import Console
-from run_records import write_floor, write_run
+from run_records import SETTINGS, write_floor, write_fold, write_run
 
 from rbc_lightning.study.outcome import outcome_table
 from rbc_lightning.study.tables import COLUMNS, CONTROLS
@@ -11,7 +11,7 @@ from rbc_lightning.study.tables import COLUMNS, CONTROLS
 def text_of(root, name="own"):
     console = Console(width=160, record=True, file=io.StringIO())
     console.print(outcome_table(root / name))
-    return console.export_text()
+    return "".join(f"{line.rstrip()}\n" for line in console.export_text().splitlines())
 
 
 def test_the_table_shows_this_run_those_beside_it_and_the_paper_as_another_data_set(tmp_path):
@@ -53,7 +53,7 @@ def test_runs_that_are_not_shown_are_counted(tmp_path):
     write_run(tmp_path, "b", "rd", 1)
     write_run(tmp_path, "c", "rd", data="elsewhere")
     text = text_of(tmp_path)
-    assert "1 finished runs on this data with other settings or seeds are not shown" in text
+    assert "1 finished run on this data with other settings or seeds is not shown" in " ".join(text.split())
     assert "20 test images, 600 steps, one seed (0)" in text
 
 
@@ -97,23 +97,63 @@ def test_the_floor_of_the_same_splits_stands_below_the_table(tmp_path):
     assert "without training" not in text_of(tmp_path)
     write_floor(tmp_path, "floor", **{"test/dice": 0.94912})
     text = text_of(tmp_path)
-    assert "without training: 0.949" in text
+    assert "without training (threshold): Dice 0.949\n" in text
     assert "not shown" not in text
     write_run(tmp_path, "mix", "other")
-    assert "none of the five columns; without training: 0.949" in text_of(tmp_path, "mix")
+    own, floor = text_of(tmp_path, "mix").splitlines()[-2:]
+    assert own.strip().endswith("on a mix that is none of the five columns")
+    assert floor.strip() == "without training (threshold): Dice 0.949"
 
 
 def test_a_run_without_training_is_its_own_floor(tmp_path):
     write_floor(tmp_path, "own", **{"test/dice": 0.94912})
     text = text_of(tmp_path)
-    assert "without training: 0.949" in text
+    assert "without training (threshold): Dice 0.949" in text
     assert "none of the five columns" not in text
 
 
 def test_scores_of_classes_stand_beside_those_of_finding_nothing(tmp_path):
     scores = {"test/dice": 0.4, "test/accuracy": 0.9, "test/nothing_accuracy": 0.95, "test/nothing_mean_dice": 0.0}
     write_run(tmp_path, "own", "rd", **scores, **{"test/mean_dice": 0.3})
-    text = " ".join(text_of(tmp_path).split())
-    assert 'accuracy 0.900 (0.950), mean_dice 0.300 (0.000); in brackets what the answer "background" everywhere scores' in text
+    write_floor(tmp_path, "floor", **{"test/dice": 0.2})
+    assert [line.strip() for line in text_of(tmp_path).splitlines()[-3:]] == [
+        "without training (threshold): Dice 0.200",
+        "this run: accuracy 0.900, mean_dice 0.300",
+        "background everywhere: accuracy 0.950, mean_dice 0.000",
+    ]
     write_run(tmp_path, "smears", "rd", **{"test/dice": 0.4})
     assert "background" not in text_of(tmp_path, "smears")
+
+
+def test_of_several_classes_each_has_its_dice(tmp_path):
+    scores = {"test/mean_dice": 0.3, "test/nothing_mean_dice": 0.0, "test/dice_lesion": 0.1, "test/dice_ventricles": 0.5}
+    images = {"dice_lesion": dict.fromkeys("xy", 0.1), "dice_ventricles": dict.fromkeys("xy", 0.5)}
+    write_run(tmp_path, "own", "rd", by_image=images, **scores)
+    assert "this run: mean_dice 0.300, dice_lesion 0.100, dice_ventricles 0.500\n" in text_of(tmp_path)
+
+
+def test_a_fold_is_named_and_runs_of_other_folds_are_counted_apart(tmp_path):
+    for fold in range(3):
+        write_fold(tmp_path, "rd", 0, fold, {f"x{fold}": 0.9}, n_test=1)
+    write_fold(tmp_path, "rd", 1, 0, {"x0": 0.9})
+    text = " ".join(text_of(tmp_path, "rd_seed0_fold0").split())
+    assert "1 test image, ? steps, one seed (0), fold 1 of 5 (data.fold=0)" in text
+    assert "2 finished runs of other folds are not shown; stage=report joins the folds" in text
+    assert "1 finished run on this data with other settings or seeds is not shown" in text
+    write_run(tmp_path, "plain", "rd")
+    assert "fold" not in text_of(tmp_path, "plain").splitlines()[0]
+
+
+def test_that_figures_of_the_tiny_scale_mean_nothing_stands_in_the_title(tmp_path):
+    write_run(tmp_path, "own", "rd", settings=SETTINGS | {"scale": {"name": "tiny"}})
+    assert text_of(tmp_path).splitlines()[1].strip().startswith("Figures of scale=tiny mean nothing")
+    write_run(tmp_path, "demo", "rd", settings=SETTINGS | {"scale": {"name": "demo"}})
+    assert "mean nothing" not in text_of(tmp_path, "demo")
+
+
+def test_external_images_have_a_line_of_their_own(tmp_path):
+    write_run(tmp_path, "own", "rd", external={"e0": 0.1, "e1": 0.3}, **{"external/dice": 0.2})
+    line = "external, another scanner or source (2 images), apart from the test: Dice 0.200\n"
+    assert line in text_of(tmp_path)
+    write_run(tmp_path, "b", "rd", 1)
+    assert "external" not in text_of(tmp_path, "b")
