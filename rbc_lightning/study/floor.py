@@ -14,6 +14,7 @@ ScoresOf = Callable[[Mapping[str, BySeed]], PairedScores[str]]
 """Scores of runs that are filed by column and seed: by image or pooled; a ValueError where they have none."""
 
 AS_WELL = "a threshold does as well: this data set cannot show what training data are worth"
+_TOO_WIDE = "its interval reaches 0: too wide to tell whether a threshold does as well"
 _PERFECT = "nothing is left to gain on this data set"
 
 
@@ -87,9 +88,15 @@ def floor_below(
     means = {column: float(paired.by_seed(column).mean()) for column in columns if column in COLUMNS}
     differences = {column: found.difference for column, found in comparisons.items()}
     beaten = {column: (d.high < 0 if higher_is_better else d.low > 0) for column, d in differences.items()}
-    text = f"without training {score} {mean:.3f} [{low:.3f}, {high:.3f}]{_told(means, low, high, beaten, higher_is_better)}"
-    # No score that is better when higher has more than 1.
-    text += f"; {_PERFECT}" if higher_is_better and low >= 1 else ""
+    n_units = paired.means(WITHOUT_TRAINING).shape[1]
+    if n_units < statistics.LEAST_UNITS:
+        units = "groups of test images" if n_units < paired.n_images else "test images"
+        told = f"; too few {units} ({n_units}) to tell whether a threshold does as well: at least {statistics.LEAST_UNITS}"
+    else:
+        told = _told(means, low, high, beaten, higher_is_better)
+        # No score that is better when higher has more than 1.
+        told += f"; {_PERFECT}" if higher_is_better and low >= 1 else ""
+    text = f"without training {score} {mean:.3f} [{low:.3f}, {high:.3f}]{told}"
     model = next(iter(floors.values())).model
     return Floor(model, mean, low, high, spread, paired.n_images, tuple(floors), comparisons, text)
 
@@ -103,11 +110,14 @@ def _told(means: Mapping[str, float], low: float, high: float, beaten: Mapping[s
     floor's own mean holds that scatter. A column on its worse side has no more to show and does not silence the sentence; where
     all are there, it is the trainings that fall short, and of the data set nothing is said. That the threshold does better is
     said of the columns there that are `beaten`, whose difference has an interval that leaves out 0; of others, as well.
+    An interval that reaches 0 is as wide as the score itself: that means lie within it says nothing.
     """
     clear = [column for column, mean in means.items() if (mean > high if higher_is_better else mean < low)]
     worse = [column for column, mean in means.items() if (mean < low if higher_is_better else mean > high)]
     within = [column for column in means if column not in clear and column not in worse]
     less = [column for column in worse if beaten.get(column)]
+    if within and low <= 0 < high:
+        return f"; {_TOO_WIDE}"
     if within and not clear:
         return f"; {AS_WELL}{f' ({_titles(less)}: worse than without)' if less else ''}"
     alike = [column for column in means if column in within or (column in worse and beaten.get(column) is False)]

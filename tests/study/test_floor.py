@@ -147,3 +147,33 @@ def test_pooled_scores_are_compared_with_its_pooled_one():
     assert found.comparisons["rd"].difference.low == pytest.approx(expected.low)
     whole = paired_difference(squares, np.zeros((3, N_IMAGES)))
     assert (found.low, found.high) == pytest.approx((whole.low, whole.high))
+
+
+@pytest.mark.parametrize("higher", [True, False])
+def test_of_fewer_than_six_units_nothing_is_said_of_the_data(higher):
+    columns, floors = columns_at({"rd": 0.9, "sd": 0.2})
+
+    def first(runs, count, group=None):
+        names = [f"i{k:02d}" for k in range(count)]
+        groups = {name: f"g{k // 2}" for k, name in enumerate(names)} if group else {}
+        return {s: replace(run, per_image={n: run.per_image[n] for n in names}, groups=groups) for s, run in runs.items()}
+
+    for count, group, told in ((5, None, "test images (5)"), (10, "pairs", "groups of test images (5)")):
+        some = {column: first(runs, count, group) for column, runs in columns.items()}
+        text = floor_of(some, first(floors, count, group), higher=higher).text
+        assert text.endswith(f"]; too few {told} to tell whether a threshold does as well: at least 6")
+    some = {column: first(runs, 6) for column, runs in columns.items()}
+    assert "too few" not in floor_of(some, first(floors, 6), higher=higher).text
+    perfect = {0: replace(floors[0], per_image={"a": {"dice": 1.0}, "b": {"dice": 1.0}})}
+    assert "nothing is left to gain" not in floor_of({"rd": perfect}, perfect).text
+
+
+def test_an_interval_that_reaches_0_carries_no_sentence():
+    columns, floors = columns_at({"rd": 0.05, "rd_aug": 0.3}, scatter=0.2, floor=0.05)
+    assert floor_of(columns, floors).low < 0
+    assert floor_of(columns, floors).text.endswith(
+        "]; its interval reaches 0: too wide to tell whether a threshold does as well"
+    )
+    columns, floors = columns_at({"rd": 0.3}, scatter=0.2, floor=0.05)
+    found = floor_of(columns, floors)
+    assert found.text == f"without training Dice {found.figure}"
