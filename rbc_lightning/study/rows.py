@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
-
-import numpy as np
 
 from rbc_lightning.study.ceiling import Ceiling, ceiling_above
 from rbc_lightning.study.classes import nothing_found
@@ -16,7 +15,16 @@ from rbc_lightning.study.folds import fold_overrides, missing_folds
 from rbc_lightning.study.pooled import is_pooled, pooled_scores
 from rbc_lightning.study.run_record import Run
 from rbc_lightning.study.statistics import Floats, spread
-from rbc_lightning.study.tables import COLUMNS, QUESTIONS, REFERENCES, TITLES, WITHOUT_TRAINING, Question, published
+from rbc_lightning.study.tables import (
+    COLUMNS,
+    QUESTIONS,
+    REFERENCES,
+    TITLES,
+    WITHOUT_TRAINING,
+    Question,
+    external_title,
+    published,
+)
 
 
 @dataclass(frozen=True)
@@ -45,14 +53,27 @@ class External:
     """What the columns score on images of another source, such as another scanner; no verdict looks at it.
 
     Attributes:
-        means: by column, over images and seeds.
+        means: by column, over images (each group of them counting once) and seeds.
+        halves: half the widths of their 95 % intervals, over other such images or groups and other seeds; infinite with one.
         n_images: that every run has a score of.
         title: how a line of the table calls them.
     """
 
     means: Mapping[str, float]
+    halves: Mapping[str, float]
     n_images: int
     title: str
+
+    def interval(self, column: str) -> tuple[float, float] | None:
+        """Of a column's mean; None where there is no such column, or a single image or group."""
+        half = self.halves.get(column, math.inf)
+        return (self.means[column] - half, self.means[column] + half) if math.isfinite(half) else None
+
+    def figure(self, column: str) -> str:
+        """The mean to three places with its interval; "-" for none."""
+        mean, interval = self.means.get(column), self.interval(column)
+        ends = "" if interval is None else f" [{interval[0]:.3f}, {interval[1]:.3f}]"
+        return "-" if mean is None else f"{mean:.3f}{ends}"
 
 
 @dataclass(frozen=True)
@@ -182,14 +203,18 @@ def model_row(model: str, columns: Mapping[str, BySeed], floors: BySeed, score: 
 
 def external_beside(columns: Mapping[str, BySeed], metric: str) -> External | None:
     """The score on images of another source, mean over images and seeds; None without an image that all runs have it of."""
-    tables = {column: [run.external for run in by_seed.values()] for column, by_seed in columns.items()}
-    every = [table for some in tables.values() for table in some]
-    names = [n for n in sorted(every[0]) if all(np.isfinite(table.get(n, {}).get(metric, np.nan)) for table in every)]
-    if not names:
+    # Models of every fold were tested on all of them.
+    filed = {
+        column: {seed: replace(run, per_image=run.external, parts=()) for seed, run in by_seed.items()}
+        for column, by_seed in columns.items()
+    }
+    try:
+        paired = paired_scores(filed, metric)
+    except ValueError:
         return None
-    means = {column: float(np.mean([[table[n][metric] for n in names] for table in some])) for column, some in tables.items()}
-    plural = "s" if len(names) > 1 else ""
-    return External(means, len(names), f"external, another scanner or source ({len(names)} image{plural})")
+    means = {column: float(paired.by_seed(column).mean()) for column in filed}
+    halves = {column: paired.half_width(column) for column in filed}
+    return External(means, halves, paired.n_images, external_title(paired.n_images))
 
 
 def _measure(

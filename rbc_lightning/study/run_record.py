@@ -39,7 +39,7 @@ class Run:
         per_image: scores of each test image by sample_id, from per_image.csv.
         settings: the resolved configuration of config.yaml, flat: "training.steps" -> 600.
         written: when it finished, seconds since the epoch.
-        groups: patient or slide of each test image, where that is known.
+        groups: patient or slide of each test image and of those of another source, where that is known.
         agreement: of test images with two annotations, scores of the second against the first by sample_id, from agreement.csv.
         external: scores of images of another source, tested apart, by sample_id, from per_image_external.csv.
         parts: the runs of single folds that `study.folds` joined in it, by fold ascending; none of a run as it was made.
@@ -172,10 +172,10 @@ def read_run(directory: Path, metrics: Mapping[str, Any]) -> Run:
         raise ValueError(f"{METRICS} lacks {', '.join(missing)}")
     float(metrics[metrics["headline"]])
     rows, per_image = _scores(directory / PER_IMAGE)
-    groups = {row["sample_id"]: row["group"] for row in rows if row.get("group")}
-    agreement, external = (
-        _scores(directory / name)[1] if (directory / name).is_file() else {} for name in (AGREEMENT, PER_IMAGE_EXTERNAL)
+    (_, agreement), (others, external) = (
+        _scores(directory / name) if (directory / name).is_file() else ([], {}) for name in (AGREEMENT, PER_IMAGE_EXTERNAL)
     )
+    groups = {row["sample_id"]: row["group"] for row in (*others, *rows) if row.get("group")}
     settings = dict(flat(yaml.load((directory / CONFIG).read_text(), _LOADER)))
     run = Run(directory, metrics, per_image, settings, (directory / METRICS).stat().st_mtime, groups, agreement, external)
     if not per_image or len(per_image) < len(rows) or not run.has(run.score):

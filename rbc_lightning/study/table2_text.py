@@ -35,7 +35,7 @@ _FLOOR = (
 _NO_FLOOR = "no run without training beside these: floor=threshold makes one, with the next stage=train"
 _EXTERNAL = (
     "External: images of another scanner or source, tested apart by the same models after the choice of weights; they take no "
-    "part in any difference, p or verdict"
+    "part in any difference, p or verdict. Intervals are those of the means over other such images or groups and other seeds"
 )
 _COMPARED = ("difference", "low", "high", "p", "p_holm", "n_seeds", "n_units", "verdict")
 _LATEX = {letter: f"\\{letter}" for letter in "&%$#_{}"}
@@ -76,7 +76,7 @@ def to_csv(table: Table2) -> str:
     """
     compared = [(measure, against) for measure in ("", "pooled_") for against in (*REFERENCES, WITHOUT_TRAINING)]
     header = ["data", "model", "score", "n_images", "column", "mean", "spread", "pooled", "n_seeds", "optimistic", "paper"]
-    header += ["external", "n_external"] if any(row.external for row in table.rows) else []
+    header += ["external", "external_low", "external_high", "n_external"] if any(row.external for row in table.rows) else []
     header += [f"{measure}{name}_against_{against}" for measure, against in compared for name in _COMPARED]
     lines: list[dict[str, object]] = []
     for row in table.rows:
@@ -88,7 +88,9 @@ def to_csv(table: Table2) -> str:
                 line |= {"mean": entry.mean, "spread": entry.spread, "pooled": entry.pooled}
                 line |= {"n_seeds": len(entry.seeds), "optimistic": entry.optimistic}
             if row.external:
+                low, high = row.external.interval(column) or (None, None)
                 line |= {"external": row.external.means.get(column), "n_external": row.external.n_images}
+                line |= {"external_low": low, "external_high": high}
             for measure, against in compared:
                 of = row.pooled if measure else row
                 c = of.comparison(column, against) if of else None
@@ -140,7 +142,7 @@ def _mean_lines(table: Table2) -> Iterator[list[str]]:
             pooled = [figure_text(found.pooled, found) if found else "-" for found in entries]
             yield [f"{row.model}, {row.label} pooled", *pooled]
         if row.external:
-            means = [figure_text(row.external.means.get(column)) for column in table.columns]
+            means = [row.external.figure(column) for column in table.columns]
             yield [f"{row.model}, {row.external.title}: {row.label}", *means]
         if row.paper:
             yield [f"{row.model}, {PAPER_TITLE}", *[figure_text(row.paper.get(column)) for column in table.columns]]

@@ -235,3 +235,26 @@ def test_external_images_have_a_line_of_their_own_and_no_part_in_any_verdict(tmp
     header, first, *_ = to_csv(table).splitlines()
     assert dict(zip(header.split(","), first.split(","), strict=True))["n_external"] == "1"
     assert "external" not in to_csv(plain)
+
+
+def test_the_external_score_has_an_interval_over_its_images_and_seeds_each_group_counting_once(tmp_path):
+    drawn = np.random.default_rng(3).random((2, 6))
+    for seed, values in enumerate(drawn):
+        external = {f"e{k}": float(value) for k, value in enumerate(values)}
+        write_run(tmp_path, f"rd{seed}", "rd", seed, external=external)
+    (row,) = build_table2(grouped(tmp_path)).rows
+    alone = paired_difference(drawn, np.zeros_like(drawn))
+    assert row.external.means["rd"] == pytest.approx(drawn.mean())
+    assert row.external.interval("rd") == pytest.approx((alone.low, alone.high))
+    assert row.external.figure("rd") == f"{drawn.mean():.3f} [{alone.low:.3f}, {alone.high:.3f}]"
+    assert (row.external.interval("sd"), row.external.figure("sd")) == (None, "-")
+    for seed in (0, 1):
+        path = tmp_path / f"rd{seed}" / "per_image_external.csv"
+        path.write_text(path.read_text().replace("e0,,", "e0,p,").replace("e1,,", "e1,p,"))
+    grouped_means = np.column_stack([drawn[:, :2].mean(axis=1), drawn[:, 2:]])
+    (row,) = build_table2(grouped(tmp_path)).rows
+    alone = paired_difference(grouped_means, np.zeros_like(grouped_means))
+    assert row.external.means["rd"] == pytest.approx(grouped_means.mean())
+    assert row.external.interval("rd") == pytest.approx((alone.low, alone.high))
+    line = dict(zip(*(text.split(",") for text in to_csv(build_table2(grouped(tmp_path))).splitlines()[:2]), strict=True))
+    assert (float(line["external_low"]), float(line["external_high"])) == pytest.approx((alone.low, alone.high))
