@@ -7,6 +7,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from rbc_lightning.commands.experiment import read_split
+from rbc_lightning.commands.given import given_data
 from rbc_lightning.commands.plain import plain, read_config, settings
 from rbc_lightning.core.build import build
 from rbc_lightning.core.progress import count_progress
@@ -33,7 +34,8 @@ def run(cfg: DictConfig) -> ReportResult:
     """
     chosen = settings(plain(cfg.report), ReportSettings, "report")
     runs_dir, name = Path(cfg.runs_dir), str(cfg.data.name)
-    result = make_report(chosen, _access(cfg), data=name, runs_dir=runs_dir, artifacts_dir=Path(cfg.artifacts_dir))
+    places = {"runs_dir": runs_dir, "artifacts_dir": Path(cfg.artifacts_dir)}
+    result = make_report(chosen, _access(cfg), data=name, given=given_data(cfg), **places)
     if cfg.wandb:
         project, entity = (OmegaConf.select(cfg, f"logger.{key}") for key in ("project", "entity"))
         save_dashboard(project or "rbc_lightning", entity, name, result.runs, result.directory)

@@ -1,8 +1,9 @@
 """A report assembled from finished runs: Table 2 with a verdict for each model, curves, and one page that shows it all."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from rbc_lightning.core.files import write_text
 from rbc_lightning.core.progress import tell
@@ -17,6 +18,7 @@ from rbc_lightning.report.page.page import render
 from rbc_lightning.study.choose import RunGroups, group_runs
 from rbc_lightning.study.classes import to_csv as classes_to_csv
 from rbc_lightning.study.collect import collect_runs
+from rbc_lightning.study.comparable import runs_asked_for
 from rbc_lightning.study.curves import ALONG, gain_curves
 from rbc_lightning.study.curves import to_csv as curves_to_csv
 from rbc_lightning.study.folds import folds_of
@@ -73,7 +75,15 @@ class ReportResult:
         return "\n".join([*self.verdicts, page, f"Beside it: {', '.join(self.tables)}"])
 
 
-def make_report(settings: ReportSettings, access: RunAccess, *, data: str, runs_dir: Path, artifacts_dir: Path) -> ReportResult:
+def make_report(
+    settings: ReportSettings,
+    access: RunAccess,
+    *,
+    data: str,
+    runs_dir: Path,
+    artifacts_dir: Path,
+    given: Mapping[str, Any] | None = None,
+) -> ReportResult:
     """Write Table 2 of the finished runs on a data set (Markdown, CSV, LaTeX), curves as CSV, and the page.
 
     Args:
@@ -82,11 +92,12 @@ def make_report(settings: ReportSettings, access: RunAccess, *, data: str, runs_
         data: name of the data set.
         runs_dir: of the run directories; the report is written to `report/` in it.
         artifacts_dir: where cards and sheets are looked for first.
+        given: settings of `data` that tell this data set from others of its name, flat: "data.folds" -> 5.
 
     Raises:
         InputError: there is no finished run on this data set, or a setting of `report` names what is not there.
     """
-    found, groups, luck = _runs(settings, data, runs_dir)
+    found, groups, luck = _runs(settings, data, runs_dir, given or {})
     unknown = [model for model in settings.models or () if model not in groups.runs]
     if unknown:
         known = ", ".join(groups.runs)
@@ -134,7 +145,9 @@ def make_report(settings: ReportSettings, access: RunAccess, *, data: str, runs_
     return ReportResult(directory.resolve(), tuple(runs), tuple(lines), tuple(texts))
 
 
-def _runs(settings: ReportSettings, data: str, runs_dir: Path) -> tuple[Sequence[Run], RunGroups, dict[str, Luck]]:
+def _runs(
+    settings: ReportSettings, data: str, runs_dir: Path, given: Mapping[str, Any]
+) -> tuple[Sequence[Run], RunGroups, dict[str, Luck]]:
     """Every finished run, those of the table, and the luck of each model; what is left out is printed."""
     collection = collect_runs(runs_dir)
     for line in collection.notes:
@@ -146,7 +159,10 @@ def _runs(settings: ReportSettings, data: str, runs_dir: Path) -> tuple[Sequence
             f"{runs_dir}: no finished run on {data}; expected run directories that stage=train left, or another "
             f"runs_dir=...{others}"
         )
-    runs = _generated_by(collection.runs, settings.translator)
+    asked, notes = runs_asked_for(collection.runs, data, given)
+    for line in notes:
+        tell(f"note: {line}")
+    runs = _generated_by(asked, settings.translator)
     groups = group_runs(runs, data)
     luck = {model: luck_of(runs, model, data, settings.score) for model in groups.runs}
     used = [run for found in luck.values() for run in found.runs]

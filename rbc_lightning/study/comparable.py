@@ -7,23 +7,31 @@ agree as well, which hold seeds, measured facts and the content of what was give
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from rbc_lightning.core.seeds import SEED_KEYS
 from rbc_lightning.study.collect import named
 from rbc_lightning.study.folds import folds_of, join_folds, whole_folds
+from rbc_lightning.study.left_out import FOLD_SEED, FOLDS, HASH, IMAGES, Settings, ask_for, brief, difference, train_again
 from rbc_lightning.study.run_record import PARTS, Run, flat
 from rbc_lightning.study.tables import COLUMNS, CONTROLS, TITLES
 
 _GROWTH = "scale.large_per_real"
-_N_SETTINGS = 3  # that a message names
+_N_VALUES = 3  # that a message names
 _DATA_ASIDE = ("data.root", SEED_KEYS["split"], "data.fold")
-_FOLDS, _FOLD_SEED = "data.folds", "data.fold_seed"
+_NAME = "data.name"
+# By part of a run: what differs where only what a run was made from does, such as files given by path.
+_UNTOLD = {
+    "base": "trained from other files or sizes",
+    "augmented": "with other augmented samples",
+    "synthetic": "with other synthetic samples",
+}
 _PURPOSES = {"base": ("training",), "augmented": (), "synthetic": ("masks", "translator", "synthetic")}
 
-Settings = dict[str, Any]
+Remedy = Callable[[Settings, Settings], str]
+"""What to do about runs that are left out, from their settings and those of the others."""
 
 
 @dataclass
@@ -44,32 +52,33 @@ class RunFilter:
     left_out: list[str] = field(default_factory=list)
     other_luck: dict[str, tuple[str, list[Run]]] = field(default_factory=dict)
 
-    def exclude(self, where: str, runs: list[Run], why: str) -> None:
-        """Note that runs are left out, if there are any."""
+    def exclude(self, where: str, runs: list[Run], why: str, remedy: str = "") -> None:
+        """Note that runs are left out, if there are any: how many, why, and what to do about it."""
         if runs:
-            names = named([run.directory.name for run in runs])
-            self.left_out.append(f"{where}: left out {len(runs)} run{'s' if len(runs) > 1 else ''} {why}: {names}")
+            first, others = runs[0].directory.name, f" and {len(runs) - 1} more" if len(runs) > 1 else ""
+            line = f"{where}: {len(runs)} run{'s' if len(runs) > 1 else ''} left out, {why}: {first}{others}"
+            self.left_out.append(f"{line}; {remedy}" if remedy else line)
 
     def on_data(self, runs: list[Run], settings: Callable[[Run], Settings], data: str) -> list[Run]:
         """Those on the same samples, splits and test images."""
         kept = []
-        for of_fold in _by_fold(self.fullest(runs, settings, "on other data", data)):
-            kept += self.fullest(of_fold, _test_images, "on other test images", data)
+        for of_fold in _by_fold(self.fullest(runs, settings, "on other data of this name", data, ask_for)):
+            kept += self.fullest(of_fold, _test_images, "on other data of this name", data, ask_for)
         # Where no seed changes the data, none has cut them.
         if any(len({run.metrics["data_hash"] for run in of_fold}) > 1 for of_fold in _by_fold(kept)):
             kept = self.one_luck(kept, "split", data)
-        return self._by_seed(kept, lambda run: {"data_hash": run.metrics["data_hash"]}, "on other samples or splits", data)
+        return self._by_seed(kept, lambda run: {HASH: run.metrics["data_hash"]}, "on other samples or splits", data)
 
     def comparable(self, runs: list[Run], model: str) -> list[Run]:
         """Runs of one model that agree in all settings they use, but the mix."""
         for part in PARTS:
             # Runs without such samples agree with every setting of them.
             users = [run for run in runs if part == "base" or run.metrics["mix"][part]]
-            kind = "with other settings" if part == "base" else f"with other {part} samples"
+            kind = "with other settings" if part == "base" else f"with {part} samples made otherwise"
             kept = self.fullest(users, _recipe_of(part), kind, model)
             for purpose in _PURPOSES[part]:
                 kept = self.one_luck(kept, purpose, model)
-            kept = self._by_seed(kept, _identity_of(part), f"with another identity.{part}", model)
+            kept = self._by_seed(kept, _identity_of(part), f"{_UNTOLD[part]} though settings agree", model)
             runs = [run for run in runs if run in kept or run not in users]
         return runs
 
@@ -90,7 +99,7 @@ class RunFilter:
         for run in sorted(runs, key=lambda run: (run.seed, run.written, run.directory.name)):
             by_fold = newest[run.column].setdefault(run.seed, {})
             if run.fold in by_fold:
-                self.exclude(model, [by_fold[run.fold]], f"older than {run.directory.name}")
+                self.exclude(model, [by_fold[run.fold]], f"made again since as {run.directory.name}")
             by_fold[run.fold] = run
         filed = {c: {seed: [*by_fold.values()] for seed, by_fold in by_seed.items()} for c, by_seed in newest.items()}
         whole = whole_folds(filed)
@@ -99,7 +108,7 @@ class RunFilter:
                 lacking = ",".join(str(fold) for fold in whole if fold not in folds_of(some))
                 if lacking:
                     where = f"{model}, {TITLES.get(column, column)}, seed {seed}"
-                    self.exclude(where, some, f"until its other folds are there (data.fold={lacking})")
+                    self.exclude(where, some, "other folds are missing", f"run data.fold={lacking} as well")
         kept = {c: {seed: some for seed, some in seeds.items() if folds_of(some) == whole} for c, seeds in filed.items()}
         return {c: {seed: join_folds(some) for seed, some in seeds.items()} for c, seeds in kept.items() if seeds}
 
@@ -117,14 +126,19 @@ class RunFilter:
             variants, key=lambda value: (self._rank(variants[value])[:2], value is None, self._rank(variants[value])[2:])
         )
         others = [run for run in own if run not in variants[chosen]]
-        values, key = ", ".join(map(str, sorted({own[run] for run in others}))), SEED_KEYS[purpose]
-        rule = "follows seed" if chosen is None else f"is {chosen}"
-        self.exclude(where, others, f"with {key} {values} where that of the others {rule}")
+        values, key = sorted({own[run] for run in others}), SEED_KEYS[purpose]
+        told = ", ".join(map(str, values[:_N_VALUES])) + (", ..." if len(values) > _N_VALUES else "")
+        rule, remedy = "follows seed", f"for more runs to compare vary seed, not {key}"
+        if chosen is not None:
+            rule, remedy = f"is {chosen}", f"for more runs to compare take {key}={chosen}"
+        self.exclude(where, others, f"with {key} {told} where that of the others {rule}", remedy)
         if others:
             self.other_luck[self.left_out[-1]] = key, others
         return [run for run in runs if run not in others]
 
-    def fullest(self, runs: list[Run], settings: Callable[[Run], Settings], kind: str, where: str) -> list[Run]:
+    def fullest(
+        self, runs: list[Run], settings: Callable[[Run], Settings], kind: str, where: str, remedy: Remedy | None = None
+    ) -> list[Run]:
         """The runs that agree in these settings, where they are of most jobs."""
         variants: dict[str, list[Run]] = {}
         for run in runs:
@@ -133,7 +147,9 @@ class RunFilter:
             return runs
         kept, *others = sorted(variants.values(), key=self._rank, reverse=True)
         for other in others:
-            self.exclude(where, other, f"{kind} ({_difference(settings(other[0]), settings(kept[0]))})")
+            theirs, ours = settings(other[0]), settings(kept[0])
+            told = difference(theirs, ours)
+            self.exclude(where, other, f"{kind}{told and f' ({told})'}", (remedy or train_again)(theirs, ours))
         return kept
 
     def _by_seed(self, runs: list[Run], settings: Callable[[Run], Settings], kind: str, where: str) -> list[Run]:
@@ -162,7 +178,7 @@ def data_settings(run: Run) -> Settings:
     Each fold has test images of its own: they are compared within it.
     """
     # The same data may lie elsewhere and be cut otherwise; what is tested on does not change with that.
-    aside = (*_DATA_ASIDE, _FOLDS, _FOLD_SEED) if run.fold is None else _DATA_ASIDE
+    aside = (*_DATA_ASIDE, FOLDS, FOLD_SEED) if run.fold is None else _DATA_ASIDE
     settings = {name: value for name, value in settings_of("data")(run).items() if name not in aside}
     return settings if run.fold is not None else settings | _test_images(run)
 
@@ -173,7 +189,7 @@ def settings_of(group: str) -> Callable[[Run], Settings]:
 
 
 def _test_images(run: Run) -> Settings:
-    return {"test images": {name: row.get("n_true") for name, row in sorted(run.per_image.items())}}
+    return {IMAGES: {name: row.get("n_true") for name, row in sorted(run.per_image.items())}}
 
 
 def _by_fold(runs: list[Run]) -> list[list[Run]]:
@@ -212,17 +228,24 @@ def _identity_of(part: str) -> Callable[[Run], Settings]:
     return lambda run: {f"identity.{part}": run.metrics["identity"][part]}
 
 
-def _difference(theirs: Settings, ours: Settings) -> str:
-    """In which settings a run differs from one that was kept."""
-    names = [name for name in {*theirs, *ours} if theirs.get(name) != ours.get(name)]
-    # What a translator is called says more than any of its values.
-    names.sort(key=lambda name: (not name.endswith(".name"), name))
-    parts = [f"{name} {_brief(theirs.get(name))} instead of {_brief(ours.get(name))}" for name in names[:_N_SETTINGS]]
-    return "; ".join(parts) + (f"; {len(names) - _N_SETTINGS} more" if len(names) > _N_SETTINGS else "")
+def runs_asked_for(runs: Sequence[Run], data: str, given: Mapping[str, Any]) -> tuple[list[Run], list[str]]:
+    """Of several data sets behind one name the runs on that with these settings, those on other names, and a note each.
 
-
-def _brief(value: object) -> str:
-    if isinstance(value, dict):
-        return f"({len(value)} values)"
-    text = str(value)
-    return text if len(text) <= 40 else text[:37] + "..."
+    Args:
+        runs: finished runs.
+        data: the name.
+        given: settings of `data` that the user chose; one that no run has, or that divides none, chooses nothing.
+    """
+    kept, notes, unknown = list(runs), [], []
+    for name, value in given.items():
+        mine = [run for run in kept if run.data == data and name not in (*_DATA_ASIDE, _NAME)]
+        others = [run for run in mine if run.settings.get(name) != value]
+        if len(others) < len(mine):
+            kept = [run for run in kept if run not in others]
+            told = f"{len(others)} finished run{'s' if len(others) > 1 else ''} without {name}={brief(value)}"
+            notes += [f"{data}: not used, on other data of this name: {told}"] if others else []
+        elif mine:
+            unknown.append(f"{name}={brief(value)} ({', '.join(sorted({brief(run.settings.get(name)) for run in mine}))})")
+    if unknown:
+        notes.append(f"{data}: no finished run has {named(unknown)}, in brackets what they have; that chooses nothing")
+    return kept, notes

@@ -97,8 +97,8 @@ def test_mixes_of_another_total_or_with_more_real_samples_are_another_ratio(tmp_
     write_ratio(tmp_path, 9, 1, "longer", mix=mix_of(9, total=80))
     (sweep,) = ratio_runs(collect_runs(tmp_path).runs, "smears")
     assert filed(sweep) == {0.0: {"rd_aug": ["s0_0"]}, 9 / 40: {"rd_sd_aug": ["s9_0"]}}
-    assert sorted(line.split(": ")[-1] for line in sweep.left_out) == ["longer", "more_real"]
-    assert all("fcn8s: left out 1 run with another mix (" in line for line in sweep.left_out)
+    assert sorted(line.split(": ")[-1].split("; ")[0] for line in sweep.left_out) == ["longer", "more_real"]
+    assert all("fcn8s: 1 run left out, with another mix (" in line for line in sweep.left_out)
 
 
 def test_along_a_ratio_settings_and_samples_must_agree(tmp_path):
@@ -109,7 +109,7 @@ def test_along_a_ratio_settings_and_samples_must_agree(tmp_path):
     write_ratio(tmp_path, 0, 1, "fewer", settings=changed(data__n_real_images=5))
     (sweep,) = ratio_runs(collect_runs(tmp_path).runs, "smears")
     assert [run for column in filed(sweep).values() for runs in column.values() for run in runs] == ["s0_0", "s9_0", "s36_0"]
-    assert sorted(line.split(": ")[-1] for line in sweep.left_out) == ["fewer", "short", "split"]
+    assert sorted(line.split(": ")[-1].split("; ")[0] for line in sweep.left_out) == ["fewer", "short", "split"]
 
 
 # --- along the number of real images
@@ -148,7 +148,7 @@ def test_the_sweep_decides_over_a_larger_table_with_other_settings(tmp_path):
     (sweep,) = real_images_runs(collect_runs(tmp_path).runs, "smears")
     assert list(sweep.points) == [5.0]
     assert sweep.everything is None
-    assert "left out 9 runs with other settings (training.steps 600 instead of 300)" in sweep.left_out[0]
+    assert "9 runs left out, with other settings (training.steps 600, here 300)" in sweep.left_out[0]
 
 
 def test_runs_on_all_images_alone_are_no_sweep(tmp_path):
@@ -261,7 +261,8 @@ def test_a_floor_is_of_one_model_and_its_settings(tmp_path):
     groups = group_runs(collect_runs(tmp_path).runs, "smears")
     assert {seed: run.directory.name for seed, run in groups.floor.items()} == {0: "floor0", 1: "floor1"}
     assert groups.left_out == (
-        "without training: left out 1 run with other settings (model.task.min_area 9 instead of None): otsu",
+        "without training: 1 run left out, with other settings (model.task.min_area 9, here null): otsu; train with those of "
+        "the others to compare",
     )
 
 

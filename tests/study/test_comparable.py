@@ -4,6 +4,7 @@ from run_records import RECIPE, SETTINGS, changed, write_run
 from rbc_lightning.core.seeds import SEED_KEYS
 from rbc_lightning.study.choose import group_runs
 from rbc_lightning.study.collect import collect_runs
+from rbc_lightning.study.comparable import runs_asked_for
 
 
 def grouped(root, data="smears"):
@@ -43,19 +44,19 @@ def test_what_recipes_leave_out_and_the_place_of_the_data_do_not_divide_runs(tmp
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"base__training__steps": 300}, "with other settings (training.steps 300 instead of 600)"),
-        ({"base__model__net__width": 1.0}, "with other settings (model.net.width 1.0 instead of 0.25)"),
-        ({"base__protocol": "paper"}, "with other settings (protocol paper instead of held_out)"),
-        ({"base__trainer__accelerator": "gpu"}, "with other settings (trainer.accelerator gpu instead of cpu)"),
+        ({"base__training__steps": 300}, "with other settings (training.steps 300, here 600)"),
+        ({"base__model__net__width": 1.0}, "with other settings (model.net.width 1.0, here 0.25)"),
+        ({"base__protocol": "paper"}, "with other settings (protocol paper, here held_out)"),
+        ({"base__trainer__accelerator": "gpu"}, "with other settings (trainer.accelerator gpu, here cpu)"),
         (
             {"augmented__augment__transforms__flip__p": 1.0},
-            "with other augmented samples (augment.transforms.flip.p 1.0 instead of 0.5)",
+            "with augmented samples made otherwise (augment.transforms.flip.p 1.0, here 0.5)",
         ),
         (
             {"synthetic__sampler__placement": "uniform"},
-            "with other synthetic samples (sampler.placement uniform instead of adhesion)",
+            "with synthetic samples made otherwise (sampler.placement uniform, here adhesion)",
         ),
-        ({"synthetic__synthetic__given": True}, "with other synthetic samples (synthetic.given True instead of False)"),
+        ({"synthetic__synthetic__given": True}, "with synthetic samples made otherwise (synthetic.given True, here False)"),
     ],
 )
 def test_a_run_with_other_settings_is_left_out_with_the_reason(tmp_path, change, message):
@@ -66,7 +67,7 @@ def test_a_run_with_other_settings_is_left_out_with_the_reason(tmp_path, change,
     groups = grouped(tmp_path)
     assert names(groups) == {"rd": {0: "rd0", 1: "rd1"}, "rd_sd_aug": {0: "all0", 1: "all1"}}
     (line,) = groups.left_out
-    assert f"left out 1 run {message}: stray" in line
+    assert line.endswith(f": 1 run left out, {message}: stray; train with those of the others to compare")
 
 
 def test_runs_on_other_data_of_one_name_are_left_out(tmp_path):
@@ -74,7 +75,10 @@ def test_runs_on_other_data_of_one_name_are_left_out(tmp_path):
         write_run(tmp_path, f"rd{seed}", "rd", seed)
     write_run(tmp_path, "stray", "rd_aug", 2, settings=changed(data__validation_fraction=0.5))
     (line,) = grouped(tmp_path).left_out
-    assert line == "smears: left out 1 run on other data (data.validation_fraction 0.5 instead of 0.2): stray"
+    assert line == (
+        "smears: 1 run left out, on other data of this name (data.validation_fraction 0.5, here 0.2): stray; "
+        "stage=report data.validation_fraction=0.5 takes them instead"
+    )
 
 
 def test_another_translator_is_named_first(tmp_path):
@@ -84,9 +88,7 @@ def test_another_translator_is_named_first(tmp_path):
         write_run(tmp_path, f"all{seed}", "rd_sd_aug", seed, recipe=ours)
     write_run(tmp_path, "stray", "rd_sd_aug", 2, recipe=theirs)
     (line,) = grouped(tmp_path).left_out
-    assert (
-        "with other synthetic samples (translator.name pix2pix instead of pix2pixhd; translator.a 1 instead of None; " in line
-    )
+    assert "with synthetic samples made otherwise (translator.name pix2pix, here pix2pixhd; translator.a 1, here null; " in line
     assert "; 1 more): stray" in line
 
 
@@ -112,7 +114,7 @@ def test_of_two_runs_of_one_job_the_newer_one_counts(tmp_path):
     write_run(tmp_path, "a_second", "rd")
     groups = grouped(tmp_path)
     assert names(groups) == {"rd": {0: "a_second"}}
-    assert groups.left_out == ("fcn8s: left out 1 run older than a_second: z_first",)
+    assert groups.left_out == ("fcn8s: 1 run left out, made again since as a_second: z_first",)
 
 
 def test_runs_of_the_ratio_sweep_come_after_plain_ones(tmp_path):
@@ -132,11 +134,12 @@ def test_within_a_seed_samples_and_hidden_settings_must_agree(tmp_path):
     write_run(tmp_path, "size", "rd_large", identity={"base": "another size", "augmented": None, "synthetic": None})
     groups = grouped(tmp_path)
     assert list(names(groups)) == ["rd", "rd_aug", "rd_sd", "rd_sd_aug"]
-    assert [line.split(" run ")[1].split(" (")[0] for line in groups.left_out] == [
-        "on other samples or splits",
-        "with another identity.base",
-        "with another identity.synthetic",
-    ]
+    again = "train again (rerun=true) to compare"
+    assert groups.left_out == (
+        f"smears, seed 0: 1 run left out, on other samples or splits: split; {again}",
+        f"fcn8s, seed 0: 1 run left out, trained from other files or sizes though settings agree: size; {again}",
+        f"fcn8s, seed 0: 1 run left out, with other synthetic samples though settings agree: pairs; {again}",
+    )
 
 
 def test_other_test_images_or_other_cells_in_them_are_other_data(tmp_path):
@@ -148,7 +151,12 @@ def test_other_test_images_or_other_cells_in_them_are_other_data(tmp_path):
     (tmp_path / "c" / "per_image.csv").write_text(text.replace("7.0", "8.0"))
     groups = grouped(tmp_path)
     assert list(names(groups)) == ["rd"]
-    assert all("smears: left out 1 run on other data" in line for line in groups.left_out)
+    told = "smears: 1 run left out, on other data of this name"
+    remedy = "the files have changed between: train again, or keep either in a runs_dir of its own"
+    assert sorted(groups.left_out) == [
+        f"{told} (1 of 1 test images are among the 2 here): b; {remedy}",
+        f"{told} (other objects in the same test images): c; {remedy}",
+    ]
 
 
 def test_one_data_set_at_a_time(tmp_path):
@@ -157,7 +165,7 @@ def test_one_data_set_at_a_time(tmp_path):
     write_run(tmp_path, "c", "other")
     assert grouped(tmp_path, "mars").runs == {}
     assert names(grouped(tmp_path, "phantom")) == {"rd": {0: "b"}}
-    assert grouped(tmp_path, "smears").left_out == ("all models: left out 1 run with a mix that is none of the columns: c",)
+    assert grouped(tmp_path, "smears").left_out == ("all models: 1 run left out, with a mix that is none of the columns: c",)
 
 
 def test_one_run_of_another_sweep_or_protocol_hides_nothing(tmp_path):
@@ -206,7 +214,8 @@ def test_another_luck_is_no_replicate_and_replaces_nothing(tmp_path, purpose):
     (line,) = groups.left_out
     where = "smears" if purpose == "split" else "fcn8s"
     own = f"{SEED_KEYS[purpose]} 3, 4, 5 where that of the others follows seed"
-    assert line == f"{where}: left out 3 runs with {own}: luck3, luck4, luck5"
+    remedy = f"for more runs to compare vary seed, not {SEED_KEYS[purpose]}"
+    assert line == f"{where}: 3 runs left out, with {own}: luck3 and 2 more; {remedy}"
 
 
 def test_a_sweep_over_luck_leaves_the_ordinary_run_in_the_table(tmp_path):
@@ -216,8 +225,8 @@ def test_a_sweep_over_luck_leaves_the_ordinary_run_in_the_table(tmp_path):
     groups = grouped(tmp_path)
     assert names(groups) == {"rd_sd_aug": {0: "l00"}}
     assert [line.split(" where ")[0] for line in groups.left_out] == [
-        "fcn8s: left out 6 runs with training.seed 1, 2",
-        "fcn8s: left out 2 runs with translator.seed 1, 2",
+        "fcn8s: 6 runs left out, with training.seed 1, 2",
+        "fcn8s: 2 runs left out, with translator.seed 1, 2",
     ]
 
 
@@ -228,7 +237,9 @@ def test_one_translator_for_all_seeds_is_taken_where_it_has_more_runs(tmp_path):
     write_seeded(tmp_path, "stray", "rd_sd", 1)
     groups = grouped(tmp_path)
     assert names(groups) == {"rd": {s: f"rd{s}" for s in (0, 1, 2)}, "rd_sd": {s: f"one{s}" for s in (0, 1, 2)}}
-    assert groups.left_out == ("fcn8s: left out 1 run with translator.seed 1 where that of the others is 7: stray",)
+    (line,) = groups.left_out
+    own = "with translator.seed 1 where that of the others is 7: stray"
+    assert line == f"fcn8s: 1 run left out, {own}; for more runs to compare take translator.seed=7"
 
 
 def test_a_seed_that_cuts_nothing_divides_no_runs(tmp_path):
@@ -257,8 +268,8 @@ def test_mixes_that_grew_by_another_rule_are_no_one_mix(tmp_path):
     write_run(tmp_path, "stray", "rd_aug", 2, **grown(40, 10))
     groups = grouped(tmp_path)
     assert names(groups) == {"rd_aug": {0: "a0", 1: "a1"}}
-    told = "fcn8s, RD+aug: left out 1 run with another mix (scale.large_per_real 10 instead of 2.5): stray"
-    assert groups.left_out == (told,)
+    (line,) = groups.left_out
+    assert line.startswith("fcn8s, RD+aug: 1 run left out, with another mix (scale.large_per_real 10, here 2.5): stray; ")
 
 
 def test_a_rule_that_changed_no_mix_divides_no_runs_and_totals_may_follow_the_seed(tmp_path):
@@ -271,3 +282,24 @@ def test_a_rule_that_changed_no_mix_divides_no_runs_and_totals_may_follow_the_se
     assert names(groups) == {"rd_aug": {0: "a0", 1: "a1", 2: "a2"}}
     assert names(groups, "dcan") == {"rd_aug": {0: "b0", 1: "b1"}}
     assert groups.left_out == ()
+
+
+# --- several data sets of one name
+
+
+def test_of_two_data_sets_of_one_name_that_with_the_settings_asked_for_is_taken(tmp_path):
+    for seed in (0, 1):
+        write_run(tmp_path, f"all{seed}", "rd", seed)
+        write_run(tmp_path, f"elsewhere{seed}", "rd", seed, data="phantom")
+    write_run(tmp_path, "few", "rd", settings=changed(data__slices_per_patient=5))
+    runs = collect_runs(tmp_path).runs
+    few, notes = runs_asked_for(runs, "smears", {"data.slices_per_patient": 5, "data.root": "/there", "data.fold": 1})
+    assert [run.directory.name for run in few if run.data == "smears"] == ["few"]
+    assert sum(run.data == "phantom" for run in few) == 2
+    assert notes == ["smears: not used, on other data of this name: 2 finished runs without data.slices_per_patient=5"]
+    every, notes = runs_asked_for(runs, "smears", {"data.slices_per_patient": None, "data.name": "smears"})
+    assert {run.directory.name for run in every if run.data == "smears"} == {"all0", "all1"}
+    every, notes = runs_asked_for(runs, "smears", {"data.slices_per_patient": 7})
+    assert every == list(runs)
+    told = "data.slices_per_patient=7 (5, null), in brackets what they have; that chooses nothing"
+    assert notes == [f"smears: no finished run has {told}"]

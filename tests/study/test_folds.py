@@ -82,7 +82,7 @@ def test_a_column_without_all_folds_is_left_out_and_told_until_they_are_there(tm
     assert [*groups.runs["fcn8s"]["rd_aug"]] == [0, 1]
     (line,) = groups.left_out
     assert line.startswith(
-        "fcn8s, RD+aug, seed 2: left out 3 runs until its other folds are there (data.fold=1,3): rd_aug_seed2_"
+        "fcn8s, RD+aug, seed 2: 3 runs left out, other folds are missing: rd_aug_seed2_fold0 and 2 more; run data.fold=1,3"
     )
     notes = build_table2(groups).rows[0].notes
     assert any("columns differ in their seeds and are compared on those that both have" in note for note in notes)
@@ -105,8 +105,8 @@ def test_other_partitions_and_the_splits_of_the_data_set_stand_apart(tmp_path):
     groups = grouped(tmp_path)
     assert list(groups.runs["fcn8s"]) == ["rd", "rd_aug"]
     told = " | ".join(groups.left_out)
-    assert "data.folds 3 instead of 5" in told
-    assert "data.folds None instead of 5" in told
+    assert "(data.folds 3, here 5): rd_sd_aug_seed0_fold0; stage=report data.folds=3 takes them instead" in told
+    assert "(data.folds null, here 5): plain; stage=report data.folds=null takes them instead" in told
 
 
 def test_a_run_stands_beside_those_of_its_own_fold(tmp_path):

@@ -166,5 +166,5 @@ def test_runs_that_luck_has_no_use_for_are_left_out_as_before(tmp_path):
     write_luck(tmp_path, 0.9, "rd_sd_aug")
     write_luck(tmp_path, 0.9, "rd_sd_aug", translator=3, masks=4)
     (masks, told) = left_out(tmp_path)
-    assert masks.startswith("fcn8s: left out 1 run with masks.seed 4 where that of the others follows seed: rd_sd_aug_")
+    assert masks.startswith("fcn8s: 1 run left out, with masks.seed 4 where that of the others follows seed: rd_sd_aug_")
     assert told.startswith("fcn8s: 1 run of other seeds by purpose (training.seed) ")
