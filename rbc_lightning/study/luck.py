@@ -18,6 +18,7 @@ from rbc_lightning.core.seeds import SEED_KEYS
 from rbc_lightning.study.choose import RunGroups
 from rbc_lightning.study.collect import paired_scores
 from rbc_lightning.study.comparable import data_settings, settings_of
+from rbc_lightning.study.folds import folds_of, join_folds, whole_folds
 from rbc_lightning.study.run_record import Run
 from rbc_lightning.study.statistics import MeanSquares
 from rbc_lightning.study.tables import TITLES
@@ -52,8 +53,8 @@ class Luck(NamedTuple):
 def luck_of(runs: Sequence[Run], model: str, data: str, score: str | None = None) -> Luck:
     """What the seeds of single purposes make of a model's spread, a line for each column and pair of purposes varied.
 
-    Runs count together that agree in column, data and settings and differ in the seeds of two purposes, fully crossed, or of
-    one; of several such sets the largest.
+    Runs of several folds are joined by their seeds. Runs count together that agree in column, data and settings and differ in
+    the seeds of two purposes, fully crossed, or of one; of several such sets the largest.
 
     Args:
         runs: all finished runs, of whatever sweep.
@@ -69,9 +70,9 @@ def luck_of(runs: Sequence[Run], model: str, data: str, score: str | None = None
         families: dict[str, list[Run]] = {}
         for run in sorted(mine, key=lambda run: (run.written, run.directory.name)):
             families.setdefault(_family(run), []).append(run)
-        found = max((list(_layouts(some)) for some in families.values()), key=_size, default=[])
+        found = max((list(_layouts(_joined(some))) for some in families.values()), key=_size, default=[])
         notes += [_note(title, purposes, layout, score or next(iter(layout.values())).score) for purposes, layout in found]
-        used += [run for _, layout in found for run in layout.values()]
+        used += [made for _, layout in found for run in layout.values() for made in run.as_made]
     return Luck(tuple(notes), tuple(used))
 
 
@@ -101,6 +102,18 @@ def _family(run: Run) -> str:
     return json.dumps([settings, run.metrics.get("formats")], sort_keys=True, default=str)
 
 
+def _joined(runs: Sequence[Run]) -> list[Run]:
+    """Runs, oldest first, with those of the same seeds on different folds as one; seeds that lack a fold are left out."""
+    by_seeds: dict[tuple[object, ...], dict[int | None, Run]] = {}
+    for run in runs:
+        # Each fold has samples of its own.
+        samples = run.metrics["data_hash"] if run.fold is None else None
+        by_seeds.setdefault((samples, *run.seeds.values()), {})[run.fold] = run
+    filed = dict(enumerate([*by_fold.values()] for by_fold in by_seeds.values()))
+    whole = whole_folds({"": filed})
+    return [join_folds(some) for some in filed.values() if folds_of(some) == whole]
+
+
 def _layouts(runs: Sequence[Run]) -> Iterator[tuple[tuple[str, ...], Layout]]:
     """Purposes and runs of each set that varies them: pairs, and those alone that no pair has."""
     purposes = list(runs[0].seeds)
@@ -114,7 +127,7 @@ def _layouts(runs: Sequence[Run]) -> Iterator[tuple[tuple[str, ...], Layout]]:
                 fixed = {purpose: seed for purpose, seed in run.seeds.items() if purpose not in varied}
                 # Under one cut of validation the samples are the same.
                 samples = None if "split" in varied else run.metrics["data_hash"]
-                layout = slices.setdefault(json.dumps([fixed, samples, run.fold]), {})
+                layout = slices.setdefault(json.dumps([fixed, samples]), {})
                 # Of two runs with the same seeds the newer one.
                 layout[tuple(run.seeds[purpose] for purpose in varied)] = run
             largest = max((_crossed(layout) for layout in slices.values()), key=len)
@@ -144,13 +157,16 @@ def _size(layouts: Sequence[tuple[tuple[str, ...], Layout]]) -> int:
 
 def _note(title: str, purposes: Sequence[str], layout: Layout, metric: str) -> str:
     scores = _scores(layout, metric)
+    first = next(iter(layout.values()))
+    n_folds = len(folds_of(first.as_made))
+    runs = f"{len(scores)} runs" + (f", each of {n_folds} of {first.settings['data.folds']} folds" if n_folds else "")
     if len(purposes) == 1:
         spread = np.std(list(scores.values()), ddof=1)
-        return f"{title}: {purposes[0]} seed alone makes a standard deviation of {spread:.4f} ({len(scores)} runs)"
+        return f"{title}: {purposes[0]} seed alone makes a standard deviation of {spread:.4f} ({runs})"
     shape = [len({key[axis] for key in scores}) for axis in range(2)]
     parts = variance_components(np.reshape(list(scores.values()), shape))
     total = sum(parts)
-    about = f"standard deviation {np.sqrt(total):.4f} of {len(scores)} runs, {shape[0]} x {shape[1]} seeds"
+    about = f"standard deviation {np.sqrt(total):.4f} of {runs}, {shape[0]} x {shape[1]} seeds"
     shares = [f"{part / total:.0%}".replace("%", " %") for part in parts] if total else ["0 %"] * len(parts)
     names = [*(f"{purpose} seed" for purpose in purposes), "their interplay"]
     told = ", ".join(f"{name} {share}" for name, share in zip(names, shares, strict=True))

@@ -137,6 +137,26 @@ def test_another_score_is_asked_of_the_runs_that_have_it(tmp_path):
     assert notes(tmp_path, score="pq") == []
 
 
+def test_runs_of_several_folds_are_joined(tmp_path):
+    """The mean over the scans of all folds counts, each tested by the models of its own."""
+    rng = np.random.default_rng(1)
+    table = rng.random((3, 2, 2))
+    for (fold, translator, training), score in np.ndenumerate(table):
+        settings = changed(data__folds=3, data__fold=fold, data__fold_seed=0)
+        about = {"settings": settings, "data_hash": f"fold {fold}", "images": {f"x{fold}": score}}
+        write_luck(tmp_path, 0, name=f"{fold}{translator}{training}", translator=translator, training=training, **about)
+    parts = variance_components(table.mean(axis=0))
+    (note,) = notes(tmp_path)
+    assert f"(standard deviation {np.sqrt(sum(parts)):.4f} of 4 runs, each of 3 of 3 folds, 2 x 2 seeds)" in note
+    assert len(left_out(tmp_path)) == 1
+    # Seeds that lack a fold say nothing.
+    for fold in (0, 1):
+        settings = changed(data__folds=3, data__fold=fold, data__fold_seed=0)
+        about = {"settings": settings, "data_hash": f"fold {fold}", "images": {f"x{fold}": 0.1}}
+        write_luck(tmp_path, 0, name=f"{fold}lacking", translator=0, training=7, **about)
+    assert notes(tmp_path) == [note]
+
+
 # --- what a table leaves out
 
 
