@@ -13,10 +13,11 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from rbc_lightning.commands import multirun
+from rbc_lightning.commands.missing import check_missing
 from rbc_lightning.errors import InputError, TrainingStopped
 from rbc_lightning.sweeps import log
 from rbc_lightning.sweeps.places import launcher_failure
@@ -42,18 +43,10 @@ def run(cfg: DictConfig) -> Outcome:
     """
     if cfg.stage not in STAGES:
         raise InputError(f"stage={cfg.stage}; expected one of {', '.join(STAGES)}")
-    _check(cfg)
+    check_missing(cfg)
     # Imported here: Lightning and torchvision take seconds, which --help and a mistyped key should not.
     stage = importlib.import_module(f"rbc_lightning.commands.{cfg.stage}")
     return cast(Outcome, stage.run(cfg))
-
-
-def _check(cfg: DictConfig) -> None:
-    # A report is made of runs, which know where their data lay.
-    missing = sorted(OmegaConf.missing_keys(cfg) - ({"data.root"} if cfg.stage == "report" else set()))
-    if missing:
-        what = "a folder with images/, labels/ and splits.csv" if missing[0] == "data.root" else "one"
-        raise InputError(f"{missing[0]} has no value; expected {what}: set it as {missing[0]}=...")
 
 
 @hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name="config")  # type: ignore[untyped-decorator]  # hydra's decorator has no annotations
@@ -103,7 +96,7 @@ def _plan(planned: multirun.PlannedSweep) -> int:
     """Print what the gathered jobs would cost; returns the exit status: 1 where some cannot be planned."""
     plan = importlib.import_module("rbc_lightning.commands.plan")
     for cfg in planned.jobs.values():
-        _check(cfg)
+        check_missing(cfg)
     result = plan.plan_sweep(planned)
     print(result.summary())
     for line in result.reasons():

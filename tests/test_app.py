@@ -62,6 +62,11 @@ def test_help_lists_stages_experiments_and_groups(capsys):
             ["data=folder"],
             "data.root has no value; expected a folder with images/, labels/ and splits.csv: set it as data.root=...",
         ),
+        (
+            ["data=mri"],
+            "data.root has no value; expected a folder with scans (.nii.gz), such as sub-01/ with sub-01_FLAIR.nii.gz",
+        ),
+        (["-m", "data=mri", "seed=0,1"], "expected a folder with scans (.nii.gz)"),
         (["data=folder", "data.root=nowhere"], "nowhere: no such directory; point data.root at a folder"),
     ],
 )

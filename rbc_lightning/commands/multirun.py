@@ -11,6 +11,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, flag_override
 
+from rbc_lightning.commands.missing import check_missing
 from rbc_lightning.core.files import check_name
 from rbc_lightning.errors import InputError
 from rbc_lightning.sweeps import log
@@ -43,8 +44,9 @@ class SweepCallback(Callback):  # type: ignore[misc]  # hydra has no annotations
             check_name("sweep_name", config.sweep_name)
             if config.stage != _PLAN:
                 # Imported here: it brings all libraries, which the workers of a launcher need not wait for.
-                from rbc_lightning.commands.feasible import check_real_images
+                from rbc_lightning.commands.feasible import check_real_images, swept_values
 
+                check_missing(config, swept_values(config))
                 check_real_images(config)
         except InputError as error:
             # Of an exception in a callback Hydra makes a warning, and begins the sweep.

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar
 
 from rbc_lightning.core.files import check_name
 from rbc_lightning.core.store import Store
@@ -14,6 +15,9 @@ from rbc_lightning.errors import InputError
 @dataclass(frozen=True, kw_only=True)
 class Reader(ABC):
     """The configuration group `data`; subclasses are frozen dataclasses built by `_target_`, `InputError` for bad values."""
+
+    expected: ClassVar[str] = "the data set"
+    """What lies in the folder of a reader that has one."""
 
     name: str  # of the data set, in tables and directory names
     validation_fraction: float = 0.2  # share of the training groups kept for choosing weights, unless there is a val split

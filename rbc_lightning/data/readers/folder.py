@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
-from typing import cast
+from typing import ClassVar, cast
 
 from scipy.ndimage import label as components
 
@@ -30,6 +30,8 @@ _MOST_PIECES = 3
 @dataclass(frozen=True, kw_only=True)
 class FolderReader(Reader):
     """Reads images and label maps from the folder `root`, see `read_folder`."""
+
+    expected: ClassVar[str] = "images/, labels/ and splits.csv"
 
     root: Path
     value_range: tuple[int, int] = (0, 255)  # of the images; 16-bit ones where the largest is above 255

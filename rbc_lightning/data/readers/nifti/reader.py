@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import get_args
+from typing import ClassVar, get_args
 
 from rbc_lightning.core.store import Store
 from rbc_lightning.core.trainer import check_count, check_word
@@ -28,6 +28,11 @@ LEAST_BRAIN = 0.1
 @dataclass(frozen=True, kw_only=True)
 class NiftiReader(Reader):
     """Reads the scans below `root`, see `volumes.layouts`; the settings are those of `volumes.preparation.Preparation`."""
+
+    expected: ClassVar[str] = (
+        "scans (.nii.gz), such as sub-01/ with sub-01_FLAIR.nii.gz, sub-01_T1w.nii.gz and sub-01_dseg.nii.gz, "
+        f"{TABLE}, or the layout of nnU-Net or of the WMH challenge"
+    )
 
     root: Path
     channels: tuple[str, ...]
