@@ -22,7 +22,7 @@ from rbc_lightning.core.trainer import TrainerSettings, check_count, check_word
 from rbc_lightning.data.manifest import Manifest, Samples
 from rbc_lightning.data.mix import Mix, large_total
 from rbc_lightning.data.readers.base import Reader
-from rbc_lightning.data.splits import check_test, cut_validation, deal_folds, keep_real_images, merge_validation
+from rbc_lightning.data.splits import check_groups, check_test, cut_validation, deal_folds, keep_real_images, merge_validation
 from rbc_lightning.errors import InputError
 from rbc_lightning.evaluation.result import QualitySettings
 from rbc_lightning.segmenters.model import Model, TrainingSettings
@@ -70,6 +70,9 @@ def note_older(artifacts_dir: str) -> None:
 
 def read_split(reader: Reader, store: Store, protocol: str, seed: int) -> Manifest:
     """Samples split by fold, for a protocol ("held_out", "paper") and a seed, with `data.n_real_images` of them."""
+    groups = reader.groups()
+    if groups is not None:
+        check_groups(groups, reader.name, reader.folds, reader.fold, validates=protocol != "paper")
     manifest = reader.read(store)
     if reader.folds is None or reader.fold is None:
         check_test(manifest, reader.name)

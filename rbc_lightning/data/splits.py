@@ -1,14 +1,14 @@
 """Splits: folds, validation cut from train or given back to it, fewer real images, and no descent from held-out ones."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from rbc_lightning.data.lineage import Ancestor, refuse_held_out
 from rbc_lightning.data.manifest import Manifest
-from rbc_lightning.data.sample import Sample
+from rbc_lightning.data.sample import Sample, Split
 from rbc_lightning.errors import InputError
 
 # One to train on, one to choose weights on, and one to test on.
@@ -21,11 +21,7 @@ def deal_folds(manifest: Manifest, folds: int, fold: int, seed: int) -> Manifest
     The parts are the same whatever fold is asked for. An `InputError` refuses more folds than groups.
     """
     groups = sorted({sample.group for sample in manifest.samples if sample.split != "external"})
-    if len(groups) < folds:
-        raise InputError(
-            f"data.folds={folds} of {len(groups)} groups (patients or slides), which are never divided; expected at most "
-            f"{len(groups)}: lower data.folds"
-        )
+    _check_folds(len(groups), folds)
     tested = set(_shuffled(groups, seed)[fold::folds])
 
     def dealt(sample: Sample) -> Sample:
@@ -36,20 +32,63 @@ def deal_folds(manifest: Manifest, folds: int, fold: int, seed: int) -> Manifest
     return Manifest(tuple(map(dealt, manifest.samples)))
 
 
+def check_groups(
+    splits: Mapping[str, Split], name: str, folds: int | None, fold: int | None = None, *, validates: bool
+) -> None:
+    """Refuse by groups alone, before any sample is prepared, what the other functions here would refuse of their samples.
+
+    Args:
+        splits: of each group.
+        name: of the data set.
+        folds: that groups are dealt into; None for the splits.
+        fold: which of them is tested.
+        validates: whether validation is cut from train.
+    """
+    groups = [group for group, split in splits.items() if split != "external"]
+    if folds is None:
+        _check_test(splits.values(), len(groups), name)
+        train = [group for group, split in splits.items() if split == "train"]
+    else:
+        _check_folds(len(groups), folds)
+        train = groups[len(range(fold or 0, len(groups), folds)) :]
+    if validates and len(train) == 1 and (folds is not None or "val" not in splits.values()):
+        raise InputError(_one_group(f"1 group of {len(groups)}"))
+
+
 def check_test(manifest: Manifest, name: str) -> None:
     """Refuse a data set that nothing would be tested on."""
-    if not any(sample.split == "test" for sample in manifest.samples):
-        n_groups = len({sample.group for sample in manifest.samples if sample.split != "external"})
-        if n_groups < _LEAST_GROUPS:
-            raise InputError(
-                f"{name} has no test split, and {n_groups} groups (patients, slides) beside external ones; expected at least "
-                f"{_LEAST_GROUPS}, one each to train, to choose weights, and to test on: add some"
-            )
-        folds = min(5, n_groups)
+    n_groups = len({sample.group for sample in manifest.samples if sample.split != "external"})
+    _check_test({sample.split for sample in manifest.samples}, n_groups, name)
+
+
+def _check_test(splits: Collection[Split], n_groups: int, name: str) -> None:
+    if "test" in splits:
+        return
+    if n_groups < _LEAST_GROUPS:
         raise InputError(
-            f"{name} has no test split; expected one, or folds: set data.folds={folds} data.fold=0 for the first of {folds} "
-            f"folds of its {n_groups} groups (data.fold={','.join(map(str, range(folds)))} runs all), or name test samples"
+            f"{name} has no test split, and {n_groups} groups (patients, slides) beside external ones; expected at least "
+            f"{_LEAST_GROUPS}, one each to train, to choose weights, and to test on: add some"
         )
+    folds = min(5, n_groups)
+    raise InputError(
+        f"{name} has no test split; expected one, or folds: set data.folds={folds} data.fold=0 for the first of {folds} "
+        f"folds of its {n_groups} groups (data.fold={','.join(map(str, range(folds)))} runs all), or name test samples"
+    )
+
+
+def _check_folds(n_groups: int, folds: int) -> None:
+    if n_groups < folds:
+        raise InputError(
+            f"data.folds={folds} of {n_groups} groups (patients or slides), which are never divided; expected at most "
+            f"{n_groups}: lower data.folds"
+        )
+
+
+def _one_group(of: str) -> str:
+    return (
+        f"the train split has {of}, which is never divided; expected at least 2, one of them for validation: add images, name "
+        "the groups, or name a val split in the table"
+    )
 
 
 def cut_validation(manifest: Manifest, fraction: float, seed: int) -> Manifest:
@@ -60,10 +99,7 @@ def cut_validation(manifest: Manifest, fraction: float, seed: int) -> Manifest:
     train = manifest.split("train")
     groups = sorted({sample.group for sample in train})
     if len(groups) < 2:
-        raise InputError(
-            f"the train split has 1 group ({groups[0]!r}, {len(train)} images), which is never divided; "
-            "expected at least 2, one of them for validation: add images, name the groups, or name a val split in the table"
-        )
+        raise InputError(_one_group(f"1 group ({groups[0]!r}, {len(train)} images)"))
     count = min(max(1, round(fraction * len(groups))), len(groups) - 1)
     chosen = set(_shuffled(groups, seed)[:count])
     return Manifest(tuple(replace(s, split="val") if s.split == "train" and s.group in chosen else s for s in manifest.samples))

@@ -145,3 +145,17 @@ def test_equal_epochs_are_so_many_passes_over_each_mix_and_say_so(tmp_path, comp
     assert small.key != run_of("+experiment=rd", *steps).key
     with pytest.raises(InputError, match=r"training\.epochs=0; expected a whole number of at least 1"):
         run_of("+experiment=rd", "training.epochs=0")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (("data.folds=30", "data.fold=0"), r"data.folds=30 of 5 groups .*expected at most 5: lower data.folds"),
+        (("data.n_train=2", "data.n_test=1", "data.folds=2", "data.fold=0"), "the train split has 1 group of 3"),
+    ],
+)
+def test_folds_that_patients_do_not_give_are_refused_before_a_scan_is_drawn_or_prepared(tmp_path, overrides, message):
+    places = (f"artifacts_dir={tmp_path}/artifacts", f"runs_dir={tmp_path}/runs")
+    with pytest.raises(InputError, match=message):
+        run(compose(["data=mri_phantom", "scale=tiny", *places, *overrides]))
+    assert not list(tmp_path.iterdir())

@@ -9,6 +9,7 @@ from slice_samples import slice_manifest
 from rbc_lightning.data.lineage import refuse_held_out
 from rbc_lightning.data.manifest import Manifest
 from rbc_lightning.data.splits import (
+    check_groups,
     check_test,
     cut_validation,
     deal_folds,
@@ -131,6 +132,39 @@ def test_folds_are_refused_where_there_are_fewer_groups_or_images_of_two_groups_
     twin = replace(plain_sample("twin", group="q"), image_sha256="image p0_0")
     with pytest.raises(InputError, match=r"'p0_0' .* and 'twin' .* are the same image"):
         deal_folds(Manifest((plain_sample("p0_0"), twin)), 2, 0, seed=0)
+
+
+SPLITS = {"p0": "train", "p1": "train", "p2": "test", "p3": "external"}
+
+
+@pytest.mark.parametrize(
+    ("splits", "folds", "message"),
+    [
+        (SPLITS, 4, r"data.folds=4 of 3 groups .*expected at most 3: lower data.folds"),
+        (
+            {"p0": "train", "p1": "train", "p3": "external"},
+            2,
+            r"the train split has 1 group of 2, .*one of them for validation",
+        ),
+        (dict.fromkeys("abc", "train"), None, r"mine has no test split; expected one, or folds: set data.folds=3 data.fold=0"),
+        (dict.fromkeys("ab", "train"), None, r"mine has no test split, and 2 groups .*at least 3"),
+        ({"a": "train", "b": "test"}, None, r"the train split has 1 group of 2, which is never divided"),
+    ],
+)
+def test_what_groups_cannot_give_is_refused_before_samples_are_read(splits, folds, message):
+    with pytest.raises(InputError, match=message):
+        check_groups(splits, "mine", folds, validates=True)
+
+
+def test_what_groups_can_give_is_not_refused():
+    check_groups(SPLITS, "mine", None, validates=True)
+    check_groups(SPLITS, "mine", 3, 0, validates=True)
+    # Of three groups in two folds the first has two.
+    check_groups(SPLITS, "mine", 2, 1, validates=True)
+    with pytest.raises(InputError, match="the train split has 1 group of 3"):
+        check_groups(SPLITS, "mine", 2, 0, validates=True)
+    check_groups({"a": "train", "b": "test"}, "mine", None, validates=False)
+    check_groups({"a": "train", "b": "test", "c": "val"}, "mine", None, validates=True)
 
 
 def test_without_a_test_split_folds_are_proposed():

@@ -1,6 +1,7 @@
 """What every reader of a data set offers; a subclass for another format is one class in one file."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -8,6 +9,7 @@ from rbc_lightning.core.files import check_name
 from rbc_lightning.core.store import Store
 from rbc_lightning.core.trainer import check_count
 from rbc_lightning.data.manifest import Manifest
+from rbc_lightning.data.sample import Split
 from rbc_lightning.data.splits import check_fraction
 from rbc_lightning.errors import InputError
 
@@ -54,6 +56,10 @@ class Reader(ABC):
     @abstractmethod
     def read(self, store: Store) -> Manifest:
         """The real samples, in the splits that the data set has; a reader that makes them keeps them in the store."""
+
+    def groups(self) -> Mapping[str, Split] | None:
+        """The split of each group, where it is known before anything is read or made; None where it is not."""
+        return None
 
     def narrow(self, manifest: Manifest) -> Manifest:
         """The samples, fewer of train where not all are trained on; called after validation is cut."""

@@ -55,6 +55,10 @@ class FolderReader(Reader):
         """The listed samples, every file decoded unless it passed before."""
         return read_folder(self.root, ImageSpec(value_range=self.value_range), store, self.second_masks)
 
+    def groups(self) -> dict[str, Split]:
+        """The split of each group that `splits.csv` names."""
+        return {group: split for split, group in _read_splits(self.root / "splits.csv").values()}
+
     def notes(self, manifest: Manifest) -> list[str]:
         """Images, and label maps of a second annotator, that `splits.csv` does not list; how many images have the latter."""
         listed = {sample.sample_id for sample in manifest.samples}

@@ -25,6 +25,7 @@ def test_a_reader_of_another_kind_is_one_small_class(tmp_path):
     assert manifest.spec == TWO_CHANNELS
     assert manifest.ids("train") == ("s0", "s1", "s2")
     assert manifest.samples[0].group == "patient_s0"
+    assert InMemory(name="cells", n_images=3).groups() is None
 
 
 def test_a_reader_has_nothing_to_say_and_is_chosen_by_name_unless_it_says_more():

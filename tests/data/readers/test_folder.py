@@ -267,3 +267,9 @@ def test_second_annotations_that_are_not_there(own_folder):
 def test_a_directory_of_second_annotations_that_cannot_be(own_folder, name):
     with pytest.raises(InputError, match=rf"data\.second_masks={name}; expected"):
         FolderReader(name="mine", root=own_folder, second_masks=name)
+
+
+def test_groups_are_known_by_the_table_alone(own_folder):
+    made = FolderReader(name="mine", root=own_folder)
+    manifest = made.read(Store(own_folder / "store", lambda line: None))
+    assert made.groups() == {sample.group: sample.split for sample in manifest.samples}

@@ -21,6 +21,7 @@ from rbc_lightning.data.readers.brain_phantom.scanner import THICK, THIN
 from rbc_lightning.data.readers.brain_phantom.spec import CLASSES, TUMOUR_CLASSES, BrainSpec
 from rbc_lightning.data.readers.brain_phantom.subject import draw_subject
 from rbc_lightning.data.readers.nifti import NiftiReader
+from rbc_lightning.data.sample import Split
 from rbc_lightning.data.volumes.preparation import Preparation
 from rbc_lightning.data.volumes.slices import Choice
 from rbc_lightning.errors import InputError
@@ -102,6 +103,11 @@ class BrainPhantomReader(Reader):
         """Every slice of every scan, drawn first if they are not in the store."""
         return self._reader(store.make(self.phantom)).read(store)
 
+    def groups(self) -> dict[str, Split]:
+        """The split of each subject, of whom none is drawn."""
+        counts: dict[Split, int] = {"train": self.n_train, "test": self.n_test, "external": self.n_external}
+        return {_name(_FIRST[split] + number): split for split, count in counts.items() for number in range(count)}
+
     def narrow(self, manifest: Manifest) -> Manifest:
         """As of any folder of scans."""
         return self._reader(Path()).narrow(manifest)
@@ -148,12 +154,16 @@ def write_brains(
     for split, count in counts.items():
         spec = BrainSpec(THIN if split == "external" else THICK, coarseness, tumour)
         for subject in range(_FIRST[split], _FIRST[split] + count):
-            name = f"sub-{subject:04d}"
+            name = _name(subject)
             _write_subject(root / name, name, spec, seed, subject)
             lines.append(f"{name}\t{name}\t{split}\t{spec.scanner.site}")
             if progress is not None:
                 progress(len(lines) - 1, sum(counts.values()))
     write_text(root / "participants.tsv", "\n".join(lines) + "\n")
+
+
+def _name(subject: int) -> str:
+    return f"sub-{subject:04d}"
 
 
 def _write_subject(directory: Path, name: str, spec: BrainSpec, seed: int, subject: int) -> None:

@@ -11,6 +11,7 @@ from rbc_lightning.core.store import Store
 from rbc_lightning.core.trainer import check_count, check_word
 from rbc_lightning.data.manifest import Manifest
 from rbc_lightning.data.readers.base import Reader
+from rbc_lightning.data.sample import Split
 from rbc_lightning.data.volumes.layouts import find_scans, told_classes, unlisted
 from rbc_lightning.data.volumes.participants import TABLE
 from rbc_lightning.data.volumes.preparation import Preparation
@@ -72,6 +73,10 @@ class NiftiReader(Reader):
     def read(self, store: Store) -> Manifest:
         """Every slice of every scan, each scan prepared once."""
         return prepare_scans(self.scans(), self.preparation, store)
+
+    def groups(self) -> dict[str, Split]:
+        """The split of each patient, of whom no file is read."""
+        return {scan.group: scan.split for scan in self.scans()}
 
     def scans(self) -> tuple[Scan, ...]:
         """The files of every scan, none of them read."""

@@ -20,6 +20,7 @@ from rbc_lightning.data.readers.base import Reader
 from rbc_lightning.data.readers.folder import read_folder
 from rbc_lightning.data.readers.phantom.smear import render_smear
 from rbc_lightning.data.readers.phantom.spec import PhantomSpec
+from rbc_lightning.data.sample import Split
 from rbc_lightning.errors import InputError
 
 # The settings that decide what is drawn, with the smallest value of each.
@@ -51,6 +52,11 @@ class PhantomReader(Reader, Recipe[Manifest]):
     def read(self, store: Store) -> Manifest:
         """The samples, drawn first if they are not in the store."""
         return store.make(self)
+
+    def groups(self) -> dict[str, Split]:
+        """The split of each image, of which none is drawn."""
+        splits: list[Split] = [*["train"] * self.n_train, *["test"] * self.n_test]
+        return {str(number): split for number, split in enumerate(splits)}
 
     def build(self, directory: Path, store: Store) -> None:  # noqa: ARG002 (it has no input)
         """Draw every image, anew where a killed attempt left something behind."""

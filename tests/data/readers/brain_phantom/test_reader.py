@@ -59,6 +59,7 @@ def test_the_phantom_is_drawn_once_and_read_as_slices_of_patients(store):
         "sub-2001": "external",
     }
     assert all(s.group == s.volume for s in manifest.samples)
+    assert reader.groups() == {s.group: s.split for s in manifest.samples}
     spec = manifest.spec.with_context()
     assert (spec.channels, spec.classes) == (("FLAIR", "T1w"), ("lesion", "ventricles", "rim", "brain"))
     assert manifest.spec.classes == ("lesion",)

@@ -22,6 +22,7 @@ def test_scans_are_read_as_slices(tmp_path):
     manifest = made.read(Store(tmp_path / "store", lambda text: None))
     assert Counter(sample.split for sample in manifest.samples) == {"train": 24, "test": 12, "external": 6}
     assert (manifest.spec.channels, manifest.spec.classes, manifest.spec.context) == (("t1w",), tuple(CLASSES.values()), ())
+    assert made.groups() == {sample.group: sample.split for sample in manifest.samples}
 
 
 def test_narrowing_keeps_what_is_asked_for(tmp_path):

@@ -22,6 +22,7 @@ def test_the_phantom_is_drawn_once_and_read_as_a_folder(tmp_path):
     manifest = reader.read(store)
     assert (len(manifest.split("train")), len(manifest.split("test"))) == (2, 1)
     assert manifest.samples[0].size == (96, 112)
+    assert sorted(reader.groups().values()) == sorted(sample.split for sample in manifest.samples)
     assert reader.read(Store(tmp_path, said.append)) == manifest
     key = reader.key
     assert said == [f"Building phantom {key}", f"Reused phantom {key}"]
