@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 from rbc_lightning.commands.experiment import Experiment
 from rbc_lightning.core.progress import console
 from rbc_lightning.core.seeds import derive_seed
-from rbc_lightning.data.splits import evenly
+from rbc_lightning.data.splits import to_look_at
 from rbc_lightning.evaluation.held_out import gather_held_out
 from rbc_lightning.evaluation.measure import measure_quality
 from rbc_lightning.report.figures.quality_card import quality_table, write_quality
@@ -44,12 +44,12 @@ def run(cfg: DictConfig) -> TranslatorResult:
     translator = store.make(recipe)
     directory = recipe.directory(store)
     seed = derive_seed(experiment.seeds.translator, "preview")
-    shown = [sample.with_context() for sample in evenly(experiment.manifest.split("test"), _SHOWN)]
+    shown = [sample.with_context() for sample in to_look_at(experiment.manifest.split("test"), _SHOWN)]
     figures: tuple[Path, ...] = translator.sheets(shown, directory, seed)
     quality = None
     if experiment.quality.enabled:
         network = store.make(experiment.fcn_score())
-        val = evenly(experiment.val.samples, experiment.quality.images)
+        val = to_look_at(experiment.val.samples, experiment.quality.images)
         held_out = gather_held_out(network, experiment.train, val)
         table = translator.measure(held_out, directory, seed)
         if table is not None:

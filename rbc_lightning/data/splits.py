@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from rbc_lightning.errors import InputError
 
 # One to train on, one to choose weights on, and one to test on.
 _LEAST_GROUPS = 3
+_Row = TypeVar("_Row")
 
 
 def deal_folds(manifest: Manifest, folds: int, fold: int, seed: int) -> Manifest:
@@ -156,11 +158,16 @@ def one_of_each_scan(samples: Iterable[Sample]) -> tuple[Sample, ...]:
     return tuple(sample for _, sample in shown.values())
 
 
-def evenly(samples: Sequence[Sample], count: int) -> tuple[Sample, ...]:
-    """At most so many samples to look at: the first ones; of slices, whose first are all of one scan's end, some all along."""
-    if not samples or samples[0].volume is None or len(samples) <= count:
-        return tuple(samples[:count])
-    return tuple(samples[(2 * index + 1) * len(samples) // (2 * count)] for index in range(count))
+def to_look_at(samples: Sequence[Sample], count: int) -> tuple[Sample, ...]:
+    """At most so many samples: the first ones; of slices, whose first are all of one scan's end, some all along."""
+    return evenly(samples, count) if samples and samples[0].volume is not None else tuple(samples[:count])
+
+
+def evenly(rows: Sequence[_Row], count: int) -> tuple[_Row, ...]:
+    """At most so many of the rows, in order: the middle ones of as many equal stretches."""
+    if len(rows) <= count:
+        return tuple(rows)
+    return tuple(rows[(2 * index + 1) * len(rows) // (2 * count)] for index in range(count))
 
 
 def _shuffled(groups: list[str], seed: int) -> list[str]:

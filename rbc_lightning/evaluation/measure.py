@@ -16,7 +16,7 @@ from rbc_lightning.core.recipe import Node
 from rbc_lightning.core.seeds import derive_seed
 from rbc_lightning.data.lineage import Ancestor
 from rbc_lightning.data.sample import ImageSpec
-from rbc_lightning.data.splits import evenly
+from rbc_lightning.data.splits import to_look_at
 from rbc_lightning.evaluation.distances import channel_wasserstein, kernel_distance_over_splits, nearest_distances
 from rbc_lightning.evaluation.fcn_score import FcnScoreNetwork
 from rbc_lightning.evaluation.held_out import HeldOut, ImageMeasures, gather_held_out
@@ -95,7 +95,7 @@ class QualityChooser(Node):
 
     def open(self, store: Store) -> QualityScorer:
         """Measure the real images, the network made first."""
-        val = evenly(self.network.val.samples, self.images)
+        val = to_look_at(self.network.val.samples, self.images)
         held_out = gather_held_out(store.make(self.network), self.network.train, val)
         return QualityScorer(held_out, self.style, derive_seed(self.seed, "preview"))
 

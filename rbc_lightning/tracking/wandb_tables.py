@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rbc_lightning.data.sample import Sample, to_rgb
+from rbc_lightning.data.splits import evenly
 from rbc_lightning.metrics.instances import Instances
 from rbc_lightning.report.figures.runs import color_labels, draw_cells, outline_cells, outline_classes
 from rbc_lightning.tracking.base import OpenRun
@@ -38,7 +39,9 @@ def log_predictions(
     import wandb
 
     by_id = {sample.unit: sample for sample in samples}
-    shown = evenly(sorted(rows, key=lambda row: float(row[score])), _MOST_PREDICTIONS)
+    ranked = sorted(rows, key=lambda row: float(row[score]))
+    # The worst and the best, and some all along between them.
+    shown = [*ranked[:1], *evenly(ranked[1:-1], _MOST_PREDICTIONS - 2), *ranked[1:][-1:]]
     names = [name for name in shown[0] if name != "sample_id"]
     table = wandb.Table(columns=["sample_id", "image", "truth", "prediction", *names])
     for row in shown:
@@ -67,11 +70,6 @@ def log_sheets(run: OpenRun, sheets: Mapping[str, Path]) -> None:
     import wandb
 
     run.log({f"sheets/{name}": wandb.Image(str(path)) for name, path in sheets.items()})
-
-
-def evenly(rows: Sequence[Any], most: int) -> list[Any]:
-    """At most so many of the rows, evenly spread, the first and the last among them."""
-    return [rows[index] for index in np.linspace(0, len(rows) - 1, min(most, len(rows))).round().astype(int)]
 
 
 def _panels(image: NDArray[np.uint8], truth: NDArray[np.int32], found: Instances) -> tuple[NDArray[np.uint8], ...]:

@@ -18,6 +18,7 @@ from rbc_lightning.data.splits import (
     merge_validation,
     one_of_each_scan,
     refuse_leakage,
+    to_look_at,
 )
 from rbc_lightning.errors import InputError
 
@@ -227,6 +228,9 @@ def test_of_each_scan_the_fullest_slice_is_shown():
 
 def test_slices_to_look_at_are_taken_from_all_along_the_scans():
     slices = slice_samples(12).samples
-    assert [sample.sample_id for sample in evenly(slices, 3)] == ["scan_1_000", "scan_3_000", "scan_5_000"]
-    assert evenly(slices, 20) == slices
-    assert [sample.sample_id for sample in evenly(plain_manifest(5).split("train"), 2)] == ["r0", "r1"]
+    for some in (evenly, to_look_at):
+        assert [sample.sample_id for sample in some(slices, 3)] == ["scan_1_000", "scan_3_000", "scan_5_000"]
+        assert some(slices, 20) == slices
+    assert [sample.sample_id for sample in to_look_at(plain_manifest(5).split("train"), 2)] == ["r0", "r1"]
+    assert to_look_at((), 2) == ()
+    assert evenly(range(10), 2) == (2, 7)

@@ -9,7 +9,7 @@ from PIL import Image
 from rbc_lightning.data.sample import ImageSpec, Sample
 from rbc_lightning.metrics.instances import Instances
 from rbc_lightning.report.figures.runs import color_labels
-from rbc_lightning.tracking.wandb_tables import evenly, log_pairs, log_predictions, log_sheets, log_summary
+from rbc_lightning.tracking.wandb_tables import log_pairs, log_predictions, log_sheets, log_summary
 
 wandb = pytest.importorskip("wandb", reason="an optional package")
 
@@ -78,9 +78,13 @@ def test_the_summary_is_flat_and_sheets_are_named(tmp_path):
     assert list(run.logged) == ["sheets/a"]
 
 
-def test_rows_are_taken_evenly():
-    assert evenly(range(5), 16) == [0, 1, 2, 3, 4]
-    assert evenly(range(31), 16) == list(range(0, 31, 2))
+def test_of_many_rows_the_worst_the_best_and_some_all_along_are_shown():
+    run, rows = Run(), [{"sample_id": f"s{i}", "dice": float(i)} for i in range(30)]
+    log_predictions(run, rows, "dice", [make_sample(f"s{i}") for i in range(30)], found)
+    assert [row[4] for row in run.logged["predictions"].data] == [0, *range(2, 29, 2), 29]
+    run = Run()
+    log_predictions(run, rows[:1], "dice", [make_sample("s0")], found)
+    assert [row[4] for row in run.logged["predictions"].data] == [0]
 
 
 def test_a_slice_stands_for_its_scan_and_classes_have_their_colours():
