@@ -20,6 +20,7 @@ from rbc_lightning.data.mix import Mix
 from rbc_lightning.runs.recipe import Protocol, TrainedSegmenter
 from rbc_lightning.segmenters.base import BaseTask
 from rbc_lightning.segmenters.model import TrainingSettings
+from rbc_lightning.segmenters.threshold.task import UntrainedTask
 from rbc_lightning.study.tables import WITHOUT_TRAINING
 
 _PRECISION = "32-true"  # nothing is gained by less
@@ -51,7 +52,15 @@ class UntrainedSegmenter(TrainedSegmenter):
 
     def parts(self) -> dict[str, Any]:
         """The settings that decide the run, apart from data: those of the model."""
-        return {"base": {"model": self.model.decisive()}, "augmented": None, "synthetic": None}
+        return {"base": {"model": self.model.decisive(), **self._of_classes()}, "augmented": None, "synthetic": None}
+
+    def settings(self) -> dict[str, Any]:
+        """Those that decide the run; see `Recipe`."""
+        return super().settings() | self._of_classes()
+
+    def _of_classes(self) -> dict[str, str]:
+        """Of several classes one is chosen, where formerly it was the first."""
+        return {"class": "chosen"} if len(self.manifest.spec.class_names) > 1 else {}
 
     def work(self) -> Work:
         """Nothing worth a plan: seconds."""
@@ -73,13 +82,14 @@ class UntrainedSegmenter(TrainedSegmenter):
         self,
         directory: Path,
         name: str,
-        task: BaseTask,  # noqa: ARG002 (the interface's, as the others)
-        data: PairDataModule,  # noqa: ARG002
+        task: BaseTask,
+        data: PairDataModule,  # noqa: ARG002 (the interface's)
         loggers: Sequence[Logger],
         seed: int,
     ) -> tuple[pl.Trainer, float | None]:
         """Train nothing; gives a trainer of one process, for the test."""
-        tell(f"Testing {name}, which learns nothing, on the test images")
+        finds = _finds(task)
+        tell(f"Testing {name}, which learns nothing{f' and finds {finds} alone' if finds else ''}, on the test images")
         alone = replace(self.trainer, devices=1, strategy="auto", precision=_PRECISION)
         return build_trainer(alone, directory, seed=seed, callbacks=[], loggers=loggers), None
 
@@ -88,4 +98,11 @@ class UntrainedSegmenter(TrainedSegmenter):
         # No weights were chosen, on no split, by no value.
         del record[task.monitor]
         nothing = dict.fromkeys(("real", "synthetic", "augmented", "total"), 0)
+        finds = _finds(task)
+        record |= {"finds": finds} if finds else {}
         return {**record, "mix": nothing, "selected_on": None, "precision": _PRECISION}
+
+
+def _finds(task: BaseTask) -> str | None:
+    """The one of several classes that the task finds; None where it finds all there is."""
+    return task.finds if isinstance(task, UntrainedTask) else None

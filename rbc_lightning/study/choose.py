@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from rbc_lightning.study.collect import all_runs
-from rbc_lightning.study.comparable import RunFilter, Settings, data_settings, settings_of
+from rbc_lightning.study.comparable import RunFilter, data_settings, settings_of
+from rbc_lightning.study.left_out import Settings
 from rbc_lightning.study.run_record import Run
 from rbc_lightning.study.tables import TITLES, WITHOUT_TRAINING
 

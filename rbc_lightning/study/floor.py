@@ -23,7 +23,7 @@ class Floor:
     """What a model that learns nothing scores.
 
     Attributes:
-        model: its name, such as "threshold".
+        model: its name, such as "threshold"; with the class that it finds, where that is one of several.
         mean: over the test images that it and all columns have a score of, and over the seeds of its runs.
         low, high: the 95 % interval of the mean, over other test images or groups and other seeds (other cuts of validation,
             which is all that a seed changes here).
@@ -97,7 +97,7 @@ def floor_below(
         # No score that is better when higher has more than 1.
         told += f"; {_PERFECT}" if higher_is_better and low >= 1 else ""
     text = f"without training {score} {mean:.3f} [{low:.3f}, {high:.3f}]{told}"
-    model = next(iter(floors.values())).model
+    model = " or ".join(dict.fromkeys(run.floor_name for run in floors.values()))
     return Floor(model, mean, low, high, spread, paired.n_images, tuple(floors), comparisons, text)
 
 

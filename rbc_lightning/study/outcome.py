@@ -85,7 +85,7 @@ def _about_run(run: Run, metric: str) -> Iterator[str]:
 
 def _floor_line(floor: Run | None, score: str) -> Iterator[str]:
     if floor is not None and f"test/{score}" in floor.metrics:
-        yield f"without training ({floor.model}): {_scores(floor, {score: score})}"
+        yield f"without training ({floor.floor_name}): {_scores(floor, {score: score})}"
 
 
 def _beside_nothing(run: Run) -> Iterator[str]:

@@ -66,6 +66,12 @@ class Run:
         return str(self.metrics["data"])
 
     @property
+    def floor_name(self) -> str:
+        """Name of the model, of one without training with the one of several classes that it finds."""
+        finds = self.metrics.get("finds")
+        return f"{self.model}, finds {finds} alone" if finds else self.model
+
+    @property
     def column(self) -> str:
         """Column of Table 2 of Bailo et al. 2019, or a size control, or "other"."""
         return str(self.metrics["column"])

@@ -98,4 +98,15 @@ def test_the_floor_of_scans_finds_lesions_and_no_scalp(tmp_path, classes):
     recipe.build(tmp_path / "run", Store(tmp_path / "artifacts"))
     rows = read_rows(tmp_path / "run" / "per_image.csv")
     assert [row["sample_id"] for row in rows] == ["c", "d"]
-    assert min(float(row["dice"]) for row in rows) > 0.95
+    # One threshold tells one class: of two the brighter one.
+    assert min(float(row[f"dice_{classes[-1]}"]) for row in rows) > 0.95
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert metrics.get("finds") == (None if len(classes) == 1 else "rim")
+    if len(classes) > 1:
+        assert {float(row["dice_core"]) for row in rows} == {0.0}
+        chosen = {"class": "chosen"}
+        assert recipe.settings()["class"] == "chosen"
+        assert (recipe.parts()["base"], metrics["mix"]["total"]) == ({"model": FLOOR.decisive(), **chosen}, 0)
+    else:
+        assert recipe.parts()["base"] == {"model": FLOOR.decisive()}
+        assert "class" not in recipe.settings()

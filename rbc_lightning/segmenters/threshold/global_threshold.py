@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import ClassVar, TypedDict
+from typing import ClassVar, NotRequired, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,17 +21,18 @@ from rbc_lightning.segmenters.threshold.task import UntrainedTask
 
 
 class Threshold(TypedDict):
-    """A channel by its number from 0, and the value in [0, 1] beyond which its pixels are objects."""
+    """A channel by its number from 0, and the value in [0, 1] beyond which its pixels are objects; their class of several."""
 
     channel: int
     level: float
+    value: NotRequired[int]
 
 
 class GlobalThresholdTask(UntrainedTask):
     """Objects are the 4-connected patches of pixels beyond one threshold of one channel; no background is subtracted.
 
-    In standardised scans only the inside of the head is searched, see `inner_head`. What is found is of the first class.
-    A ValueError refuses arguments out of range.
+    In standardised scans only the inside of the head is searched, see `inner_head`. What is found is of one class, of several
+    the one that a threshold tells best: no other is found. A ValueError refuses arguments out of range.
 
     Args:
         global_threshold: See `Threshold`; that of `best_threshold` on the train split where a configuration has none.
@@ -52,14 +53,17 @@ class GlobalThresholdTask(UntrainedTask):
         standard: Sequence[float] | None = None,
     ) -> None:
         super().__init__(net, metrics=metrics, objects=objects, classes=classes, standard=standard)
-        if not isinstance(global_threshold, Mapping) or set(global_threshold) != {"channel", "level"}:
+        if not isinstance(global_threshold, Mapping) or {*global_threshold} - {"value"} != {"channel", "level"}:
             raise ValueError(
                 f"global_threshold must be channel and level, such as {{channel: 0, level: 0.5}}, got {global_threshold}."
             )
         if min_area < 1:
             raise ValueError(f"min_area must be at least 1 pixel, got {min_area}.")
         self.channel, self.level = int(global_threshold["channel"]), float(global_threshold["level"])
-        self.min_area = min_area
+        self.min_area, self.value = min_area, int(global_threshold.get("value", 1))
+        if classes and not 1 <= self.value <= len(classes):
+            raise ValueError(f"global_threshold has value {self.value}, the classes have values 1 to {len(classes)}.")
+        self.finds = classes[self.value - 1] if classes and len(classes) > 1 else None
 
     def predict_instances(self, image: Tensor) -> Instances:
         """Objects of one image, float (C, H, W) in [0, 1], see `scored_by_solidity`.
@@ -75,7 +79,7 @@ class GlobalThresholdTask(UntrainedTask):
         if self.standard is not None:
             mask &= inner_head(every, self.standard)
         found = scored_by_solidity(label_patches(mask.astype(np.uint8), self.min_area))
-        return replace(found, classes=np.ones(len(found), np.int32)) if self.n_classes else found
+        return replace(found, classes=np.full(len(found), self.value, np.int32)) if self.n_classes else found
 
     def predict(self, image: Tensor) -> Prediction:
         """The objects of one image; see `BaseTask.predict`."""
@@ -85,6 +89,7 @@ class GlobalThresholdTask(UntrainedTask):
 def best_threshold(samples: Iterable[Sample], objects: Objects) -> Threshold:
     """The threshold with the largest mean over images, or scans, of the Dice score with the labelled pixels.
 
+    Of several classes it is that of one class, over the scans that have it: the class with the largest such mean.
     In standardised scans only the inside of the head counts, see `inner_head`. All places between two grey levels are tried. Of
     equally good ones it is the middle one, in the first channel that has any. Images are read one at a time.
 
@@ -95,26 +100,41 @@ def best_threshold(samples: Iterable[Sample], objects: Objects) -> Threshold:
     Raises:
         ValueError: there is no sample.
     """
-    counts: dict[str, NDArray[np.int64]] = {}
-    low, high = 0, 0
+    counts: dict[int, dict[str, NDArray[np.int64]]] = {}
+    low, high, several = 0, 0, False
     for sample in samples:
         low, high = map(int, sample.spec.value_range)
+        several = len(sample.spec.class_names) > 1
         # As images are scaled to [0, 1]: what lies outside is cut off.
         image = np.clip(sample.load_image(), low, high).astype(np.int64) - low
-        foreground, inside = sample.load_label_map() > 0, np.ones(image.shape[:2], np.bool_)
+        label_map, inside = sample.load_label_map(), np.ones(image.shape[:2], np.bool_)
         if sample.spec.standard is not None:
             inside = inner_head(image.transpose(2, 0, 1) / (high - low), sample.spec.standard)
-        found = [_count_by_level(channel, foreground, inside, high - low + 1, objects) for channel in np.moveaxis(image, 2, 0)]
-        counts[sample.unit] = np.array(found) + counts.get(sample.unit, 0)
+        for value in range(1, len(sample.spec.class_names) + 1) if several else (1,):
+            foreground = label_map == value if several else label_map > 0
+            found = [_count_by_level(c, foreground, inside, high - low + 1, objects) for c in np.moveaxis(image, 2, 0)]
+            of_class = counts.setdefault(value, {})
+            of_class[sample.unit] = np.array(found) + of_class.get(sample.unit, 0)
     if not counts:
         raise ValueError("expected samples to find a threshold on, got none")
-    right, size = np.moveaxis(np.stack(list(counts.values())), 2, 0)
-    # Nothing found of nothing is a full score, as in `dice_score`.
-    total = np.where(size > 0, 2 * right / np.maximum(size, 1), 1.0).sum(axis=0)
+    if several:
+        # A class that no cut finds a pixel of is not there.
+        kept = {value: {unit: n for unit, n in of.items() if n[:, 0].any()} for value, of in counts.items()}
+        counts = {value: of for value, of in kept.items() if of} or counts
+    totals = {value: _total_dice(of_class.values()) for value, of_class in counts.items()}
+    value = max(totals, key=lambda value: (totals[value].max() / len(counts[value]), -value))
     # What rounding alone sets apart is equally good.
-    channels, cuts = np.nonzero(total >= total.max() - 1e-9)
+    channels, cuts = np.nonzero(totals[value] >= totals[value].max() - 1e-9)
     best = cuts[channels == channels[0]]
-    return {"channel": int(channels[0]), "level": (int(best[len(best) // 2]) - 0.5) / (high - low)}
+    threshold: Threshold = {"channel": int(channels[0]), "level": (int(best[len(best) // 2]) - 0.5) / (high - low)}
+    return {**threshold, "value": value} if several else threshold
+
+
+def _total_dice(counts: Iterable[NDArray[np.int64]]) -> NDArray[np.float64]:
+    """Of each channel and cut, (C, n + 1): the sum over scans from counts (C, 2, n + 1) of each, see `_count_by_level`."""
+    right, size = np.moveaxis(np.stack(list(counts)), 2, 0)
+    # Nothing found of nothing is a full score, as in `dice_score`.
+    return np.asarray(np.where(size > 0, 2 * right / np.maximum(size, 1), 1.0).sum(axis=0))
 
 
 def _count_by_level(

@@ -26,6 +26,8 @@ class UntrainedTask(BaseTask):
     monitor = "val/dice"
     validated = ("dice",)
     learns: ClassVar[bool] = False
+    finds: str | None = None
+    """The one of several classes that it finds; None where it finds all there is."""
 
 
 class ThresholdTask(UntrainedTask):

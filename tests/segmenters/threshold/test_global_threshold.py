@@ -83,6 +83,33 @@ def test_nothing_to_measure_is_refused():
         best_threshold([], "dark")
 
 
+def test_of_several_classes_it_is_that_of_the_one_it_tells_best():
+    """Two is the brightest, one lies between it and the ground; three, which no image has, any empty answer would find."""
+    spec = ImageSpec(
+        channels=("flair",), value_range=(0, 20), labels="classes", classes=("one", "two", "three"), objects="bright"
+    )
+    pairs = []
+    for value in (1, 2, 2):
+        label_map = np.zeros((6, 6), np.int32)
+        label_map[0], label_map[1, :value] = 1, value
+        pairs.append((np.choose(label_map, (3, 7, 15, 0)).astype(np.uint8)[..., None], label_map))
+    # Seen on the two images that have it alone.
+    assert best_threshold(samples_of(pairs, spec), "bright") == {"channel": 0, "level": pytest.approx(11.5 / 20), "value": 2}
+    darker = [((18 - image).astype(np.uint8), label_map) for image, label_map in pairs]
+    assert best_threshold(samples_of(darker, spec), "dark")["value"] == 2
+
+
+def test_what_is_found_is_of_the_class_of_the_threshold():
+    image = torch.zeros(1, 6, 6)
+    image[0, 2] = 0.9
+    values = {"channel": 0, "level": 0.5, "value": 2}
+    made = GlobalThresholdTask(nn.Identity(), values, objects="bright", classes=["one", "two"])
+    assert (made.finds, np.unique(made.predict(image).classes).tolist()) == ("two", [0, 2])
+    assert task(objects="bright", classes=["one"]).finds is None
+    with pytest.raises(ValueError, match="global_threshold has value 2, the classes have values 1 to 1"):
+        GlobalThresholdTask(nn.Identity(), values, classes=["one"])
+
+
 def test_patches_beyond_the_threshold_are_objects():
     image = torch.zeros(2, 12, 12)
     image[1, 1:4, 1:4] = image[1, 7:9, 7:11] = 0.9

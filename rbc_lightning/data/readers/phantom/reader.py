@@ -55,8 +55,8 @@ class PhantomReader(Reader, Recipe[Manifest]):
 
     def groups(self) -> dict[str, Split]:
         """The split of each image, of which none is drawn."""
-        splits: list[Split] = [*["train"] * self.n_train, *["test"] * self.n_test]
-        return {str(number): split for number, split in enumerate(splits)}
+        counts: dict[Split, int] = {"train": self.n_train, "test": self.n_test}
+        return {f"{split} {number}": split for split, count in counts.items() for number in range(count)}
 
     def build(self, directory: Path, store: Store) -> None:  # noqa: ARG002 (it has no input)
         """Draw every image, anew where a killed attempt left something behind."""
