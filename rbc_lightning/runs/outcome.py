@@ -9,7 +9,7 @@ from pytorch_lightning.loggers import Logger
 
 from rbc_lightning.core.files import write_csv, write_rows
 from rbc_lightning.data.datamodule import PairDataModule
-from rbc_lightning.data.sample import Sample
+from rbc_lightning.data.sample import Sample, to_rgb
 from rbc_lightning.data.splits import one_of_each_scan
 from rbc_lightning.metrics.instances import Instances
 from rbc_lightning.report.figures.runs import save_run_figure
@@ -58,10 +58,15 @@ def thresholds(task: BaseTask, split: str) -> dict[str, float | str | None]:
 
 
 def draw(directory: Path, data: PairDataModule, find: Find, *, optimistic: bool) -> None:
-    """Draw `figures/run.png`: samples of each kind, and a test image with truth and findings; of a scan its fullest slice."""
+    """Draw `figures/run.png`: a sample of each kind, and a test image with truth and findings; of a scan its fullest slice."""
     test, *_ = one_of_each_scan(data.manifest.split("test"))
     chosen = {kind: one_of_each_scan(pool)[0] for kind, pool in data.train_set.pools.items() if pool}
     panels = [(kind, sample.rgb(), sample.load_label_map()) for kind, sample in chosen.items()]
+    mix, train = data.stream.mix, data.train_set
+    if mix.augmented and train.augment is not None:
+        sample = chosen[mix.augmented_from[0]]
+        image, label_map = train.augment(sample.load_image(), sample.load_label_map(), train.seed)
+        panels.append(("augmented", to_rgb(image, sample.spec), label_map))
     note = OPTIMISTIC if optimistic else ""
     path = directory / "figures" / "run.png"
     save_run_figure(path, panels, test.sample_id, test.rgb(), test.load_label_map(), find(test), note)

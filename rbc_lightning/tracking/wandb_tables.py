@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rbc_lightning.data.sample import Sample, to_rgb
 from rbc_lightning.data.splits import evenly
 from rbc_lightning.metrics.instances import Instances
-from rbc_lightning.report.figures.runs import color_labels, draw_cells, outline_cells, outline_classes
+from rbc_lightning.report.figures.runs import color_labels, draw_cells, outline_cells, shade_classes
 from rbc_lightning.tracking.base import OpenRun
 
 PREDICTIONS = "predictions"
@@ -79,7 +79,7 @@ def _panels(image: NDArray[np.uint8], truth: NDArray[np.int32], found: Instances
     label_map = None if found.label_map is None else _shrink_labels(found.label_map, small.shape[:2])
     small_found = Instances((found.boxes * scale).astype(np.float32), found.scores, label_map, found.classes)
     has_classes = found.classes is not None
-    drawn = outline_classes(small, small_truth) if has_classes else outline_cells(small, small_truth, _BLUE)
+    drawn = shade_classes(small, small_truth) if has_classes else outline_cells(small, small_truth, _BLUE)
     return small, drawn, draw_cells(small, small_found)
 
 

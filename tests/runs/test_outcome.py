@@ -1,5 +1,6 @@
 import json
 
+import numpy as np
 import pytest
 from torch import nn
 from training_helpers import read_rows
@@ -9,7 +10,8 @@ from rbc_lightning.data.datamodule import PairDataModule
 from rbc_lightning.data.mix import Mix
 from rbc_lightning.data.readers.folder import read_folder
 from rbc_lightning.data.splits import cut_validation
-from rbc_lightning.runs.outcome import finite, thresholds, without_units, write_counts, write_per_image
+from rbc_lightning.runs import outcome
+from rbc_lightning.runs.outcome import draw, finite, thresholds, without_units, write_counts, write_per_image
 from rbc_lightning.segmenters.dcan.task import ContourTask
 from rbc_lightning.segmenters.segmentation import SegmentationTask
 from rbc_lightning.segmenters.threshold.task import ThresholdTask
@@ -22,6 +24,24 @@ def test_draws_are_counted_over_whole_passes(tiny_folder, tmp_path):
     rows = read_rows(tmp_path / "drawn.csv")
     assert {(row["origin"], row["augmented"]) for row in rows} == {("real", "True"), ("real", "False")}
     assert [int(row["draws"]) for row in rows] == [2] * 8
+
+
+@pytest.mark.parametrize(("mix", "kinds"), [(Mix(4, 0, 0), ["real"]), (Mix(4, 0, 4), ["real", "augmented"])])
+def test_a_sample_of_each_kind_is_drawn(tiny_folder, tmp_path, monkeypatch, mix, kinds):
+    drawn = []
+    monkeypatch.setattr(outcome, "save_run_figure", lambda path, pairs, *_: drawn.extend(pairs))
+    manifest = cut_validation(read_folder(tiny_folder), 0.2, 0)
+
+    def mirrored(image, label_map, seed):
+        return image[:, ::-1], label_map[:, ::-1]
+
+    data = PairDataModule(manifest, (), mix, augment=mirrored, crop=32, batch_size=4, steps_per_epoch=2, seed=0)
+    draw(tmp_path, data, lambda sample: None, optimistic=False)
+    assert [kind for kind, _, _ in drawn] == kinds
+    sample = data.train_set.pools["real"][0]
+    for (_, image, label_map), expected in zip(drawn, (sample.rgb(), sample.rgb()[:, ::-1]), strict=False):
+        assert np.array_equal(image, expected)
+        assert image.shape[:2] == label_map.shape
 
 
 class Tested:

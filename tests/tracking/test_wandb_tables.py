@@ -95,7 +95,9 @@ def test_a_slice_stands_for_its_scan_and_classes_have_their_colours():
     (row,) = run.logged["predictions"].data
     assert (row[0], row[4]) == ("scan_007", 0.5)
     pictures = [np.asarray(picture.image) for picture in row[1:4]]
-    # Found as it is: outlined in the same two colours.
+    # Found as it is: shaded in the same two colours.
     assert np.array_equal(pictures[1], pictures[2])
-    lines = pictures[1][(pictures[1] != pictures[0]).any(axis=2)]
-    assert {tuple(color) for color in lines} == {tuple(color) for color in color_labels(np.array([[1, 2]]))[0]}
+    shaded = pictures[1][(pictures[1] != pictures[0]).any(axis=2)]
+    assert {tuple(color) for color in shaded} == {
+        tuple(np.round(0.5 * color + 50)) for color in color_labels(np.array([[1, 2]]))[0]
+    }

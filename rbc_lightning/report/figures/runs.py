@@ -25,6 +25,11 @@ _TILE = (3.2, 0.3)  # inches: width of a panel, height of its title
 _ORANGE, _SKY, _GREEN, _YELLOW = (230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66)
 _BLUE, _VERMILION, _PURPLE, _GRAY = (0, 114, 178), (213, 94, 0), (204, 121, 167), (150, 150, 150)
 _PALETTE = np.array([_ORANGE, _SKY, _GREEN, _YELLOW, _BLUE, _VERMILION, _PURPLE, _GRAY], dtype=np.uint8)
+_SHADE = 0.5  # opacity of regions laid over an image
+# What an answer and the truth make of a pixel: both the same class, found alone, true alone, one class taken for another.
+_AGREEMENT = np.array([_SKY, _VERMILION, _YELLOW, _PURPLE], dtype=np.uint8)
+_BOTH, _FOUND, _TRUE, _OTHER = range(1, 5)
+_SAID = "both (blue), found alone (red), true alone (yellow)"
 
 
 def color_labels(label_map: NDArray[np.integer], colors: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
@@ -59,20 +64,30 @@ def outline_cells(image: NDArray[np.uint8], label_map: NDArray[np.integer], colo
     return drawn
 
 
-def outline_classes(image: NDArray[np.uint8], label_map: NDArray[np.integer]) -> NDArray[np.uint8]:
-    """Draw the inner boundary of every class of a label map (H, W) onto a copy of an image (H, W, 3), in its own colour."""
-    drawn, lines = image.copy(), label_map_to_contours(label_map)
-    drawn[lines] = color_labels(label_map)[lines]
-    return drawn
+def shade_classes(image: NDArray[np.uint8], label_map: NDArray[np.integer]) -> NDArray[np.uint8]:
+    """Lay every class of a label map (H, W) half transparent over a copy of an image (H, W, 3), in its own colour."""
+    return _shaded(image, label_map, color_labels(label_map))
+
+
+def shade_agreement(image: NDArray[np.uint8], truth: NDArray[np.integer], found: NDArray[np.integer]) -> NDArray[np.uint8]:
+    """Lay over a copy of an image (H, W, 3) where two label maps of classes (H, W) agree and where not, half transparent."""
+    index = np.select([truth == found, truth == 0, found == 0], [_BOTH, _FOUND, _TRUE], _OTHER)
+    index[(truth == 0) & (found == 0)] = 0
+    return _shaded(image, index, _AGREEMENT[index - 1])
+
+
+def _shaded(image: NDArray[np.uint8], regions: NDArray[np.integer], colors: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    mixed = np.round((1 - _SHADE) * image + _SHADE * colors).astype(np.uint8)
+    return np.where((regions > 0)[..., None], mixed, image)
 
 
 def draw_cells(image: NDArray[np.uint8], found: Instances, color: tuple[int, int, int] = _VERMILION) -> NDArray[np.uint8]:
     """Draw cells onto a copy of an image (H, W, 3): their outlines, or their boxes where there is no label map.
 
-    Patches of classes have the colours of their classes.
+    Regions of classes are shaded in the colours of their classes.
     """
     if found.class_map is not None:
-        return outline_classes(image, found.class_map)
+        return shade_classes(image, found.class_map)
     if found.label_map is not None:
         return outline_cells(image, found.label_map, color)
     drawn = image.copy()
@@ -128,7 +143,10 @@ def save_run_figure(
     found: Instances,
     note: str = "",
 ) -> None:
-    """Save the figure of a run: real pair, synthetic pair, and the prediction over a test image.
+    """Save the figure of a run: a training pair of each kind, and the prediction over a test image.
+
+    Cells are outlined over one image. Classes are shaded: the truth, then where the answer agrees with it; between the two the
+    answer itself, where there are several classes.
 
     Args:
         path: file to write.
@@ -136,18 +154,23 @@ def save_run_figure(
         test_id: name of the test image.
         image: the test image (H, W, 3).
         label_map: its label map (H, W).
-        found: cells found in the test image.
-        note: a line below the number of cells found, such as a warning.
+        found: what was found in the test image.
+        note: a line below what was found, such as a warning.
     """
     line = f"\n{note}" if note else ""
     rows: list[list[NDArray[Any]]] = [[color_labels(labels), picture] for _, picture, labels in pairs]
     titles = [[f"{kind}: label map", f"{kind}: image"] for kind, _, _ in pairs]
-    if found.classes is None:
+    test, classes = [f"test: {test_id[:18]}"], found.class_map
+    if classes is None:
         rows.append([image, draw_cells(outline_cells(image, label_map, _BLUE), found)])
-        titles.append([f"test: {test_id[:18]}", f"{int(label_map.max())} cells (blue), {len(found)} found (orange){line}"])
+        titles.append([*test, f"{int(label_map.max())} cells (blue), {len(found)} found (orange){line}"])
+    elif max(label_map.max(), classes.max()) > 1:
+        agreement = shade_agreement(image, label_map, classes)
+        rows.append([image, shade_classes(image, label_map), shade_classes(image, classes), agreement])
+        titles.append([*test, "truth", "found", f"{_SAID},\none class for another (pink){line}"])
     else:
-        rows.append([image, outline_classes(image, label_map), draw_cells(image, found)])
-        titles.append([f"test: {test_id[:18]}", "truth", f"found{line}"])
+        rows.append([image, shade_classes(image, label_map), shade_agreement(image, label_map, classes)])
+        titles.append([*test, "truth", f"{_SAID}{line}"])
     save_grid(path, rows, titles)
 
 

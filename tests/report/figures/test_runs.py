@@ -4,15 +4,17 @@ from PIL import Image
 
 from rbc_lightning.core.labels import label_map_to_boxes
 from rbc_lightning.metrics.instances import Instances
+from rbc_lightning.report.figures import runs
 from rbc_lightning.report.figures.runs import (
     color_labels,
     draw_cells,
     outline_cells,
-    outline_classes,
     save_grid,
     save_pair_sheet,
     save_placement_panel,
     save_run_figure,
+    shade_agreement,
+    shade_classes,
 )
 
 
@@ -98,15 +100,46 @@ def test_the_placement_panel_has_three_rows(tmp_path):
     assert Image.open(tmp_path / "panel.png").size[0] > 800
 
 
-def test_classes_have_fixed_colours_wherever_they_are(tmp_path):
+def with_classes(label_map):
+    """Findings whose regions are those of a label map of classes."""
+    values = np.unique(label_map[label_map > 0])
+    regions = np.searchsorted(values, label_map).astype(np.int32) + (label_map > 0)
+    return Instances(label_map_to_boxes(regions), np.ones(len(values), np.float32), regions, values.astype(np.int32))
+
+
+def test_classes_are_shaded_in_fixed_colours_holes_left_open():
     image = np.full((9, 9, 3), 9, dtype=np.uint8)
     classes = np.zeros((9, 9), dtype=np.int32)
     classes[1:4, 1:4], classes[5:8, 5:8] = 2, 1
-    found = Instances(label_map_to_boxes(classes), np.ones(2, np.float32), classes, np.array([2, 1], dtype=np.int32))
-    for drawn, values in ((outline_classes(image, classes), classes), (draw_cells(image, found), found.class_map)):
-        outlined = (drawn != 9).any(axis=2)
-        assert outlined.sum() == 16
-        assert np.array_equal(drawn[outlined], color_labels(values)[outlined])
+    classes[2, 2] = 0
+    for drawn in (shade_classes(image, classes), draw_cells(image, with_classes(classes))):
+        assert np.array_equal((drawn != 9).any(axis=2), classes > 0)
+        assert np.array_equal(drawn[classes > 0], np.round((9.0 + color_labels(classes)[classes > 0]) / 2))
     assert (image == 9).all()
-    save_run_figure(tmp_path / "run.png", [("real", image, classes)], "s_004", image, classes, found)
+
+
+def test_agreement_has_a_colour_for_each_pair_of_truth_and_answer():
+    truth, found = np.array([[0, 1, 0, 1, 1]]), np.array([[0, 1, 1, 0, 2]])
+    drawn = shade_agreement(np.zeros((1, 5, 3), dtype=np.uint8), truth, found)[0]
+    assert drawn.tolist() == [[0, 0, 0], [43, 90, 116], [106, 47, 0], [120, 114, 33], [102, 60, 84]]
+
+
+@pytest.mark.parametrize(("largest", "panels"), [(1, 3), (2, 4)])
+def test_the_figure_of_a_run_on_classes_shows_where_they_agree(tmp_path, monkeypatch, largest, panels):
+    drawn = []
+    monkeypatch.setattr(runs, "save_grid", lambda path, rows, titles: drawn.append((rows, titles)))
+    image, truth = np.full((9, 9, 3), 9, dtype=np.uint8), np.zeros((9, 9), dtype=np.int32)
+    truth[1:4, 1:4], found = 1, np.zeros((9, 9), dtype=np.int32)
+    found[2:5, 2:5] = largest
+    save_run_figure(tmp_path / "run.png", [("real", image, truth)], "s_004", image, truth, with_classes(found), "beware")
+    ((rows, titles),) = drawn
+    assert len(rows[-1]) == len(titles[-1]) == panels
+    assert np.array_equal(rows[-1][-1], shade_agreement(image, truth, found))
+    assert titles[-1][-1].startswith("both (blue), found alone (red), true alone (yellow)")
+    assert titles[-1][-1].endswith("\nbeware")
+
+
+def test_an_answer_of_nothing_is_drawn(tmp_path):
+    image, truth = np.full((9, 9, 3), 9, dtype=np.uint8), np.zeros((9, 9), dtype=np.int32)
+    save_run_figure(tmp_path / "run.png", [("real", image, truth)], "s_004", image, truth, with_classes(truth))
     assert Image.open(tmp_path / "run.png").size[0] > 100
