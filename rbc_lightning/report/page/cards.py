@@ -7,6 +7,7 @@ from pathlib import Path
 from rbc_lightning.core.store import read_lineage
 from rbc_lightning.errors import InputError
 from rbc_lightning.evaluation.result import CARD_FILE
+from rbc_lightning.report.figures.runs import color_labels
 from rbc_lightning.report.page import pictures
 from rbc_lightning.report.page.content import Page, Picture
 from rbc_lightning.report.page.gallery import RunAccess, ShownSample
@@ -130,7 +131,7 @@ def _add_pairs(access: RunAccess, real: Sequence[ShownSample], artifacts_dir: Pa
         return False
     groups = [access.pairs(directory), real] if real else [access.pairs(directory)]
     pairs = [[(sample.rgb(), sample.load_label_map()) for sample in group[:_CELL_SOURCES]] for group in groups]
-    smears, cells = pictures.smear_sheet(pairs[0][:_SMEARS]), pictures.cell_sheet(pairs)
+    smears, cells = pictures.pair_sheet(pairs[0][:_SMEARS]), pictures.cell_sheet(pairs)
     below = "Above: synthetic. Below: of the real test images" if real else "Single synthetic cells"
     made = f"pairs of seed {run.seeds['synthetic']}"
     page.sheets[:0] = [
@@ -147,7 +148,7 @@ def _add_slices(access: RunAccess, artifacts_dir: Path, run: Run, page: Page) ->
         return False
     # Of masks drawn at random those that show something, where there are enough.
     pairs = sorted(access.pairs(directory)[:_SLICES], key=lambda sample: not sample.load_label_map().any())[:_SMEARS]
-    sheet = pictures.smear_sheet([(sample.rgb(), sample.load_label_map()) for sample in pairs])
+    sheet = pictures.pair_sheet([(sample.rgb(), sample.load_label_map()) for sample in pairs], color_labels)
     caption = f"Masks above, generated slices below; pairs of seed {run.seeds['synthetic']}"
     page.sheets.insert(0, _photograph("Synthetic slices", sheet, caption))
     page.sources.append(f"synthetic slices: pairs {directory.name}")

@@ -18,7 +18,7 @@ from rbc_lightning.errors import InputError
 from rbc_lightning.metrics.instances import Instances
 from rbc_lightning.metrics.registry import REGISTRY, match_pixels
 from rbc_lightning.report.page.content import GalleryImage, Layer, Page
-from rbc_lightning.report.page.overlays import cells_overlay, class_overlay, mask_overlay, truth_overlay
+from rbc_lightning.report.page.overlays import agreement_overlay, cells_overlay, class_overlay, mask_overlay, truth_overlay
 from rbc_lightning.report.page.pictures import encode_jpeg, shrink
 from rbc_lightning.study.comparable import settings_of
 from rbc_lightning.study.rows import ModelRow
@@ -177,11 +177,14 @@ def _image(sample: ShownSample, shown: Sequence[_Shown]) -> GalleryImage:
         score, found = run.per_image[sample.unit].get(row.metric, nan), by_sample[sample.sample_id]
         scaled = _resized(found, truth.shape, height, width)
         metric = REGISTRY.get(run.score)
-        # A model chosen by its foreground pixels does not separate touching cells.
-        if scaled.label_map is not None and metric and metric.per_unit is match_pixels:
+        by_pixel, class_map = metric is not None and metric.per_unit is match_pixels, scaled.class_map
+        if class_map is not None:
+            # By foreground pixels a model is chosen where there is one class.
+            overlay = agreement_overlay(class_map > 0, small > 0) if by_pixel else class_overlay(class_map)
+            n_cells = None
+        elif scaled.label_map is not None and by_pixel:
+            # Such a model does not separate touching cells.
             overlay, n_cells = mask_overlay(scaled.label_map > 0, small), None
-        elif scaled.class_map is not None:
-            overlay, n_cells = class_overlay(scaled.class_map), None
         else:
             overlay, n_cells = cells_overlay(scaled, small), len(found)
         name, known = f"{run.model}, {TITLES[run.column]}", score if isfinite(score) else None

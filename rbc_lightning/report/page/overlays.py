@@ -29,16 +29,20 @@ _DASH = 5  # length of dashes and gaps, in line widths
 _OPAQUE, _FAINT, _STRONG = 255, 64, 128
 _SKY, _VERMILION, _YELLOW, _BLACK = (86, 180, 233), (213, 94, 0), (240, 228, 66), (0, 0, 0)
 _NEIGHBOURS = ((230, 159, 0), (0, 158, 115), (204, 121, 167), _SKY, _YELLOW, (0, 114, 178))
-# Index in the picture -> colour and opacity; 0 is nothing. The true cells' colours follow, a filling and a line each.
-_CLEAR, _RIGHT, _FALSE, _FALSE_FILL, _MISSED, _MISSED_FILL, _FIRST = range(7)
+# Index in the picture -> colour and opacity; 0 is nothing. The true cells' colours follow, a filling and a line each, then
+# those of classes.
+_CLEAR, _RIGHT, _RIGHT_FILL, _FALSE, _FALSE_FILL, _MISSED, _MISSED_FILL, _FIRST = range(8)
+_CLASSES = _FIRST + 2 * len(_NEIGHBOURS)
 _PALETTE = (
     (_BLACK, 0),
     (_SKY, _OPAQUE),
+    (_SKY, _STRONG),
     (_VERMILION, _OPAQUE),
     (_VERMILION, _STRONG),
     (_BLACK, _OPAQUE),
     (_YELLOW, _STRONG),
     *((color, opacity) for color in _NEIGHBOURS for opacity in (_FAINT, _OPAQUE)),
+    *((color, _STRONG) for color in _NEIGHBOURS),
 )
 
 
@@ -63,17 +67,18 @@ LEGEND = (
 """The styles of predictions; a cell is found if its IoU with a true one exceeds 0.5. True cells alone have colours of no
 meaning: touching ones differ."""
 
-MASK_LEGEND = tuple(
-    entry._replace(text=text)
-    for entry, text in zip(LEGEND, ("found, and there: its outline", "found, but not there", "there, but missed"), strict=True)
+ONE_CLASS_LEGEND = (
+    LegendEntry("found, and there", "", _css(_SKY, _STRONG)),
+    LegendEntry("found, but not there", "", _css(_VERMILION, _STRONG)),
+    LegendEntry("there, but missed", "", _css(_YELLOW, _STRONG)),
 )
-"""Of predictions of one class, which have no cells."""
+"""The styles of `agreement_overlay`, voxel by voxel."""
 
 
 def class_legend(names: Sequence[str]) -> tuple[LegendEntry, ...]:
     """The styles of `class_overlay`, of truth and findings alike."""
     colors = [_NEIGHBOURS[value % len(_NEIGHBOURS)] for value in range(len(names))]
-    return tuple(LegendEntry(name, _css(color), _css(color, _FAINT)) for name, color in zip(names, colors, strict=True))
+    return tuple(LegendEntry(name, "", _css(color, _STRONG)) for name, color in zip(names, colors, strict=True))
 
 
 def truth_overlay(label_map: LabelMap) -> bytes:
@@ -92,16 +97,32 @@ def truth_overlay(label_map: LabelMap) -> bytes:
 
 
 def class_overlay(label_map: LabelMap) -> bytes:
-    """Fill every class of a label map, integer (H, W), with its own translucent colour, and outline it.
+    """Fill every class of a label map, integer (H, W), with its own translucent colour, voxel by voxel.
+
+    Lines along borders would hide small regions, and the voxels around their holes.
 
     Returns:
         A PNG as `truth_overlay` gives it.
     """
-    canvas = np.zeros(label_map.shape, dtype=np.uint8)
-    inside = label_map > 0
-    canvas[inside] = _FIRST + 2 * ((label_map[inside] - 1) % len(_NEIGHBOURS))
-    canvas[label_map_to_contours(label_map, line_width(label_map.shape))] += 1
-    return _png(canvas)
+    return _png(np.where(label_map > 0, _CLASSES + (label_map - 1) % len(_NEIGHBOURS), _CLEAR).astype(np.uint8))
+
+
+def agreement_overlay(found: NDArray[np.bool_], truth: NDArray[np.bool_]) -> bytes:
+    """Fill what is found and there, what is found alone and what is missed of a class, voxel by voxel.
+
+    Args:
+        found: bool (H, W), where the class was found.
+        truth: bool (H, W), where it is.
+
+    Returns:
+        A PNG as `truth_overlay` gives it.
+
+    Raises:
+        ValueError: the two differ in shape.
+    """
+    _check_shapes(found.shape, truth.shape)
+    styles = [_RIGHT_FILL, _FALSE_FILL, _MISSED_FILL]
+    return _png(np.select([found & truth, found, truth], styles, _CLEAR).astype(np.uint8))
 
 
 def cells_overlay(found: Instances, truth: LabelMap) -> bytes:

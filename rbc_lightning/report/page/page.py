@@ -14,7 +14,7 @@ from markupsafe import Markup
 from PIL import Image
 
 from rbc_lightning.report.page.content import Chart, Page, Picture
-from rbc_lightning.report.page.overlays import LEGEND, MASK_LEGEND, LegendEntry, class_legend
+from rbc_lightning.report.page.overlays import LEGEND, ONE_CLASS_LEGEND, LegendEntry, class_legend
 from rbc_lightning.report.page.series import STYLE
 from rbc_lightning.study.classes import class_grids, class_names
 from rbc_lightning.study.compare import Answer, signed_text
@@ -92,7 +92,7 @@ def _resource(name: str) -> str:
 def _legend(table: Table2) -> Sequence[LegendEntry]:
     """Colours of predictions; of a single class, they show what is too much and too little."""
     names = class_names(table.classes)
-    return class_legend(names) if len(names) > 1 else MASK_LEGEND if names else LEGEND
+    return class_legend(names) if len(names) > 1 else ONE_CLASS_LEGEND if names else LEGEND
 
 
 def _models(table: Table2) -> list[tuple[ModelRow, list[_Finding]]]:

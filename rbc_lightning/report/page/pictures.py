@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -75,9 +75,12 @@ def text_picture(text: str, columns: int = 132) -> Pixels:
     return np.array(picture)
 
 
-def smear_sheet(pairs: Sequence[Pair]) -> Pixels:
-    """Set label maps integer (H, W) above the smears uint8 (H, W, 3) that they belong to: uint8 (rows, columns, 3)."""
-    masks = [_to_width(outlined_labels(label_map), Image.Resampling.NEAREST) for _, label_map in pairs]
+def pair_sheet(pairs: Sequence[Pair], paint: Callable[[NDArray[np.integer]], Pixels] = outlined_labels) -> Pixels:
+    """Set label maps integer (H, W) above the images uint8 (H, W, 3) that they belong to: uint8 (rows, columns, 3).
+
+    Label maps are coloured by `paint`; outlines would hide classes that have but a few pixels.
+    """
+    masks = [_to_width(paint(label_map), Image.Resampling.NEAREST) for _, label_map in pairs]
     return _grid([masks, [_to_width(image, Image.Resampling.LANCZOS) for image, _ in pairs]])
 
 

@@ -13,6 +13,7 @@ from rbc_lightning.errors import InputError
 from rbc_lightning.report.page import page as report_page
 from rbc_lightning.report.page.content import Page
 from rbc_lightning.report.page.gallery import add_gallery, choose_run
+from rbc_lightning.report.page.overlays import agreement_overlay
 from rbc_lightning.study.choose import group_runs
 from rbc_lightning.study.collect import collect_runs
 from rbc_lightning.study.table2 import build_table2
@@ -215,3 +216,18 @@ def test_of_scans_the_fullest_slices_are_shown_with_their_classes(tmp_path):
     few = Page("title", page.table)
     add_gallery(few, access.as_run_access(), groups.runs, tmp_path / "cache", most=1)
     assert {image.sample_id[:2] for image in few.gallery} == {"s0"}
+
+
+def test_of_one_class_the_layer_shows_where_answer_and_truth_agree(tmp_path):
+    scans = {"s0": 0.5}
+    by_image = {"nothing_mean_dice": {"s0": 0.0}, "dice_lesion": scans}
+    write_run(tmp_path / "runs", "unet", "rd", images=scans, by_image=by_image)
+    write_weights(tmp_path / "runs" / "unet")
+    groups = group_runs(collect_runs(tmp_path / "runs").runs, "smears")
+    access, page = Access(make_slices("s0")), Page("title", build_table2(groups))
+    add_gallery(page, access.as_run_access(), groups.runs, tmp_path / "cache")
+    by_name = {sample.sample_id: sample.label_map > 0 for sample in access.samples}
+    for image in page.gallery:
+        there = by_name[image.sample_id]
+        assert image.layers[1].overlay == agreement_overlay(there, there)
+        assert image.layers[1].n_cells is None

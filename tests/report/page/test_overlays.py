@@ -11,6 +11,7 @@ from rbc_lightning.core.labels import label_map_to_boxes
 from rbc_lightning.metrics.instances import Instances
 from rbc_lightning.report.page.overlays import (
     LEGEND,
+    agreement_overlay,
     cells_overlay,
     class_legend,
     class_overlay,
@@ -204,16 +205,30 @@ def test_another_size_is_refused():
             draw()
 
 
-def test_classes_are_filled_and_outlined_in_their_own_colours():
+def test_classes_are_filled_in_their_own_colours_voxel_by_voxel():
     classes = np.zeros((20, 20), dtype=np.int32)
     classes[2:7, 2:7], classes[10:15, 2:7], classes[2:7, 10:15] = 1, 2, 1
+    classes[4, 4] = 0
     shown = pixels(class_overlay(classes), classes.shape)
-    assert tuple(shown[0, 0]) == CLEAR
-    assert tuple(shown[4, 4]) == tuple(shown[4, 12]) != tuple(shown[12, 4])
-    assert (shown[4, 4, 3], shown[2, 2, 3]) == (64, 255)
+    assert seen(shown, classes == 0) == {CLEAR}
+    assert (seen(shown, classes == 1), seen(shown, classes == 2)) == ({(230, 159, 0, 128)}, {(0, 158, 115, 128)})
     # Of one class alone it is the same colour.
     alone = pixels(class_overlay(np.where(classes == 2, 2, 0)), classes.shape)
-    assert tuple(alone[12, 4]) == tuple(shown[12, 4])
+    assert seen(alone, classes == 2) == {(0, 158, 115, 128)}
+
+
+def test_of_one_class_every_voxel_is_right_false_or_missed():
+    truth, found = np.zeros((2, 12, 10), dtype=bool)
+    truth[2:6, 2:6], found[2:6, 4:8] = True, True
+    # A hole in the answer, and a lesion of a single voxel, are neither lined nor left out.
+    found[3, 5], truth[9, 9] = False, True
+    shown = pixels(agreement_overlay(found, truth), truth.shape)
+    assert seen(shown, found & truth) == {(86, 180, 233, 128)}
+    assert seen(shown, found & ~truth) == {FALSE_FILL}
+    assert seen(shown, truth & ~found) == {MISSED_FILL}
+    assert seen(shown, ~truth & ~found) == {CLEAR}
+    with pytest.raises(ValueError, match=r"truth's shape \(12, 10\), got \(10, 12\)"):
+        agreement_overlay(found.T, truth)
 
 
 def test_classes_have_the_colours_of_the_legend():
@@ -224,5 +239,5 @@ def test_classes_have_the_colours_of_the_legend():
     names = class_legend(("a", "b", "c"))
     assert [entry.text for entry in names] == ["a", "b", "c"]
     for value, entry in ((1, names[0]), (3, names[2])):
-        red, green, blue = map(int, entry.line.removeprefix("rgb(").split(" /")[0].split())
-        assert {tuple(color) for color in drawn[label_map == value]} == {(red, green, blue, 255), (red, green, blue, 64)}
+        red, green, blue = map(int, entry.fill.removeprefix("rgb(").split(" /")[0].split())
+        assert {tuple(color) for color in drawn[label_map == value]} == {(red, green, blue, 128)}

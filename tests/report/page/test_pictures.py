@@ -7,13 +7,14 @@ import pytest
 from PIL import Image
 from tiny_data import disc_smear
 
+from rbc_lightning.report.figures.runs import color_labels
 from rbc_lightning.report.page.pictures import (
     cell_sheet,
     encode_jpeg,
     encode_png,
+    pair_sheet,
     read_picture,
     shrink,
-    smear_sheet,
     text_picture,
 )
 
@@ -60,12 +61,19 @@ def test_text_keeps_its_columns_and_breaks_long_lines():
 def test_masks_stand_above_their_smears():
     image = np.full((60, 80, 3), 200, dtype=np.uint8)
     label_map = np.zeros((60, 80), dtype=np.int32)
-    sheet = smear_sheet([(image, label_map), (image, label_map)])
+    sheet = pair_sheet([(image, label_map), (image, label_map)])
     height, width = 60 * 520 // 80, 520
     assert sheet.shape == (2 * height + 6, 2 * width + 6, 3)
     assert (sheet[:height, :width] == 0).all()
     assert (sheet[height + 6 :, width + 6 :] == 200).all()
     assert (sheet[height : height + 6] == 255).all()
+
+
+def test_without_outlines_a_class_of_one_pixel_is_seen():
+    image, label_map = np.zeros((52, 52, 3), dtype=np.uint8), np.zeros((52, 52), dtype=np.int32)
+    label_map[20, 20] = 1
+    assert (pair_sheet([(image, label_map)])[:520] == 0).all()
+    assert (pair_sheet([(image, label_map)], color_labels)[200:210, 200:210] == (230, 159, 0)).all()
 
 
 def test_single_cells_are_whole_ones_at_one_scale():
