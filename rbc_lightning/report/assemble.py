@@ -9,19 +9,19 @@ from rbc_lightning.core.files import write_text
 from rbc_lightning.core.progress import tell
 from rbc_lightning.errors import InputError
 from rbc_lightning.report.page.bars import bars_with_intervals
-from rbc_lightning.report.page.cards import add_cards, command_line, data_overrides
+from rbc_lightning.report.page.cards import add_cards
 from rbc_lightning.report.page.content import Chart, Page
 from rbc_lightning.report.page.gain_charts import gain_chart
 from rbc_lightning.report.page.gallery import RunAccess, add_gallery
 from rbc_lightning.report.page.learning_charts import learning_chart
 from rbc_lightning.report.page.page import render
+from rbc_lightning.report.page.proposals import proposal
 from rbc_lightning.study.choose import RunGroups, group_runs
 from rbc_lightning.study.classes import to_csv as classes_to_csv
 from rbc_lightning.study.collect import collect_runs
 from rbc_lightning.study.comparable import runs_asked_for
 from rbc_lightning.study.curves import ALONG, gain_curves
 from rbc_lightning.study.curves import to_csv as curves_to_csv
-from rbc_lightning.study.folds import folds_of
 from rbc_lightning.study.luck import Luck, left_out_for_good, luck_of
 from rbc_lightning.study.run_record import Run
 from rbc_lightning.study.table2 import build_table2
@@ -133,9 +133,7 @@ def make_report(
     names = groups.runs if settings.models is None else settings.models
     shown = {model: groups.runs[model] for model in names if model in groups.runs}
     samples = add_gallery(page, access, shown, directory / _CACHE, settings.gallery)
-    chosen = data_overrides(runs[0], sorted({*folds_of(runs)}))
-    commands = {sweep: command_line(f"+sweep={sweep}", chosen) for sweep in ALONG if not sweeps[sweep]}
-    page.missing += [f"gain against {ALONG[sweep]}: {command}" for sweep, command in commands.items()]
+    page.missing += filter(None, (proposal(sweep, runs) for sweep in ALONG if not sweeps[sweep]))
     add_cards(page, access, artifacts_dir, runs, samples)
     write_text(directory / PAGE, render(page))
     for line in page.missing:
