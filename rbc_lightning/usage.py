@@ -15,7 +15,7 @@ STAGES = {
     "masks": "make label maps from the chosen source (masks=...)",
     "translator": "train the GAN that turns label maps into images",
     "synthesize": "make synthetic pairs (synthetic.count of them) from the chosen source (pairs=...)",
-    "predict": "find the cells in a folder of images with a trained run (predict.run, predict.images)",
+    "predict": "find the cells in images, or the classes in scans, of a folder by a trained run (predict.run, predict.images)",
     "plan": "time a few steps of everything a run or +sweep=NAME needs; print hours, memory and disk",
     "report": "collect finished runs into Table 2: means, intervals, p-values, a verdict for each model",
 }
@@ -23,10 +23,11 @@ STAGES = {
 _HEAD = """\
 usage: python -m rbc_lightning [+experiment=NAME] [stage=NAME] [GROUP=CHOICE ...] [KEY=VALUE ...]
 
-Would synthetic data help on my blood smears, and can I have it?
+Would synthetic data help on my blood smears or brain scans, and can I have it?
 
-  python -m rbc_lightning +experiment=rd_sd_aug                      on the built-in phantom, minutes on two cores
+  python -m rbc_lightning +experiment=rd_sd_aug                             on the built-in phantom, minutes on two cores
   python -m rbc_lightning +experiment=rd_sd_aug data=folder data.root=DIR   on your own smears
+  python -m rbc_lightning +experiment=rd_sd_aug data=mri data.root=DIR      on your own scans (data=mri_phantom: drawn ones)
 """
 _TAIL = """\
 KEY=VALUE sets any value of the configuration: seed=1, translator.task.n_epochs=40, model.net.width=0.5.

@@ -14,6 +14,8 @@ def test_every_choice_has_a_line_and_ablations_have_none():
     stages = text[text.index("stages (stage=...)") :].split("\n\n")[0]
     assert set(re.findall(r"^  (\w+) ", stages, re.MULTILINE)) == set(STAGES)
     assert "without_term" not in text
+    for words in ("my blood smears or brain scans", "data=folder data.root=DIR", "data=mri data.root=DIR", "classes in scans"):
+        assert words in text
     assert not re.search(r"\bS[1-4]\b", text)
 
 

@@ -68,7 +68,8 @@ def _access(cfg: DictConfig) -> RunAccess:
         trained = read_config(run.directory)
         model = settings(trained["model"], Model, "model")
         task, found = load_best(run.directory, model).to(trainer.device), {}
-        with count_progress(f"Finding cells with {run.model}", len(samples)) as advance:
+        what = "Finding cells" if samples[0].volume is None else "Segmenting slices"
+        with count_progress(f"{what} with {run.model}", len(samples)) as advance:
             for number, sample in enumerate(samples, start=1):
                 image, precision = sample.load_image(), str(trained["trainer"]["precision"])
                 found[sample.sample_id] = find_objects(task, image, sample.spec, precision)

@@ -16,7 +16,7 @@ from rbc_lightning.study.tables import COLUMNS, CONTROLS
 
 _NOT_COUNTED = (
     "Not counted: starting Python, figures, other programs on the machine, jobs that share its memory and cores. Networks "
-    "were timed untrained: with a trained one, finding cells in test images may take longer or shorter."
+    "were timed untrained: with a trained one, what is found in test images may take longer or shorter."
 )
 _SHEETS = "sheets and quality cards, which stage=translator makes anew each time"
 

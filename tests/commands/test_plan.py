@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from volume_samples import write_scans
 
 from rbc_lightning.app import main, run
 from rbc_lightning.commands.experiment import Experiment
@@ -147,6 +148,24 @@ def test_what_jobs_of_other_luck_share_is_planned_once(tmp_path, monkeypatch, ca
     assert "Plan of luck: 9 trainings" in out
     for shared in ("shape bank 1 of 1", "fit of the sampler 1 of 1", "GAN, stage 1 3 of 3", "synthetic pairs 3 of 3"):
         assert shared in out
+
+
+def test_the_four_columns_of_slices_are_planned_with_what_they_share(tmp_path, monkeypatch, capsys, timed):
+    monkeypatch.setattr("sys.argv", ["rbc_lightning"])
+    places = (
+        f"artifacts_dir={tmp_path}/artifacts",
+        f"runs_dir={tmp_path}/runs",
+        f"data.root={write_scans(tmp_path / 'scans')}",
+    )
+    prepared = ("data.slices_per_patient=3", "data.side=40", "data.spacing=null", "training.crop=32", "seed=0,1")
+    assert main(["stage=plan", "+sweep=novoselov", "scale=tiny", *places, *prepared]) == 0
+    out = capsys.readouterr().out
+    assert "Plan of novoselov: 8 trainings" in out
+    # Three slices of each of two patients, and as many samples in all columns but the first.
+    for column, counts in (("RD", "6/0/0"), ("RD+aug", "6/0/34"), ("RD+SD", "6/34/0"), ("RD+SD+aug", "6/17/17")):
+        assert f"unet_novoselov {column} {counts} 2 of 2 4" in " ".join(out.split())
+    assert "Pix2Pix training 2 of 2" in out
+    assert {path.name for path in (tmp_path / "artifacts").iterdir() if path.is_dir()} == {"volumes"}
 
 
 def test_every_fold_is_planned_with_all_that_it_needs(tmp_path, monkeypatch, capsys, tiny_folder, timed):

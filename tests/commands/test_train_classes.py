@@ -33,7 +33,10 @@ def test_scans_are_trained_on_tested_and_reported(tmp_path, compose_tiny, target
     assert ("found, but not there" in page) == (targets == "[lesion]")
     assert "no true cell" not in page
     assert not re.search(r"\btest images?\b|validation images?|[Pp]revious image|Image alone", page.partition("<script>")[0])
-    assert "gallery" not in "\n".join(line for line in capsys.readouterr().out.splitlines() if line.startswith("not in"))
+    out = capsys.readouterr().out
+    assert "Segmenting slices with unet_novoselov" in out
+    assert "gallery" not in "\n".join(line for line in out.splitlines() if line.startswith("not in"))
+    assert "doi:10.60797/IRJ.2024.143.158" in page
     assert page.count("data-id=") == 6  # three slices of each scan
 
 

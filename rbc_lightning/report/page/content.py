@@ -68,7 +68,7 @@ class Page:
         learning: learning curves, one chart for each model.
         sweeps: gain against the share of synthetic samples, and against the number of real images.
         cards: layout card and quality card.
-        sheets: synthetic cells and smears.
+        sheets: synthetic cells and smears, or slices.
         gallery: test images with truth and predictions.
         sources: one line for each thing the page was made from.
         missing: one line for each section left out: what it would show, and the command that makes it.

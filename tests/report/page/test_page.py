@@ -198,6 +198,7 @@ def test_notes_sources_and_citation_close_the_page(full, full_page):
     assert notes == [" ".join(note.split()) for note in footnotes(full_page.table)]
     assert [item.text for item in only(full.all("section", id="sources")).all("li")] == list(full_page.sources)
     assert "Bailo, D. Ham and Y. M. Shin" in only(full.all("section", id="cite")).text
+    assert "Novoselov" not in only(full.all("section", id="cite")).text  # of slices alone
 
 
 def test_hostile_names_stay_text():
