@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from rbc_lightning.study.collect import paired_scores
+from rbc_lightning.study.numbers import number_text
 from rbc_lightning.study.run_record import Run
 from rbc_lightning.study.statistics import spread
 from rbc_lightning.study.tables import NOVOSELOV, NOVOSELOV_COLUMNS, NOVOSELOV_NOTE, NOVOSELOV_TITLE, TITLES, csv_text
@@ -104,6 +105,7 @@ def class_grids(measures: Sequence[ClassMeasure], columns: Sequence[str]) -> Ite
     lines = [
         [f"{m.model}, {m.title}", _text(m.nothing), *(_text(m.means.get(c), m.spreads.get(c)) for c in columns)]
         for m in measures
+        if len(class_names(measures)) > 1 or not m.name.startswith(_OF_CLASS)
     ]
     caption = f"Scores of classes, mean over test scans and seeds ± standard deviation over seeds, beside “{EVERYWHERE}”"
     yield caption, ["", EVERYWHERE, *(TITLES[column] for column in columns)], lines
@@ -118,6 +120,9 @@ def class_notes(measures: Sequence[ClassMeasure]) -> Iterator[str]:
             "Scores of classes: means are over the classes that truth or answer of a scan have, hard masks of whole scans; "
             f"“{EVERYWHERE}” is what a network that finds nothing scores on them"
         )
+        names = class_names(measures)
+        if len(names) == 1:
+            yield f"There is one class, {names[0]}: means over classes are its own scores"
         yield NOVOSELOV_NOTE
 
 
@@ -145,4 +150,4 @@ def of_scans(text: str) -> str:
 
 
 def _text(value: float | None, spread_of: float | None = None) -> str:
-    return "-" if value is None else f"{value:.3f}" + ("" if spread_of is None else f" ± {spread_of:.3f}")
+    return "-" if value is None else number_text(value) + ("" if spread_of is None else f" ± {spread_of:.3f}")

@@ -5,9 +5,12 @@ from dataclasses import dataclass
 
 from rbc_lightning.study import statistics
 from rbc_lightning.study.collect import PairedScores
+from rbc_lightning.study.numbers import p_text, signed_text
 from rbc_lightning.study.settle import what_would_settle
 from rbc_lightning.study.statistics import Difference, Verdict
 from rbc_lightning.study.tables import OPTIMISTIC, QUESTIONS, REFERENCES, TITLES, Question
+
+NO_P = "no p"
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,11 @@ class Comparison:
     def p(self) -> float:
         """The p-value that the verdict goes by."""
         return self.difference.p_value if self.p_holm is None else self.p_holm
+
+    @property
+    def p_words(self) -> str:
+        """That p-value; `NO_P` of fewer units than a verdict takes, since it would be read as one."""
+        return NO_P if self.difference.n_units < statistics.LEAST_UNITS else p_text(self.p)
 
     @property
     def word(self) -> str:
@@ -119,7 +127,7 @@ def _answer(
         return Answer(question, None, "cannot tell", remedy, False, f"{text}{_NOT_RUN}; {remedy}")
     outcome, difference = comparison.verdict, comparison.difference
     remedy = what_would_settle(difference) if outcome == "cannot tell" else ""
-    text += f"{outcome}, {score} {interval_text(difference)}, {p_text(comparison.p)}"
+    text += f"{outcome}, {score} {interval_text(difference)}, {comparison.p_words}"
     optimistic = any(name in marked for name in question)
     if optimistic:
         text += f" ({OPTIMISTIC})"
@@ -138,13 +146,3 @@ def _what_to_run(question: Question, seeds: Mapping[str, Sequence[int]], folds: 
 def interval_text(difference: Difference) -> str:
     """A difference with its interval, signs written out: +0.0023 [−0.0013, +0.0060]."""
     return f"{signed_text(difference.value)} [{signed_text(difference.low)}, {signed_text(difference.high)}]"
-
-
-def signed_text(value: float) -> str:
-    """A difference to four places with its sign, minus as a minus."""
-    return f"{value:+.4f}".replace("-", "−")
-
-
-def p_text(value: float) -> str:
-    """A p-value to three places, or that it is below them."""
-    return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"

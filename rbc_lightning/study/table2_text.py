@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from rbc_lightning.study.classes import EVERYWHERE, Grid, class_grids, class_notes, of_scans
-from rbc_lightning.study.compare import Comparison, interval_text, p_text
+from rbc_lightning.study.compare import NO_P, Comparison, interval_text
+from rbc_lightning.study.numbers import number_text
 from rbc_lightning.study.rows import ModelRow, TableEntry
 from rbc_lightning.study.table2 import Table2
 from rbc_lightning.study.tables import (
@@ -22,7 +23,8 @@ MARK = "†"  # behind optimistic figures
 EXPLORATORY = "‡"  # behind p-values that no question was asked for
 _METHOD = (
     "Intervals (95 %) and p come from one model of crossed random effects, of seeds and of test images or groups: columns are "
-    "compared seed by seed. Helps or hurts: p is at most 0.05, of two seeds and six images or groups at least."
+    "compared seed by seed. Helps or hurts: p is at most 0.05, of two seeds and six images or groups at least; "
+    "of fewer images or groups there is no p."
 )
 _ASKED = (
     f"Holm's correction is over the two questions, what synthetic data add to {TITLES['rd_aug']} and to {TITLES['rd']}; "
@@ -156,7 +158,7 @@ def bound_lines(row: ModelRow) -> Iterator[str]:
         (score, floor), *pooled = floors
         yield " · pooled ".join([f"{floor.title}: {score} {floor.figure}", *(other.figure for _, other in pooled)])
     if row.nothing is not None:
-        yield f"{EVERYWHERE}: {row.score} {row.nothing:.3f}"
+        yield f"{EVERYWHERE}: {row.score} {number_text(row.nothing)}"
     if row.ceiling:
         yield f"{row.ceiling.title}: {row.ceiling.figure}"
 
@@ -187,7 +189,8 @@ def _against(row: ModelRow, column: str, against: str) -> str:
 
 def p_of(comparison: Comparison) -> str:
     """A p-value, with the mark of exploratory ones."""
-    return f"{p_text(comparison.p)}{f' {EXPLORATORY}' if comparison.p_holm is None else ''}"
+    marked = comparison.p_holm is None and comparison.p_words != NO_P
+    return f"{comparison.p_words}{f' {EXPLORATORY}' if marked else ''}"
 
 
 def _figures(c: Comparison) -> dict[str, object]:
@@ -210,7 +213,8 @@ def figure_text(value: float | None, entry: TableEntry | None = None, spread: fl
     """A score to three places, with its spread over seeds and the mark of optimistic figures; "-" for none."""
     if value is None:
         return "-"
-    return f"{value:.3f}{'' if spread is None else f' ± {spread:.3f}'}{f' {MARK}' if entry and entry.optimistic else ''}"
+    spreads = "" if spread is None else f" ± {spread:.3f}"
+    return f"{number_text(value)}{spreads}{f' {MARK}' if entry and entry.optimistic else ''}"
 
 
 def _latex_line(cells: list[str], width: int) -> str:

@@ -90,6 +90,22 @@ def test_data_of_cells_have_none_of_it(tmp_path):
     assert list(class_measures("fcn8s", make_groups().runs["fcn8s"])) == []
 
 
+def test_of_one_class_its_own_dice_is_shown_once(tmp_path):
+    scans = {"a": 0.5, "b": 0.6}
+    by_image = {f"nothing_{name}": dict.fromkeys(scans, value) for name, value in NOTHING.items()}
+    write_run(
+        tmp_path, "one", "rd", images=scans, by_image=by_image | {"mean_dice": scans, "dice_lesion": scans}, metrics=ABOUT
+    )
+    table = build_table2(group_runs(collect_runs(tmp_path).runs, "smears"))
+    text = to_markdown(table)
+    assert "| fcn8s, mean Dice | 0.000 | 0.550 |" in text
+    assert "Dice of lesion" not in text
+    assert "- There is one class, lesion: means over classes are its own scores" in text
+    # The numbers are in the CSV, and the page knows the class by its name.
+    assert "dice_lesion" in to_csv(table.classes, "mri")
+    assert class_names(table.classes) == ("lesion",)
+
+
 def test_of_one_class_the_headline_is_dice_and_nothing_is_that_of_its_mean(tmp_path):
     scans = {"a": 0.5, "b": 0.6}
     by_image = {f"nothing_{name}": dict.fromkeys(scans, value) for name, value in NOTHING.items()}

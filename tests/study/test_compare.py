@@ -1,10 +1,12 @@
 """What `tests/study/test_table2.py` does not ask by way of the whole table."""
 
+import numpy as np
 import pytest
 from run_records import make_groups, make_run, scores_of
 
 from rbc_lightning.study.collect import paired_scores
-from rbc_lightning.study.compare import answer_questions, compare_columns, interval_text, p_text, signed_text
+from rbc_lightning.study.compare import answer_questions, compare_columns, interval_text
+from rbc_lightning.study.numbers import signed_text
 from rbc_lightning.study.statistics import holm
 from rbc_lightning.study.tables import COLUMNS, QUESTIONS
 
@@ -57,6 +59,16 @@ def test_optimistic_weights_mark_an_answer(paired):
 
 def test_figures_are_written_with_their_signs(paired):
     difference = paired.difference("sd", "rd")
-    assert signed_text(-0.12346) == "−0.1235"
     assert interval_text(difference).startswith(f"{signed_text(difference.value)} [−")
-    assert (p_text(0.0004), p_text(0.0456)) == ("p < 0.001", "p = 0.046")
+
+
+@pytest.mark.parametrize(("n_images", "word"), [(5, "no p"), (6, "p = 1.000")])
+def test_of_too_few_images_no_p_is_told(n_images, word):
+    columns = {
+        column: {seed: make_run("fcn8s", column, seed, values=np.full(n_images, 0.5)) for seed in (0, 1)}
+        for column in ("rd", "rd_sd")
+    }
+    compared = compare_columns(paired_scores(columns, "dice"), QUESTIONS, higher_is_better=True)
+    assert compared["rd_sd", "rd"].p_words == word
+    told = answer_questions(compared, {"rd": (0, 1), "rd_sd": (0, 1)}, (), "Dice")[1].text
+    assert told.startswith(f"RD+SD against RD: cannot tell, Dice 0.0000 [0.0000, 0.0000], {word}; ")

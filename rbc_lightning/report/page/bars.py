@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 from rbc_lightning.report.page.content import Chart
 from rbc_lightning.report.page.series import MARKS, PLAIN, Key, blank, interval, interval_keys, legend, score_scale
 from rbc_lightning.report.page.svg import DOTS, Scale, axis_below, drawing, heading, labels, line_across, mark, words, zero_line
-from rbc_lightning.study.compare import interval_text, signed_text
+from rbc_lightning.study.compare import interval_text
+from rbc_lightning.study.numbers import signed_text
 from rbc_lightning.study.rows import ModelRow, TableEntry
 from rbc_lightning.study.statistics import Difference
 from rbc_lightning.study.table2_text import figure_text

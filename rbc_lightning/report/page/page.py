@@ -17,7 +17,8 @@ from rbc_lightning.report.page.content import Chart, Page, Picture
 from rbc_lightning.report.page.overlays import LEGEND, ONE_CLASS_LEGEND, LegendEntry, class_legend
 from rbc_lightning.report.page.series import STYLE
 from rbc_lightning.study.classes import class_grids, class_names
-from rbc_lightning.study.compare import Answer, signed_text
+from rbc_lightning.study.compare import Answer
+from rbc_lightning.study.numbers import signed_text
 from rbc_lightning.study.rows import ModelRow
 from rbc_lightning.study.table2 import Table2
 from rbc_lightning.study.table2_text import bound_lines, figure_text, footnotes, p_of
@@ -61,7 +62,13 @@ def render(page: Page) -> str:
     environment = Environment(
         autoescape=True, loader=FunctionLoader(_resource), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"data_uri": _data_uri, "drawing": _drawing, "dimensions": _dimensions, "sentence": sentence}
+    environment.filters |= {
+        "data_uri": _data_uri,
+        "drawing": _drawing,
+        "dimensions": _dimensions,
+        "sentence": sentence,
+        "dash": _dash,
+    }
     environment.globals |= {"figure": figure_text, "signed": signed_text, "p": p_of, "finite": isfinite, "bounds": bound_lines}
     return environment.get_template("report.html.j2").render(
         page=page,
@@ -125,6 +132,11 @@ def _embedded(page: Page) -> str:
     pictures = [picture.data for picture in (*page.cards, *page.sheets)]
     pictures += [data for image in page.gallery for data in (image.data, *(layer.overlay for layer in image.layers))]
     return f"{len(pictures)} pictures, {sum(len(data) for data in pictures) * 4 / 3e6:.1f} MB"
+
+
+def _dash(text: str) -> str:
+    """A dash for what is not there, as long as the others of the page."""
+    return "–" if text == "-" else text
 
 
 def _data_uri(data: bytes, media_type: str) -> str:
