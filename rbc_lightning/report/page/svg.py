@@ -19,6 +19,7 @@ _MAX_WIDTH = "30rem"  # wider than that, letters would be larger than the page's
 _SIZE = 12.0
 _STEPS = (1.0, 2.0, 5.0, 10.0)
 _LEAST_GAP = 20.0  # between labels of ticks
+_LETTER = 6.5  # width of a letter in them
 
 Point = tuple[float, float]
 
@@ -119,10 +120,15 @@ def labels(ticks: Sequence[float], *, signed: bool = False) -> list[str]:
 def axis_below(scale: Scale, y: float, ticks: Sequence[float], names: Sequence[str], top: float) -> str:
     """Names below y under thin lines up to `top`; where names would meet, the later one stands."""
     lines = "".join(f"M{_value(scale(tick))} {_value(top)}V{_value(y)}" for tick in ticks)
+    places = [scale(tick) for tick in ticks]
+    room = [
+        abs(b - a) >= max(_LEAST_GAP, _LETTER * (len(m) + len(n) + 2) / 2)
+        for (a, b), (m, n) in zip(pairwise(places), pairwise(names), strict=True)
+    ]
     shown = [
-        words(scale(tick), y + 15, name, anchor="middle", size=11, dim=True)
-        for tick, following, name in zip(ticks, [*ticks[1:], math.inf], names, strict=True)
-        if following == math.inf or abs(scale(following) - scale(tick)) >= _LEAST_GAP
+        words(place, y + 15, name, anchor="middle", size=11, dim=True)
+        for place, name, fits in zip(places, names, [*room, True], strict=False)
+        if fits
     ]
     return _grid(lines) + "".join(shown)
 

@@ -259,6 +259,12 @@ def test_every_picture_is_embedded_once_and_decodes_to_what_was_given(full, full
     assert parse(b64decode(icon.partition("base64,")[2]).decode()).children[0].tag == "svg"
 
 
+def test_cards_and_sheets_are_there_when_printed_unseen(full):
+    pictures = [image for key in ("cards", "sheets") for image in only(full.all("section", id=key)).all("img")]
+    assert pictures
+    assert not any("loading" in image.attributes for image in pictures)
+
+
 def test_predictions_lie_in_inert_templates_with_their_scores(full, full_page):
     for item, image in zip((li for li in full.all("li") if "data-id" in li.attributes), full_page.gallery, strict=True):
         visible = only(only(item.all("figure")).all("img", class_="overlay"))

@@ -2,7 +2,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from rbc_lightning.report.page.svg import Scale, drawing, element, labels, mark, path, scale_around, whisker, words
+from rbc_lightning.report.page.svg import Scale, axis_below, drawing, element, labels, mark, path, scale_around, whisker, words
 
 INF = float("inf")
 
@@ -81,3 +81,18 @@ def test_a_whisker_leaves_room_for_its_mark():
     assert dashed[0].get("stroke-dasharray")
     # Within the mark there is nothing to draw but the caps.
     assert len(ElementTree.fromstring(whisker((5, 0), (5, 4), (5, 2), "red"))) == 1
+
+
+@pytest.mark.parametrize(
+    ("ticks", "shown"),
+    [
+        ([0.0, 0.00005, 0.0001], ["0", "+0.00010"]),
+        ([0.0, 0.05, 0.1], ["0", "+0.05", "+0.10"]),
+        ([0.1], ["+0.1"]),
+        ([], []),
+    ],
+)
+def test_labels_that_would_meet_leave_the_later_one(ticks, shown):
+    scale = Scale(0.0, max(ticks, default=1.0), 0.0, 90.0)
+    drawn = ElementTree.fromstring(f"<g>{axis_below(scale, 50, ticks, labels(ticks, signed=True), 10)}</g>")
+    assert [text.text for text in drawn.iter("text")] == shown
