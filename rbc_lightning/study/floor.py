@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from rbc_lightning.study import statistics
 from rbc_lightning.study.collect import PairedScores
 from rbc_lightning.study.compare import Comparison
+from rbc_lightning.study.numbers import mean_text
 from rbc_lightning.study.run_record import Run
 from rbc_lightning.study.tables import COLUMNS, TITLES, WITHOUT_TRAINING
 
@@ -31,6 +32,7 @@ class Floor:
         n_images, seeds: that it was scored on and run with.
         comparisons: of each column with it, all exploratory.
         text: its figure, and the columns that it does as well as.
+        higher_is_better: direction of the score.
     """
 
     model: str
@@ -42,6 +44,7 @@ class Floor:
     seeds: tuple[int, ...]
     comparisons: Mapping[str, Comparison]
     text: str
+    higher_is_better: bool = True
 
     @property
     def title(self) -> str:
@@ -51,7 +54,7 @@ class Floor:
     @property
     def figure(self) -> str:
         """The mean to three places, with its interval."""
-        return f"{self.mean:.3f} [{self.low:.3f}, {self.high:.3f}]"
+        return mean_text(self.mean, self.low, self.high, higher_is_better=self.higher_is_better)
 
 
 def floor_below(
@@ -96,9 +99,9 @@ def floor_below(
         told = _told(means, low, high, beaten, higher_is_better)
         # No score that is better when higher has more than 1.
         told += f"; {_PERFECT}" if higher_is_better and low >= 1 else ""
-    text = f"without training {score} {mean:.3f} [{low:.3f}, {high:.3f}]{told}"
+    text = f"without training {score} {mean_text(mean, low, high, higher_is_better=higher_is_better)}{told}"
     model = " or ".join(dict.fromkeys(run.floor_name for run in floors.values()))
-    return Floor(model, mean, low, high, spread, paired.n_images, tuple(floors), comparisons, text)
+    return Floor(model, mean, low, high, spread, paired.n_images, tuple(floors), comparisons, text, higher_is_better)
 
 
 def _told(means: Mapping[str, float], low: float, high: float, beaten: Mapping[str, bool], higher_is_better: bool) -> str:

@@ -12,6 +12,7 @@ from rbc_lightning.study.collect import PairedScores, all_runs, paired_scores
 from rbc_lightning.study.compare import Answer, Comparison, answer_questions, compare_columns
 from rbc_lightning.study.floor import BySeed, Floor, ScoresOf, floor_below
 from rbc_lightning.study.folds import fold_overrides, missing_folds
+from rbc_lightning.study.numbers import mean_text, number_text
 from rbc_lightning.study.pooled import is_pooled, pooled_scores
 from rbc_lightning.study.run_record import Run
 from rbc_lightning.study.statistics import Floats, spread
@@ -57,12 +58,14 @@ class External:
         halves: half the widths of their 95 % intervals, over other such images or groups and other seeds; infinite with one.
         n_images: that every run has a score of.
         title: how a line of the table calls them.
+        higher_is_better: direction of the score.
     """
 
     means: Mapping[str, float]
     halves: Mapping[str, float]
     n_images: int
     title: str
+    higher_is_better: bool
 
     def interval(self, column: str) -> tuple[float, float] | None:
         """Of a column's mean; None where there is no such column, or a single image or group."""
@@ -72,8 +75,9 @@ class External:
     def figure(self, column: str) -> str:
         """The mean to three places with its interval; "-" for none."""
         mean, interval = self.means.get(column), self.interval(column)
-        ends = "" if interval is None else f" [{interval[0]:.3f}, {interval[1]:.3f}]"
-        return "-" if mean is None else f"{mean:.3f}{ends}"
+        if mean is None:
+            return "-"
+        return mean_text(mean, *interval, higher_is_better=self.higher_is_better) if interval else number_text(mean)
 
 
 @dataclass(frozen=True)
@@ -214,7 +218,8 @@ def external_beside(columns: Mapping[str, BySeed], metric: str) -> External | No
         return None
     means = {column: float(paired.by_seed(column).mean()) for column in filed}
     halves = {column: paired.half_width(column) for column in filed}
-    return External(means, halves, paired.n_images, external_title(paired.n_images))
+    higher = all_runs(columns)[0].higher_is_better(metric)
+    return External(means, halves, paired.n_images, external_title(paired.n_images), higher)
 
 
 def _measure(

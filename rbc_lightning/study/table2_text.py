@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from rbc_lightning.study.classes import EVERYWHERE, Grid, class_grids, class_notes, of_scans
 from rbc_lightning.study.compare import NO_P, Comparison, interval_text
-from rbc_lightning.study.numbers import number_text
+from rbc_lightning.study.numbers import CUT, number_text
 from rbc_lightning.study.rows import ModelRow, TableEntry
 from rbc_lightning.study.table2 import Table2
 from rbc_lightning.study.tables import (
@@ -178,8 +178,17 @@ def _footnotes(table: Table2) -> Iterator[str]:
     yield _FLOOR if any(row.answering.floor or row.floor for row in table.rows) else _NO_FLOOR
     if any(row.external for row in table.rows):
         yield _EXTERNAL
+    yield from _cut_note(table)
     yield from class_notes(table.classes)
     yield from table.notes
+
+
+def _cut_note(table: Table2) -> Iterator[str]:
+    """What a cut end of an interval is, where one is shown."""
+    shown = [text for row in table.rows for text in bound_lines(row)]
+    shown += [row.external.figure(column) for row in table.rows if row.external for column in table.columns]
+    if any(f"({CUT})" in text for text in shown):
+        yield f"{CUT}: the interval is symmetric and reaches beyond what the score can be; table2.csv has its ends as they are"
 
 
 def _against(row: ModelRow, column: str, against: str) -> str:

@@ -198,3 +198,15 @@ def test_the_csv_has_floor_and_ceiling_as_lines_and_pooled_comparisons_as_column
     assert float(line["difference_against_without_training"]) == against_floor
     assert float(found["fcn8s", "rd"]["difference_against_without_training"]) == fcn8s.floor.comparisons["rd"].difference.value
     assert found["fcn8s", "rd"]["pooled_difference_against_rd_aug"] == ""
+
+
+def test_an_end_of_an_interval_beyond_the_score_is_cut_and_explained():
+    table = with_all()
+    assert "- cut: " not in to_markdown(table)
+    (fcn8s, dcan) = table.rows
+    wide = replace(fcn8s, floor=replace(fcn8s.floor, mean=0.1, low=-0.2, high=0.4))
+    text = to_markdown(replace(table, rows=(wide, dcan)))
+    assert "| fcn8s, without training (threshold): Dice 0.100 [0 (cut), 0.400] |" in text
+    assert (
+        "- cut: the interval is symmetric and reaches beyond what the score can be; table2.csv has its ends as they are" in text
+    )
