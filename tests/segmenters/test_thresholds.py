@@ -68,6 +68,19 @@ def test_the_known_best_threshold_is_found(rim, inside, expected):
         assert chosen.line() == f"Chose threshold 0.65 by validation: dice 1.0000 ({wide:.4f} with threshold 0.5)"
 
 
+@pytest.mark.parametrize(("scans", "expected"), [(1, 0.5), (2, 0.5), (3, 0.65)])
+def test_one_or_two_scans_choose_no_threshold(scans, expected):
+    """On the 1.5 T scans one validation patient chose 0.15, with which four test patients scored less than with 0.5."""
+    truth, maps = too_wide(0.62)
+    named = [{**batch, "volume": [f"scan{index % scans}"]} for index, batch in enumerate(batches(*[truth] * 3))]
+    task = SegmentationTask(Maps(maps))
+    chosen = choose_thresholds(task, named, "32-true")
+    assert task.threshold == chosen.thresholds["threshold"] == expected
+    if scans < 3:
+        assert chosen.score == chosen.start_score < 1
+        assert chosen.line().startswith(f"Kept threshold 0.5: {scans} validation scan{'s'[: scans - 1]}, of at least 3 ")
+
+
 def test_it_is_the_score_over_all_images_that_counts():
     """One image wants more than 0.62, another less than 0.42: what the mean Dice loses is less with the first."""
     (wide, wide_maps), (unsure, unsure_maps) = too_wide(0.62), too_wide(0.1, inside=0.42)
