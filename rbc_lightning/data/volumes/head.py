@@ -1,18 +1,23 @@
-"""The head in slices of a scan: what translators need to know beside the brain, so that they need not guess skull and air."""
+"""The head in slices of a scan: what translators are told beside masks, so that they need not guess skull, air, cortex."""
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+from skimage.filters import threshold_otsu
 
 from rbc_lightning.data.volumes.intensity import LARGEST, STANDARD, grown, largest, worn
 
 HEAD = ("head", "dark")
 """Names of the two classes."""
+GREY = "grey"
+"""Name of the class of the brain's darker tissue."""
 
 # Shares of the way from the brain's mean down to air at which the head begins, and under which it is dark.
 _AIR, _DARK = 0.6, 0.3
 # mm: of the noise that does not count, of specks in the air, and of the gaps that the skull leaves between scalp and brain.
 _BLUR, _SPECK, _GAP = 0.9, 2.5, 9.0
+# mm: of what a tissue is darker than, wider than cortex and narrower than uneven sensitivity.
+_AROUND = 30.0
 
 
 def find_head(image: NDArray[np.uint16], spacing: tuple[float, float]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
@@ -33,6 +38,43 @@ def find_head(image: NDArray[np.uint16], spacing: tuple[float, float]) -> tuple[
     blur = [_BLUR / mm for mm in spacing]
     head = np.stack([_head(ndimage.gaussian_filter(part, blur) > _AIR * air, spacing) for part in grey])
     return head, head & (grey < _DARK * air)
+
+
+def find_grey(image: NDArray[np.uint16], brain: NDArray[np.bool_], spacing: tuple[float, float]) -> NDArray[np.bool_]:
+    """The darker of two tissues of the brain by Otsu's threshold of what differs from the mean around, as cortex is in T1w.
+
+    Of several channels the one that parts them best, by the share of its variance that lies between both (Otsu 1979).
+
+    Args:
+        image: slices of a scan (Z, H, W, C), standardised as `intensity.standardise` does.
+        brain: bool (Z, H, W): the tissue to part, without fluid and what masks hold.
+        spacing: mm between rows and between columns.
+
+    Returns:
+        bool (Z, H, W), within `brain`.
+    """
+    if not brain.any():
+        return np.zeros_like(brain)
+    inside = brain.astype(np.float32)
+    around = [1, *(max(1, round(_AROUND / mm)) for mm in spacing)]
+    blur = [0.0, *(_BLUR / mm for mm in spacing)]
+    near = np.maximum(ndimage.gaussian_filter(inside, blur), 1e-6)
+    far = np.maximum(ndimage.uniform_filter(inside, around), 1e-6)
+    best, grey = -1.0, np.zeros_like(brain)
+    for channel in np.moveaxis(image.astype(np.float32), -1, 0):
+        channel *= inside
+        values = ndimage.gaussian_filter(channel, blur) / near - ndimage.uniform_filter(channel, around) / far
+        kept = values[brain]
+        # What little is far brighter or darker would take the threshold for itself.
+        kept = kept.clip(*np.percentile(kept, [1, 99]))
+        if np.ptp(kept) < 1:
+            continue
+        level = threshold_otsu(kept)
+        below = kept < level
+        between = float(below.mean() * (1 - below.mean()) * (kept[~below].mean() - kept[below].mean()) ** 2 / kept.var())
+        if between > best:
+            best, grey = between, brain & (values < level)
+    return grey
 
 
 def _head(bright: NDArray[np.bool_], spacing: tuple[float, float]) -> NDArray[np.bool_]:

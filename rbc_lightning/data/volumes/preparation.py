@@ -13,7 +13,7 @@ from scipy import ndimage
 from rbc_lightning.core.trainer import check_count
 from rbc_lightning.data.sample import ImageSpec
 from rbc_lightning.data.volumes.grid import SliceGrid
-from rbc_lightning.data.volumes.head import HEAD, find_head
+from rbc_lightning.data.volumes.head import GREY, HEAD, find_grey, find_head
 from rbc_lightning.data.volumes.intensity import LARGEST, STANDARD, brain_mask, standardise
 from rbc_lightning.data.volumes.nifti import Volume
 from rbc_lightning.errors import InputError
@@ -34,7 +34,7 @@ class Preparation:
         targets: names that are segmented, in the order of their values in label maps; None for all.
         outline: name of one more class, the rough brain, behind all others; None for none.
         head: whether two more classes follow, of the rest of the head, see `head.find_head`; dark parts of the outline are
-            in the second of them.
+            in the second of them; and, where there is an outline, one of its darker tissue, see `head.find_grey`.
         side: rows and columns of a slice; None for those of the scan.
         spacing: mm between pixels; None for that of the scan.
         strip: whether all but the brain is emptied.
@@ -165,11 +165,14 @@ class Preparation:
         """
         if not self.head:
             return label_maps
+        values = {name: np.uint8(value) for value, name in enumerate(self.names, start=1)}
         head, dark = find_head(image, grid.spacing)
-        n_computed = len(self._computed)
-        open_to_it = (label_maps == 0) | (label_maps > len(self.names) - n_computed)
-        found = np.where((label_maps == 0) & head, np.uint8(len(self.names) - 1), label_maps)
-        return np.where(open_to_it & dark, np.uint8(len(self.names)), found)
+        open_to_it = (label_maps == 0) | (label_maps > len(self.names) - len(self._computed))
+        found = np.where((label_maps == 0) & head, values[HEAD[0]], label_maps)
+        found = np.where(open_to_it & dark, values[HEAD[1]], found)
+        if not self.outline:
+            return found
+        return np.where(find_grey(image, found == values[self.outline], grid.spacing), values[GREY], found)
 
     def check(self, volumes: Sequence[Volume], labels: Volume) -> None:
         """Refuse labels that no class has, and slices that cut off a part of the brain or of what is to be segmented."""
@@ -189,7 +192,8 @@ class Preparation:
     @property
     def _computed(self) -> tuple[str, ...]:
         """Classes of no mask."""
-        return (*((self.outline,) if self.outline else ()), *(HEAD if self.head else ()))
+        outline = (self.outline,) if self.outline else ()
+        return (*outline, *HEAD, *((GREY,) if outline else ())) if self.head else outline
 
     def _table(self, volume: Volume) -> dict[int, int]:
         """The value in label maps of every value of a file."""

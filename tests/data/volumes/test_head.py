@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from rbc_lightning.data.volumes.head import find_head
+from rbc_lightning.data.volumes.head import find_grey, find_head
 from rbc_lightning.data.volumes.intensity import LARGEST
 
 
@@ -39,3 +39,34 @@ def test_a_slice_of_air_alone_has_no_head():
     assert head[0].any()
     assert not head[1].any()
     assert not dark[1].any()
+
+
+def with_cortex(shares):
+    """A slice with white matter within 54 mm and cortex around, uneven light, noise; shares: how cortex shows by channel."""
+    _, radius = drawn()
+    y = np.mgrid[:64, :64][0] / 64 - 0.5
+    noise = np.random.default_rng(0).normal(0, 0.05, (len(shares), 64, 64))
+    brain = radius < 64
+    z = [np.where(brain, y - share * (radius > 54) + some, -3.0) for share, some in zip(shares, noise, strict=True)]
+    return np.rint((np.stack(z, axis=-1) * 0.1 + 0.4) * LARGEST).astype(np.uint16)[None], brain[None], radius[None]
+
+
+def test_grey_is_what_is_darker_than_around_in_the_channel_that_shows_it():
+    """Uneven light of +-0.5 deviations is as much as half the contrast of the cortex."""
+    for shares in ((0.1, 1.0), (1.0, 0.1)):
+        image, brain, radius = with_cortex(shares)
+        grey = find_grey(image, brain, (3.0, 3.0))
+        assert grey[brain & (radius > 56)].mean() > 0.98
+        assert grey[brain & (radius < 52)].mean() < 0.02
+        assert not (grey & ~brain).any()
+
+
+def test_what_is_outside_of_the_brain_or_empty_is_never_grey():
+    image, brain, radius = with_cortex((1.0, 1.0))
+    lesion = brain & (radius < 9)
+    np.testing.assert_array_equal(
+        find_grey(np.where(lesion[..., None], 4095, image).astype(np.uint16), brain & ~lesion, (3.0, 3.0)),
+        find_grey(image, brain & ~lesion, (3.0, 3.0)),
+    )
+    assert not find_grey(image, np.zeros_like(brain), (3.0, 3.0)).any()
+    assert not find_grey(np.full_like(image, 1638), brain, (3.0, 3.0)).any()
