@@ -50,6 +50,17 @@ class PlainModeSeekingStep:
         seen = torch.cat([condition, image]) if self.options["conditional"] else image
         return self.discriminator(seen[None])[0]
 
+    def distance(self, fake: Tensor, real: Tensor, foreground: Tensor) -> Tensor:
+        """Mean absolute difference of two images, in which a class of n pixels weighs n to the power of 1 - `l1_balance`."""
+        total = torch.zeros((), dtype=fake.dtype)
+        weights = 0.0
+        for inside in (foreground, ~foreground):
+            n = int(inside.sum())
+            if n:
+                total = total + n ** (1 - self.options["l1_balance"]) * (fake - real)[:, inside].abs().mean()
+                weights += n ** (1 - self.options["l1_balance"])
+        return total / weights
+
     def step(self, batch, codes: list[tuple[Tensor, Tensor]]) -> None:
         """Train on a batch; `codes` holds two latent codes for each sample, of which the form may use none or one."""
         weight, latent = self.options["lambda_mode_seeking"], self.options["second"] == "latent"
@@ -73,7 +84,7 @@ class PlainModeSeekingStep:
                 # Mao et al.: one over the ratio and a little; of the same conditions nothing is asked.
                 terms.append(1 / (a / b + 1e-5) if b > 0 else a * 0)
             adversarial += [torch.log(1 + torch.exp(-self.discriminate(condition, fake))).mean() for fake in shown]
-            distances.append((fakes[0] - real).abs().mean())
+            distances.append(self.distance(fakes[0], real, batch["label_map"][index] > 0))
             on_fake = [torch.log(1 + torch.exp(self.discriminate(condition, fake.detach()))).mean() for fake in shown]
             losses_d.append(sum(on_fake) / len(on_fake) + torch.log(1 + torch.exp(-self.discriminate(condition, real))).mean())
         loss_g = sum(adversarial) / len(adversarial) + self.options["lambda_l1"] * sum(distances) / n_real

@@ -46,6 +46,8 @@ class ModeSeekingPix2PixTask(AdversarialTask):
             condition (Mao et al. 2019, where the discriminator sees both images).
         lambda_mode_seeking: weight of the mode-seeking term (Allender et al.: 10); 0 = off.
         lambda_l1: weight of the mean absolute difference to the real image (Allender et al.: 10; Isola et al.: 100).
+        l1_balance: from 0, every pixel counts alike in it, towards 1, every class of an image does, see `class_weights`: for
+            classes of few pixels, whose colour the generator else takes from what the discriminator lets pass.
         latent_channels: planes of noise, each one number per image, beside the condition; needed for `second="latent"`.
         base_channels, n_downsample, kernel_size, dropout, n_dropout, first_dropout, norm, bias_before_norm: see
             `UNetGenerator`; kernel size and norm are those of the discriminator, too.
@@ -69,6 +71,7 @@ class ModeSeekingPix2PixTask(AdversarialTask):
         second: SecondInput = "condition",
         lambda_mode_seeking: float = 10.0,
         lambda_l1: float = 10.0,
+        l1_balance: float = 0.0,
         latent_channels: int = 0,
         base_channels: int = 64,
         n_downsample: int = 8,
@@ -92,6 +95,7 @@ class ModeSeekingPix2PixTask(AdversarialTask):
     ) -> None:
         super().__init__()
         check_range(0, lambda_mode_seeking=lambda_mode_seeking, lambda_l1=lambda_l1)
+        check_range(0, 1, l1_balance=l1_balance)
         if second not in ("condition", "latent"):
             raise ValueError(f"second must be condition or latent, got {second!r}")
         least, multiple = int(second == "latent" and lambda_mode_seeking > 0), 2 ** max(n_downsample, 0)
@@ -162,7 +166,7 @@ class ModeSeekingPix2PixTask(AdversarialTask):
         on_real = self._discriminate(condition[:n_real], real)
         on_fake = self._discriminate(condition[:n_shown], seen[:n_shown])
         losses = {"g_gan": generator_loss(on_fake, self.hparams["gan_loss"])}
-        losses["g_l1"] = F.l1_loss(seen[:n_real], real) * self.hparams["lambda_l1"]
+        losses["g_l1"] = self._l1(seen[:n_real], real, batch["label_map"][:n_real]) * self.hparams["lambda_l1"]
         if len(seen) > n_real:
             differing = codes if latent else condition
             term = mode_seeking_loss(seen[:n_real], seen[n_real:], differing[:n_real], differing[n_real:])
@@ -195,7 +199,29 @@ class ModeSeekingPix2PixTask(AdversarialTask):
             return condition.repeat(2, 1, 1, 1), torch.cat((codes, other))
         return condition, codes
 
+    def _l1(self, seen: Tensor, real: Tensor, label_map: Tensor) -> Tensor:
+        balance = self.hparams["l1_balance"]
+        if not balance:
+            return F.l1_loss(seen, real)
+        values = label_map if self.spec.labels == "classes" else (label_map > 0).long()
+        return ((seen - real).abs() * class_weights(values, balance).to(seen.dtype)[:, None]).mean()
+
     def _discriminate(self, condition: Tensor, image: Tensor) -> list[list[Tensor]]:
         """Logits in the form that the GAN losses take: one scale, one layer."""
         x = torch.cat((condition, image), dim=1) if self.hparams["conditional"] else image
         return [[self.discriminator(x)]]
+
+
+def class_weights(label_map: Tensor, balance: float) -> Tensor:
+    """Weights float64 (B, H, W) with mean 1 in each image: a class that fills n of its pixels has n**-balance for each.
+
+    Args:
+        label_map: int64 (B, H, W), 0 = background, a class as any other.
+        balance: 0: all pixels alike; towards 1: all classes of an image alike.
+    """
+    weights = []
+    for values in label_map:
+        counts = torch.bincount(values.flatten()).clamp(min=1).double()
+        weight = counts.pow(-balance)[values]
+        weights.append(weight / weight.mean())
+    return torch.stack(weights)

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Subset
 from rbc_lightning.core.training import SharedBatch
 from rbc_lightning.data.sample import RGB, from_unit
 from rbc_lightning.translators.pix2pix.structures.maps import structure_map
-from rbc_lightning.translators.pix2pix.task import ModeSeekingPix2PixTask
+from rbc_lightning.translators.pix2pix.task import ModeSeekingPix2PixTask, class_weights
 
 SIDE = 16
 SIZES = {"size": SIDE, "base_channels": 4, "n_downsample": 4, "dropout": 0, "discriminator_channels": 4}
@@ -28,6 +28,7 @@ FORMS = {
     "condition with codes": {"latent_channels": 2},
     "patches": {"structure": False, "conditional": True, "lambda_mode_seeking": 0, "kernel_size": 4, "discriminator": "patch"}
     | {"discriminator_strides": (2, 1, 1)},
+    "small classes count more": {"l1_balance": 0.5},
 }
 
 
@@ -131,6 +132,18 @@ def test_two_steps_move_the_weights_as_the_plain_way_does(form, monkeypatch):
         assert moves.dtype == differences.dtype == torch.float64
         assert moves.abs().max() > 1e-4
         assert differences.abs().max() < SAME * moves.abs().max()
+
+
+def test_class_weights_by_hand():
+    """Of 16 pixels 12, 3 and 1: the square roots of 1/12, 1/3 and 1 over their mean; an image of one class has none."""
+    values = torch.zeros(2, 4, 4, dtype=torch.int64)
+    values[0, 0, :3], values[0, 3, 3] = 1, 5
+    weights = class_weights(values, 0.5)
+    mean = (12**0.5 + 3**0.5 + 1) / 16
+    for value, count in ((0, 12), (1, 3), (5, 1)):
+        torch.testing.assert_close(weights[0][values[0] == value], torch.full((count,), count**-0.5 / mean).double())
+    assert torch.equal(weights[1], torch.ones(4, 4).double())
+    assert torch.equal(class_weights(values, 0.0), torch.ones(2, 4, 4).double())
 
 
 @pytest.mark.parametrize("form", ["full", "latent"])

@@ -22,6 +22,7 @@ BAD = [
     ({"latent_channels": -1}, r'latent_channels must be at least 0 with second="condition", got -1'),
     ({"lambda_mode_seeking": -1}, r"lambda_mode_seeking must be at least 0, got -1"),
     ({"lambda_l1": -0.5}, r"lambda_l1 must be at least 0, got -0\.5"),
+    ({"l1_balance": 1}, r"l1_balance must be in \[0, 1\), got 1"),
     ({"learning_rate": 0}, r"learning_rate must be positive, got 0"),
     ({"n_epochs": 0}, r"n_epochs \+ n_epochs_decay must be at least 1, got 0"),
     ({"beta2": 1.0}, r"beta2 must be in \[0\.0, 1\.0\), got 1\.0"),
