@@ -9,10 +9,10 @@ python=${PYTHON:-.venv/bin/python}
 here=("data.root=$root" scale=demo hydra/launcher=joblib "hydra.launcher.n_jobs=${JOBS:-2}" "$@")
 columns=('data.targets=[lesion,ventricles]' data.folds=5 data.fold=0,1,2,3,4 translator.seed=0)
 # Fold by fold, so that two runs at once do not wait for the same GAN.
-"$python" -m rbc_lightning +sweep=novoselov mix=rd_sd seed=0 training.steps=400 "${columns[@]}" data.name=columns "${here[@]}"
-"$python" -m rbc_lightning +sweep=novoselov training.steps=400 "${columns[@]}" data.name=columns "${here[@]}"
-# 11 epochs of 300 slices are 400 steps and some.
-"$python" -m rbc_lightning +sweep=novoselov mix=rd seed=0 training.epochs=11 "${columns[@]}" data.name=equal_epochs "${here[@]}"
+"$python" -m rbc_lightning +sweep=novoselov mix=rd_sd seed=0 training.steps=600 "${columns[@]}" data.name=columns "${here[@]}"
+"$python" -m rbc_lightning +sweep=novoselov training.steps=600 "${columns[@]}" data.name=columns "${here[@]}"
+# 16 epochs of 300 slices are 600 steps.
+"$python" -m rbc_lightning +sweep=novoselov mix=rd seed=0 training.epochs=16 "${columns[@]}" data.name=equal_epochs "${here[@]}"
 "$python" -m rbc_lightning -m data=mri +experiment=rd_aug seed=0,1,2 "${here[@]}"
 for name in columns equal_epochs; do
   "$python" -m rbc_lightning stage=report +sweep=novoselov hydra.mode=RUN "${columns[@]:0:2}" data.fold=0 "data.name=$name" "data.root=$root" "$@"
