@@ -7,8 +7,8 @@ from .core.recipe import Recipe as Recipe
 from .core.store import Store as Store
 from .data.datamodule import PairDataModule as PairDataModule
 from .data.manifest import Manifest as Manifest
-from .data.sample import ImageSpec as ImageSpec
 from .data.sample import Sample as Sample
+from .data.spec import ImageSpec as ImageSpec
 from .evaluation.fcn_score import FcnScoreNetwork as FcnScoreNetwork
 from .masks.bank.recipe import ShapeBankRecipe as ShapeBankRecipe
 from .masks.bank.shapes import ShapeBank as ShapeBank

@@ -5,7 +5,8 @@ import numpy as np
 from rbc_lightning.core.label_files import write_label_map
 from rbc_lightning.data.augment.copy_paste import CopyPaste, CopyPasteSettings
 from rbc_lightning.data.formats import write_image
-from rbc_lightning.data.sample import RGB, FilePair, Sample
+from rbc_lightning.data.sample import FilePair, Sample
+from rbc_lightning.data.spec import RGB
 
 RADIUS = 9
 

@@ -9,7 +9,8 @@ from rbc_lightning.core.seeds import derive_seed
 from rbc_lightning.core.store import Store
 from rbc_lightning.core.trainer import TrainerSettings
 from rbc_lightning.data.manifest import Samples
-from rbc_lightning.data.sample import RGB, ArrayPair, Sample
+from rbc_lightning.data.sample import ArrayPair, Sample
+from rbc_lightning.data.spec import RGB
 from rbc_lightning.evaluation.fcn_score import FcnScoreNetwork
 from rbc_lightning.segmenters.model import Model, TrainingSettings
 

@@ -3,7 +3,8 @@
 import numpy as np
 
 from rbc_lightning.data.manifest import Manifest, Samples
-from rbc_lightning.data.sample import ArrayPair, ImageSpec, Sample
+from rbc_lightning.data.sample import ArrayPair, Sample
+from rbc_lightning.data.spec import ImageSpec
 
 SLICES = ImageSpec(
     channels=("FLAIR", "T1w"),

@@ -5,7 +5,8 @@ from tiny_data import disc_smear
 from rbc_lightning.core.build import build
 from rbc_lightning.core.trainer import TrainerSettings
 from rbc_lightning.data.manifest import Manifest, Samples
-from rbc_lightning.data.sample import RGB, ArrayPair, ImageSpec, Sample
+from rbc_lightning.data.sample import ArrayPair, Sample
+from rbc_lightning.data.spec import RGB, ImageSpec
 from rbc_lightning.masks import SampledMask
 from rbc_lightning.masks.sources import LabelMapSource
 

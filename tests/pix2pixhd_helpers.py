@@ -7,7 +7,8 @@ from torch.utils.data import DataLoader
 
 from rbc_lightning.core.trainer import TrainerSettings
 from rbc_lightning.data.manifest import Samples
-from rbc_lightning.data.sample import RGB, ArrayPair, Sample
+from rbc_lightning.data.sample import ArrayPair, Sample
+from rbc_lightning.data.spec import RGB
 
 TINY = {
     "base_channels": 4,

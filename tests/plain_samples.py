@@ -1,4 +1,4 @@
-"""Samples without files, and samples of another kind: two channels of 16 bits, bright objects on a dark ground."""
+"""Samples without files, and samples of another kind: two channels of 16 bits, bright objects on a dark ground; slices."""
 
 from pathlib import Path
 
@@ -7,9 +7,21 @@ from tiny_data import disc_smear
 
 from rbc_lightning.data.lineage import Ancestor, Lineage
 from rbc_lightning.data.manifest import Manifest
-from rbc_lightning.data.sample import ArrayPair, FilePair, ImageSpec, Sample
+from rbc_lightning.data.sample import ArrayPair, FilePair, Sample
+from rbc_lightning.data.spec import ImageSpec
 
 TWO_CHANNELS = ImageSpec(channels=("nuclei", "actin"), value_range=(0, 65535), objects="bright")
+TWELVE_BITS = ImageSpec(channels=("grey",), value_range=(100, 4095))
+LESIONS = ImageSpec(
+    ("FLAIR", "T1w"),
+    (0, 4095),
+    "classes",
+    ("lesion",),
+    "bright",
+    context=["ventricles", "brain"],
+    upright=True,
+    standard=[0.4, 0.1],
+)
 
 
 def plain_ancestor(name):

@@ -3,7 +3,8 @@
 import numpy as np
 
 from rbc_lightning.data.manifest import Manifest
-from rbc_lightning.data.sample import ArrayPair, ImageSpec, Sample
+from rbc_lightning.data.sample import ArrayPair, Sample
+from rbc_lightning.data.spec import ImageSpec
 
 SIDE = 48
 # The first patient has two scans; the last slice of each is empty.

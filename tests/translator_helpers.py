@@ -12,7 +12,7 @@ from pix2pixhd_helpers import TRAINER, make_samples
 from rbc_lightning.core.recipe import Node, Recipe, aside
 from rbc_lightning.core.store import Store
 from rbc_lightning.data.lineage import Ancestor
-from rbc_lightning.data.sample import ImageSpec
+from rbc_lightning.data.spec import ImageSpec
 from rbc_lightning.translators.base import Translator, TranslatorRecipe
 from rbc_lightning.translators.phases import AdversarialPhase
 

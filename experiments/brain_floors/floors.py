@@ -21,8 +21,9 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from rbc_lightning.app import compose
 from rbc_lightning.commands.experiment import Experiment
 from rbc_lightning.core.files import write_rows
+from rbc_lightning.data.conversions import to_unit
 from rbc_lightning.data.manifest import Manifest
-from rbc_lightning.data.sample import Sample, to_unit
+from rbc_lightning.data.sample import Sample
 
 THRESHOLDS = np.arange(0, 8, 0.1)  # robust deviations of the brain
 SIGMAS = (0.9, 1.8, 3.6, 7.2)  # mm

@@ -15,8 +15,9 @@ from rbc_lightning.core.files import write_csv
 from rbc_lightning.core.label_files import write_label_map
 from rbc_lightning.core.progress import console, tell
 from rbc_lightning.core.trainer import TrainerSettings
+from rbc_lightning.data.conversions import to_rgb
 from rbc_lightning.data.formats import IMAGE_SUFFIXES, read_image, write_image
-from rbc_lightning.data.sample import RGB, ImageSpec, to_rgb
+from rbc_lightning.data.spec import RGB, ImageSpec
 from rbc_lightning.data.volumes.unlabelled import find_unlabelled
 from rbc_lightning.data.writers.coco import write_coco_found
 from rbc_lightning.errors import InputError

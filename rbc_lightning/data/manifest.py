@@ -11,7 +11,8 @@ from typing import Any, ClassVar
 from rbc_lightning.core.files import content_hash, file_sha256, to_plain, write_json, write_rows
 from rbc_lightning.core.recipe import Node
 from rbc_lightning.data.lineage import Ancestor, Lineage, from_rows, reference, to_rows
-from rbc_lightning.data.sample import RGB, SPLITS, FilePair, ImageSpec, LabelMap, Sample, Split, common_spec
+from rbc_lightning.data.sample import SPLITS, FilePair, Sample, Split, common_spec
+from rbc_lightning.data.spec import RGB, ImageSpec, LabelMap
 from rbc_lightning.errors import InputError
 
 _COLUMNS = ("sample_id", "image_path", "label_path", "origin", "split", "group", "image_sha256", "label_sha256")

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from rbc_lightning.data.sample import Sample, to_levels
+from rbc_lightning.data.conversions import to_levels
+from rbc_lightning.data.sample import Sample
 
 SIDE = 128
 """Pixels along each side of the picture that is hashed, whatever the image's own shape."""

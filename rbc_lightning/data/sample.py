@@ -1,92 +1,28 @@
-"""Samples: an image with its label map, what their numbers mean, where they come from and what they may be used for."""
+"""Samples: an image with its label map, where they come from and what they may be used for."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rbc_lightning.core.label_files import read_label_map
+from rbc_lightning.data.conversions import to_rgb
 from rbc_lightning.data.formats import image_size, read_image, read_pixels
 from rbc_lightning.data.lineage import Lineage
+from rbc_lightning.data.spec import RGB, Image, ImageSpec, LabelMap
 from rbc_lightning.errors import InputError
 
 Origin = Literal["real", "synthetic"]
 Split = Literal["train", "val", "test", "external"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test", "external")
 """Of a manifest; `external` is of another source, tested apart from `test`, and as untouched."""
-Image = NDArray[np.unsignedinteger[Any]]
-LabelMap = NDArray[np.int32]
-
-
-@dataclass(frozen=True)
-class ImageSpec:
-    """What the numbers of a data set's images and label maps mean; an `InputError` refuses what cannot be."""
-
-    channels: tuple[str, ...] = ("red", "green", "blue")  # names, in order
-    value_range: tuple[float, float] = (0, 255)  # up to 255 stored as uint8, above as uint16 (12 bit: (0, 4095))
-    labels: Literal["instances", "classes"] = "instances"  # ids 1..n; or value c is `classes[c - 1]`; 0 is background
-    classes: tuple[str, ...] = ("cell",)  # names of what is labelled
-    objects: Literal["dark", "bright"] = "dark"  # beside what they lie on
-    spacing: tuple[float, float] | None = None  # of pixels, in mm (row, column), where known
-    context: tuple[str, ...] = ()  # classes behind `classes` that tell translators what lies around: never segmented or scored
-    upright: bool = False  # up and down differ, as in a slice of a head: turned a little and mirrored left to right alone
-    # Mean and deviation, in [0, 1], of scans standardised as a whole; None: each image is standardised by its own.
-    standard: tuple[float, float] | None = None
-
-    def __post_init__(self) -> None:
-        for name in ("channels", "value_range", "classes", "spacing", "context", "standard"):
-            if getattr(self, name) is not None:
-                # Lists, as JSON and YAML have them.
-                object.__setattr__(self, name, tuple(getattr(self, name)))
-        low, high = self.value_range
-        if not 0 <= low < high <= np.iinfo(np.uint16).max:
-            raise InputError(f"value_range {self.value_range}; expected 0 <= smallest < largest <= 65535: scale the images")
-        if not self.channels or len(set(self.channels)) < len(self.channels) or not self.classes:
-            raise InputError(f"channels {self.channels}, classes {self.classes}; expected one or more, all different")
-        every = (*self.classes, *self.context)
-        if (self.context and self.labels != "classes") or len(set(every)) < len(every):
-            raise InputError(f"classes {self.classes}, context {self.context}; expected names of classes, all different")
-        if self.labels not in ("instances", "classes") or self.objects not in ("dark", "bright"):
-            got = f"labels {self.labels!r}, objects {self.objects!r}"
-            raise InputError(f"{got}; expected 'instances' or 'classes', 'dark' or 'bright'")
-
-    @property
-    def n_channels(self) -> int:
-        """Channels of an image."""
-        return len(self.channels)
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        """Names of the values 1, 2, ... of a label map of classes; none of instances, which have ids."""
-        return self.classes if self.labels == "classes" else ()
-
-    def with_context(self) -> ImageSpec:
-        """The spec of the same images where what lies around counts as classes as well: for translators and label maps."""
-        return replace(self, classes=(*self.classes, *self.context), context=()) if self.context else self
-
-    def targets(self, label_map: LabelMap) -> LabelMap:
-        """A label map without what lies around; not in place, since a loader may keep its array."""
-        return np.where(label_map > len(self.classes), np.int32(0), label_map) if self.labels == "classes" else label_map
-
-    def decisive(self) -> dict[str, Any]:
-        """What enters keys; what came later only where it is used."""
-        return {k: v for k, v in asdict(self).items() if k not in ("context", "upright", "standard") or v != getattr(RGB, k)}
-
-    @property
-    def dtype(self) -> np.dtype[np.unsignedinteger[Any]]:
-        """Type of an image's values."""
-        return np.dtype(np.uint8 if self.value_range[1] <= np.iinfo(np.uint8).max else np.uint16)
-
-
-RGB = ImageSpec()
-"""8-bit colour images of cells that are darker than the ground."""
 
 
 class Loader(Protocol):
@@ -260,41 +196,3 @@ def common_spec(samples: Iterable[Sample]) -> ImageSpec:
         if sample.spec.spacing != spec.spacing:
             spec = replace(spec, spacing=None)
     return spec
-
-
-def to_unit(image: NDArray[Any], spec: ImageSpec = RGB) -> NDArray[np.float32]:
-    """Scale values of the spec's range to [0, 1], float32 of the same shape."""
-    low, high = map(np.float32, spec.value_range)
-    unit = image.astype(np.float32)  # in place, and only what is needed: this is done for every sample that is loaded
-    if low != 0:
-        unit -= low
-    unit /= high - low
-    if image.dtype != np.uint8 or spec.value_range != RGB.value_range:
-        np.clip(unit, 0, 1, out=unit)
-    return unit
-
-
-def from_unit(array: NDArray[Any], spec: ImageSpec = RGB) -> Image:
-    """Scale [0, 1] to the spec's range and type, rounded; what lies outside is clipped."""
-    low, high = spec.value_range
-    return np.asarray(np.rint(np.clip(array, 0, 1) * np.float32(high - low) + np.float32(low)), dtype=spec.dtype)
-
-
-def to_levels(values: NDArray[Any], spec: ImageSpec = RGB) -> NDArray[np.float32]:
-    """Grey levels, float32: 0..255 over the spec's range, whatever its bits."""
-    return values.astype(np.float32) if spec.value_range == RGB.value_range else to_unit(values, spec) * np.float32(255)
-
-
-def from_levels(levels: NDArray[Any], spec: ImageSpec = RGB) -> Image:
-    """Grey levels 0..255 in the spec's range and type, rounded; what lies outside is clipped."""
-    if spec.value_range == RGB.value_range:
-        return np.asarray(np.clip(np.rint(levels), 0, 255), dtype=np.uint8)
-    return from_unit(levels / np.float32(255), spec)
-
-
-def to_rgb(image: Image, spec: ImageSpec = RGB) -> NDArray[np.uint8]:
-    """As a picture, uint8 (H, W, 3): one channel, or a scan's first, as grey, two as red and green, else the first three."""
-    shown = np.asarray(from_levels(to_levels(image[..., : 1 if spec.standard else 3], spec)), dtype=np.uint8)
-    if shown.shape[2] == 1:
-        return np.repeat(shown, 3, axis=2)
-    return np.pad(shown, ((0, 0), (0, 0), (0, 3 - shown.shape[2])))

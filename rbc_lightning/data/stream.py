@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset, Sampler
 
 from rbc_lightning.data.augment.crops import Augment, random_crop
+from rbc_lightning.data.conversions import to_unit
 from rbc_lightning.data.mix import MixStream, Source
-from rbc_lightning.data.sample import RGB, Image, ImageSpec, LabelMap, Sample, common_spec, to_unit
+from rbc_lightning.data.sample import Sample, common_spec
+from rbc_lightning.data.spec import RGB, Image, ImageSpec, LabelMap
 from rbc_lightning.errors import InputError
 
 DrawLabelMap = Callable[[np.random.SeedSequence], LabelMap]

@@ -16,9 +16,10 @@ from rbc_lightning.core.recipe import Recipe, Work, aside
 from rbc_lightning.core.seeds import derive_seed
 from rbc_lightning.core.trainer import TrainerSettings
 from rbc_lightning.core.training import begun_epochs
+from rbc_lightning.data.conversions import to_unit
 from rbc_lightning.data.datamodule import PairDataModule
 from rbc_lightning.data.manifest import Samples
-from rbc_lightning.data.sample import RGB, Image, ImageSpec, to_unit
+from rbc_lightning.data.spec import RGB, Image, ImageSpec
 from rbc_lightning.segmenters.fcn8s.nets import FCN8s, TrunkFeatures
 from rbc_lightning.segmenters.model import Model, TrainingSettings
 from rbc_lightning.segmenters.segmentation import SegmentationTask

@@ -9,7 +9,8 @@ import torch
 from numpy.typing import NDArray
 from skimage.measure import label as connected_components
 
-from rbc_lightning.data.sample import RGB, Image, ImageSpec, LabelMap, Sample, common_spec
+from rbc_lightning.data.sample import Sample, common_spec
+from rbc_lightning.data.spec import RGB, Image, ImageSpec, LabelMap
 from rbc_lightning.evaluation.fcn_score import STRIDES, view
 from rbc_lightning.evaluation.realism import cell_crops, region_colors, region_descriptor, region_means, window_means
 from rbc_lightning.metrics.label_maps import dice_score

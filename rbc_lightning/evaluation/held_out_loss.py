@@ -10,9 +10,9 @@ import numpy as np
 from rbc_lightning.core.progress import count_progress
 from rbc_lightning.core.recipe import Node
 from rbc_lightning.core.seeds import derive_seed
+from rbc_lightning.data.conversions import to_unit
 from rbc_lightning.data.lineage import Ancestor
 from rbc_lightning.data.manifest import Samples
-from rbc_lightning.data.sample import to_unit
 from rbc_lightning.masks import SampledMask
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from rbc_lightning.core.progress import count_progress
 from rbc_lightning.core.recipe import Node
 from rbc_lightning.core.seeds import derive_seed
 from rbc_lightning.data.lineage import Ancestor
-from rbc_lightning.data.sample import ImageSpec
+from rbc_lightning.data.spec import ImageSpec
 from rbc_lightning.data.splits import to_look_at
 from rbc_lightning.evaluation.distances import channel_wasserstein, kernel_distance_over_splits, nearest_distances
 from rbc_lightning.evaluation.fcn_score import FcnScoreNetwork

@@ -16,7 +16,7 @@ from scipy.spatial.distance import pdist
 from torch import Tensor
 from torch.nn import functional as F
 
-from rbc_lightning.data.sample import RGB, Image, ImageSpec
+from rbc_lightning.data.spec import RGB, Image, ImageSpec
 
 Floats = NDArray[np.floating[Any]]
 

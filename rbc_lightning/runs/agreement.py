@@ -7,7 +7,8 @@ import numpy as np
 
 from rbc_lightning.core.files import write_rows
 from rbc_lightning.core.labels import label_map_to_boxes
-from rbc_lightning.data.sample import LabelMap, Sample
+from rbc_lightning.data.sample import Sample
+from rbc_lightning.data.spec import LabelMap
 from rbc_lightning.metrics.instances import Instances, Prediction
 from rbc_lightning.metrics.registry import Metric
 from rbc_lightning.metrics.scores import Scores

@@ -19,7 +19,8 @@ from rbc_lightning.core.files import write_atomically
 from rbc_lightning.core.progress import tell
 from rbc_lightning.core.trainer import TrainerSettings
 from rbc_lightning.core.training import LAST, autocast, build_trainer, fit_or_resume, last_checkpoint, test_trainer
-from rbc_lightning.data.sample import ImageSpec, to_unit
+from rbc_lightning.data.conversions import to_unit
+from rbc_lightning.data.spec import ImageSpec
 from rbc_lightning.errors import InputError
 from rbc_lightning.metrics.instances import Instances
 from rbc_lightning.segmenters.base import BaseTask

@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from rbc_lightning.data.sample import Sample, to_rgb
+from rbc_lightning.data.conversions import to_rgb
+from rbc_lightning.data.sample import Sample
 from rbc_lightning.data.splits import evenly
 from rbc_lightning.metrics.instances import Instances
 from rbc_lightning.report.figures.runs import color_labels, draw_cells, outline_cells, shade_classes

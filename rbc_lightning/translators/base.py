@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
     from rbc_lightning.core.store import Store
     from rbc_lightning.data.manifest import Manifest, Samples
-    from rbc_lightning.data.sample import ImageSpec, Sample
+    from rbc_lightning.data.sample import Sample
+    from rbc_lightning.data.spec import ImageSpec
     from rbc_lightning.evaluation.held_out import HeldOut
     from rbc_lightning.masks import SampledMask
     from rbc_lightning.tracking.base import Tracking
@@ -98,7 +99,7 @@ class Translator(ABC):
         """Generate images of label maps int64 (B, H, W), one seed each, as float32 (B, C, H, W) in [0, 1]."""
         import torch
 
-        from rbc_lightning.data.sample import to_unit
+        from rbc_lightning.data.conversions import to_unit
 
         images = [self.paint(ids, seed, style) for ids, seed in zip(label_maps.cpu().numpy(), seeds, strict=True)]
         return torch.from_numpy(np.stack([to_unit(image, self.spec) for image in images])).permute(0, 3, 1, 2)
@@ -122,7 +123,7 @@ class Translator(ABC):
 
     def picture(self, label_map: NDArray[np.integer], seed: int, style: str | None = None) -> NDArray[np.uint8]:
         """See `paint`; for looking at, uint8 (H, W, 3)."""
-        from rbc_lightning.data.sample import to_rgb
+        from rbc_lightning.data.conversions import to_rgb
 
         return to_rgb(self.paint(label_map, seed, style), self.spec)
 

@@ -13,7 +13,8 @@ from rbc_lightning.data.formats import write_image
 from rbc_lightning.data.lineage import Ancestor, Lineage
 from rbc_lightning.data.manifest import Manifest, Samples
 from rbc_lightning.data.readers.folder import read_folder
-from rbc_lightning.data.sample import RGB, FilePair
+from rbc_lightning.data.sample import FilePair
+from rbc_lightning.data.spec import RGB
 from rbc_lightning.errors import InputError
 
 

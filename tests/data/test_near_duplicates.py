@@ -12,7 +12,8 @@ from scipy.fft import dctn
 from rbc_lightning.data import near_duplicates
 from rbc_lightning.data.near_duplicates import CUTS, THRESHOLD, find_near_duplicates, n_pairs
 from rbc_lightning.data.readers.phantom import PhantomSpec, render_smear
-from rbc_lightning.data.sample import ArrayPair, ImageSpec, Sample
+from rbc_lightning.data.sample import ArrayPair, Sample
+from rbc_lightning.data.spec import ImageSpec
 
 T = Image.Transpose
 

@@ -8,7 +8,7 @@ from evaluation_helpers import Place, fcn8s, sample
 
 from rbc_lightning.core.trainer import TrainerSettings
 from rbc_lightning.data.manifest import Samples
-from rbc_lightning.data.sample import ImageSpec
+from rbc_lightning.data.spec import ImageSpec
 from rbc_lightning.errors import InputError
 from rbc_lightning.evaluation import fcn_score
 from rbc_lightning.evaluation.fcn_score import FcnScoreNetwork, view

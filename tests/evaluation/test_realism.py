@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from rbc_lightning.data.sample import ImageSpec
+from rbc_lightning.data.spec import ImageSpec
 from rbc_lightning.evaluation.realism import (
     region_colors,
     region_descriptor,

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from rbc_lightning.data.sample import to_unit
+from rbc_lightning.data.conversions import to_unit
 from rbc_lightning.metrics.label_maps import dice_score
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rbc_lightning.core.recipe import Node
-from rbc_lightning.data.sample import RGB, ImageSpec
+from rbc_lightning.data.spec import RGB, ImageSpec
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from slice_samples import slice_manifest
 from rbc_lightning.core.build import build
 from rbc_lightning.core.store import Store
 from rbc_lightning.data.manifest import Samples
-from rbc_lightning.data.sample import RGB
+from rbc_lightning.data.spec import RGB
 from rbc_lightning.errors import InputError
 
 SPEC = {"_target_": "rbc_lightning.pairs.copy_paste.CopyPastePairs", "cells": [1, 3]}

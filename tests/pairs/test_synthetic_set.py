@@ -12,7 +12,7 @@ from rbc_lightning.core.files import file_sha256
 from rbc_lightning.core.store import Store, read_lineage
 from rbc_lightning.data.lineage import to_rows
 from rbc_lightning.data.manifest import Manifest
-from rbc_lightning.data.sample import RGB
+from rbc_lightning.data.spec import RGB
 from rbc_lightning.errors import InputError
 from rbc_lightning.pairs.base import Pair, PairSource
 from rbc_lightning.pairs.synthetic_set import SyntheticSet

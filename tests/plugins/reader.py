@@ -7,7 +7,8 @@ import numpy as np
 from rbc_lightning.core.store import Store
 from rbc_lightning.data.manifest import Manifest
 from rbc_lightning.data.readers.base import Reader
-from rbc_lightning.data.sample import ArrayPair, ImageSpec, Sample
+from rbc_lightning.data.sample import ArrayPair, Sample
+from rbc_lightning.data.spec import ImageSpec
 
 SPEC = ImageSpec(channels=("membrane", "nucleus"), value_range=(0, 65535), objects="bright")
 

@@ -9,7 +9,8 @@ import numpy as np
 
 from rbc_lightning.core.files import write_json
 from rbc_lightning.core.store import Store
-from rbc_lightning.data.sample import ImageSpec, from_unit, to_unit
+from rbc_lightning.data.conversions import from_unit, to_unit
+from rbc_lightning.data.spec import ImageSpec
 from rbc_lightning.translators.base import LoadContext, Translator, TranslatorRecipe
 
 

@@ -13,7 +13,7 @@ from slice_samples import slice_spec
 from tiny_data import disc_smear
 from torch import nn
 
-from rbc_lightning.data.sample import ImageSpec
+from rbc_lightning.data.spec import ImageSpec
 from rbc_lightning.errors import InputError
 from rbc_lightning.segmenters.dcan.task import ContourTask
 from rbc_lightning.segmenters.model import Model, TrainingSettings

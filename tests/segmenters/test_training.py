@@ -14,7 +14,7 @@ from training_helpers import Killed, assert_same
 
 from rbc_lightning.core.trainer import TrainerSettings
 from rbc_lightning.core.training import LAST
-from rbc_lightning.data.sample import ImageSpec
+from rbc_lightning.data.spec import ImageSpec
 from rbc_lightning.errors import InputError
 from rbc_lightning.segmenters.model import Model, TrainingSettings
 from rbc_lightning.segmenters.segmentation import SegmentationTask

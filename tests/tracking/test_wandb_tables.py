@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rbc_lightning.data.sample import ImageSpec, Sample
+from rbc_lightning.data.sample import Sample
+from rbc_lightning.data.spec import ImageSpec
 from rbc_lightning.metrics.instances import Instances
 from rbc_lightning.report.figures.runs import color_labels
 from rbc_lightning.tracking.wandb_tables import log_pairs, log_predictions, log_sheets, log_summary

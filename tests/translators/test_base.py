@@ -13,7 +13,7 @@ from translator_helpers import GREY, VAL, Flat, FlatRecipe, Highest, TrainedReci
 from rbc_lightning.core.store import Store
 from rbc_lightning.data.lineage import Ancestor, to_rows
 from rbc_lightning.data.manifest import Manifest
-from rbc_lightning.data.sample import ImageSpec
+from rbc_lightning.data.spec import ImageSpec
 from rbc_lightning.errors import InputError
 from rbc_lightning.translators.base import LoadContext
 

@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 
 from rbc_lightning.data.augment.crops import check_pair
 from rbc_lightning.data.augment.donors import Colour, Colours, DonorCell, density, image_colour, read_donor_cells
-from rbc_lightning.data.sample import Image, LabelMap, Sample, common_spec, from_levels, to_levels
+from rbc_lightning.data.conversions import from_levels, to_levels
+from rbc_lightning.data.sample import Sample, common_spec
+from rbc_lightning.data.spec import Image, LabelMap
 
 PLACES_TRIED = 20  # places tried for a cell before it is given up: in a full field there is no room
 STAIN_LIMITS = (0.5, 2.0)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.measure import label as connected_components
 
-from rbc_lightning.data.sample import RGB, Image, ImageSpec, LabelMap
+from rbc_lightning.data.spec import RGB, Image, ImageSpec, LabelMap
 
 Augment = Callable[[Image, LabelMap, int], tuple[Image, LabelMap]]
 """Changes an image and its label map together, drawing from the seed alone."""

@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import find_objects
 
-from rbc_lightning.data.sample import RGB, Image, ImageSpec, LabelMap, Sample, to_levels
+from rbc_lightning.data.conversions import to_levels
+from rbc_lightning.data.sample import Sample
+from rbc_lightning.data.spec import RGB, Image, ImageSpec, LabelMap
 from rbc_lightning.errors import InputError
 
 MARGIN = 6  # pixels around a cell that are cut out with it: room for its soft edge, and for the background it stands on

@@ -23,7 +23,9 @@ from rbc_lightning.data.augment.copy_paste import CopyPaste, CopyPasteSettings
 from rbc_lightning.data.augment.crops import Augment, check_pair, separate_mirrored_cells
 from rbc_lightning.data.augment.reflecting import REFLECTING, ReflectingAffine, ReflectingElastic
 from rbc_lightning.data.augment.scans import BiasField, ScanContrast
-from rbc_lightning.data.sample import RGB, Image, ImageSpec, LabelMap, Sample, from_unit, to_unit
+from rbc_lightning.data.conversions import from_unit, to_unit
+from rbc_lightning.data.sample import Sample
+from rbc_lightning.data.spec import RGB, Image, ImageSpec, LabelMap
 from rbc_lightning.errors import InputError, blaming
 
 # Without this albumentations asks a server for its newest version when it is imported.

@@ -15,7 +15,8 @@ from rbc_lightning.data.checked import CheckedPairs
 from rbc_lightning.data.formats import IMAGE_SUFFIXES
 from rbc_lightning.data.manifest import Manifest
 from rbc_lightning.data.readers.base import Reader
-from rbc_lightning.data.sample import RGB, SPLITS, FilePair, ImageSpec, Sample, Split
+from rbc_lightning.data.sample import SPLITS, FilePair, Sample, Split
+from rbc_lightning.data.spec import RGB, ImageSpec
 from rbc_lightning.errors import InputError
 
 CHECKED = ".checked_{}.json"

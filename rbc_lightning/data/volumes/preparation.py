@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from rbc_lightning.core.trainer import check_count
-from rbc_lightning.data.sample import ImageSpec
+from rbc_lightning.data.spec import ImageSpec
 from rbc_lightning.data.volumes.grid import SliceGrid
 from rbc_lightning.data.volumes.head import GREY, HEAD, find_grey, find_head
 from rbc_lightning.data.volumes.intensity import LARGEST, STANDARD, brain_mask, standardise

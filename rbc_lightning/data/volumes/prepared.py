@@ -20,7 +20,8 @@ from rbc_lightning.core.recipe import Recipe, aside
 from rbc_lightning.core.store import Store
 from rbc_lightning.data.checked import CheckedPairs
 from rbc_lightning.data.manifest import Manifest
-from rbc_lightning.data.sample import ImageSpec, Sample
+from rbc_lightning.data.sample import Sample
+from rbc_lightning.data.spec import ImageSpec
 from rbc_lightning.data.volumes.intensity import brain_mask, check_varies
 from rbc_lightning.data.volumes.nifti import Volume, check_same_grid, read_labels, read_volume
 from rbc_lightning.data.volumes.preparation import Preparation

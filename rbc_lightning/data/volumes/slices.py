@@ -8,7 +8,8 @@ from typing import Literal
 import numpy as np
 
 from rbc_lightning.data.manifest import Manifest
-from rbc_lightning.data.sample import Image, LabelMap, Sample
+from rbc_lightning.data.sample import Sample
+from rbc_lightning.data.spec import Image, LabelMap
 from rbc_lightning.data.splits import evenly
 
 Choice = Literal["spread", "most"]

@@ -24,7 +24,7 @@ _ENOUGH_SHAPES = 50
 
 
 class Meaning(Protocol):
-    """The part of `data.sample.ImageSpec` that sources of label maps go by."""
+    """The part of `data.spec.ImageSpec` that sources of label maps go by."""
 
     @property
     def labels(self) -> Literal["instances", "classes"]:

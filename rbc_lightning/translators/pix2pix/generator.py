@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from rbc_lightning.core.tiles import tile_windows
-from rbc_lightning.data.sample import RGB, ImageSpec
+from rbc_lightning.data.spec import RGB, ImageSpec
 from rbc_lightning.translators.conditioning import extend, seeded_noise
 from rbc_lightning.translators.pix2pix.nets import UNetGenerator
 from rbc_lightning.translators.pix2pix.structures.maps import structure_channels

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from rbc_lightning.core.progress import tell
+from rbc_lightning.data.conversions import to_rgb
 from rbc_lightning.data.manifest import Manifest
-from rbc_lightning.data.sample import Sample, to_rgb
+from rbc_lightning.data.sample import Sample
 from rbc_lightning.report.figures.style_sheets import StructureRow, save_structure_preview
 from rbc_lightning.translators.pix2pix.structures.maps import METHODS, structure_map, structure_threshold, thresholds
 

@@ -15,7 +15,9 @@ from torch import Tensor, nn
 
 from rbc_lightning.core.files import replacing, write_json
 from rbc_lightning.core.seeds import Seed, afresh
-from rbc_lightning.data.sample import Image, Sample, from_unit, to_rgb
+from rbc_lightning.data.conversions import from_unit, to_rgb
+from rbc_lightning.data.sample import Sample
+from rbc_lightning.data.spec import Image
 from rbc_lightning.errors import InputError
 from rbc_lightning.masks import SampledMask
 from rbc_lightning.masks.bank.measure import check_label_map

@@ -16,7 +16,9 @@ from torch import Tensor, nn
 from rbc_lightning.core.files import replacing
 from rbc_lightning.core.labels import paint_table, semantic_condition
 from rbc_lightning.core.seeds import Seed, afresh, derive_seed
-from rbc_lightning.data.sample import RGB, Image, ImageSpec, Sample, from_unit
+from rbc_lightning.data.conversions import from_unit
+from rbc_lightning.data.sample import Sample
+from rbc_lightning.data.spec import RGB, Image, ImageSpec
 from rbc_lightning.errors import InputError
 from rbc_lightning.masks import SampledMask
 from rbc_lightning.masks.bank.measure import check_label_map

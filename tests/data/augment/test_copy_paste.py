@@ -12,7 +12,8 @@ from tiny_data import disc_smear
 
 from rbc_lightning.data.augment.copy_paste import CopyPasteSettings
 from rbc_lightning.data.readers.folder import read_folder
-from rbc_lightning.data.sample import ArrayPair, ImageSpec
+from rbc_lightning.data.sample import ArrayPair
+from rbc_lightning.data.spec import ImageSpec
 from rbc_lightning.data.splits import cut_validation
 
 

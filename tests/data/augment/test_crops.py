@@ -5,7 +5,7 @@ import pytest
 from plain_samples import TWO_CHANNELS
 
 from rbc_lightning.data.augment.crops import random_crop, separate_mirrored_cells
-from rbc_lightning.data.sample import RGB
+from rbc_lightning.data.spec import RGB
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from plain_samples import TWO_CHANNELS, fluorescent_pair
 
 from rbc_lightning.data.augment import transforms as augment
 from rbc_lightning.data.augment.transforms import FLIPS, TRANSFORMS, build_augmentation
-from rbc_lightning.data.sample import ImageSpec
+from rbc_lightning.data.spec import ImageSpec
 from rbc_lightning.errors import InputError
 
 CONF = Path(__file__).parents[3] / "conf" / "augment"

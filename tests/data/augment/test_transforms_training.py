@@ -15,7 +15,8 @@ from rbc_lightning.data.augment import TrainingAugmentation
 from rbc_lightning.data.augment.copy_paste import CopyPaste, CopyPasteSettings
 from rbc_lightning.data.augment.transforms import FLIPS, build_augmentation
 from rbc_lightning.data.readers.folder import read_folder
-from rbc_lightning.data.sample import RGB, FilePair
+from rbc_lightning.data.sample import FilePair
+from rbc_lightning.data.spec import RGB
 from rbc_lightning.data.splits import cut_validation
 from rbc_lightning.errors import InputError
 

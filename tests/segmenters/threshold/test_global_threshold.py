@@ -17,7 +17,7 @@ from torch import nn
 from rbc_lightning.app import run
 from rbc_lightning.commands.experiment import Experiment
 from rbc_lightning.data.manifest import Samples
-from rbc_lightning.data.sample import RGB, ImageSpec
+from rbc_lightning.data.spec import RGB, ImageSpec
 from rbc_lightning.segmenters.model import Model
 from rbc_lightning.segmenters.threshold.global_threshold import GlobalThresholdTask, best_threshold
 from rbc_lightning.segmenters.threshold.head import inner_head

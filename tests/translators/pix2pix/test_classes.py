@@ -12,7 +12,7 @@ from pix2pix_helpers import pix2pix_recipe
 from rbc_lightning.core.build import build
 from rbc_lightning.core.store import Store
 from rbc_lightning.core.trainer import TrainerSettings
-from rbc_lightning.data.sample import ImageSpec
+from rbc_lightning.data.spec import ImageSpec
 from rbc_lightning.errors import InputError
 from rbc_lightning.evaluation.held_out_loss import LossChooser
 from rbc_lightning.translators.pix2pix.generator import condition_channels, mask_channels, mask_planes

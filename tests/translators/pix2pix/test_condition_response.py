@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from pix2pix_helpers import TWO_16, make_samples
 
-from rbc_lightning.data.sample import RGB
+from rbc_lightning.data.spec import RGB
 from rbc_lightning.translators.pix2pix.condition_response import measure_response
 from rbc_lightning.translators.pix2pix.structures.maps import structure_map, structure_threshold
 from rbc_lightning.translators.pix2pix.translator import StructureTranslator

@@ -13,7 +13,8 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader, Subset
 
 from rbc_lightning.core.training import SharedBatch
-from rbc_lightning.data.sample import RGB, from_unit
+from rbc_lightning.data.conversions import from_unit
+from rbc_lightning.data.spec import RGB
 from rbc_lightning.translators.pix2pix.structures.maps import structure_map
 from rbc_lightning.translators.pix2pix.task import ModeSeekingPix2PixTask, class_weights
 

@@ -5,7 +5,8 @@ import pytest
 from pix2pix_helpers import TWO_16, make_samples, make_train
 
 from rbc_lightning.core.store import Store
-from rbc_lightning.data.sample import RGB, to_rgb
+from rbc_lightning.data.conversions import to_rgb
+from rbc_lightning.data.spec import RGB
 from rbc_lightning.report.figures import style_sheets
 from rbc_lightning.translators.pix2pix.structures.maps import structure_map, structure_threshold
 from rbc_lightning.translators.pix2pix.structures.recipe import StructureBankRecipe

@@ -12,7 +12,7 @@ from translator_helpers import Highest
 from rbc_lightning.core.build import build
 from rbc_lightning.core.seeds import derive_seed
 from rbc_lightning.core.store import Store
-from rbc_lightning.data.sample import RGB, ImageSpec
+from rbc_lightning.data.spec import RGB, ImageSpec
 from rbc_lightning.errors import InputError
 from rbc_lightning.translators.given import GivenTranslator
 from rbc_lightning.translators.pix2pixhd.translator import Pix2PixHDTranslator

@@ -5,7 +5,7 @@ import pytest
 import torch
 from pix2pixhd_helpers import make_samples
 
-from rbc_lightning.data.sample import ImageSpec
+from rbc_lightning.data.spec import ImageSpec
 from rbc_lightning.errors import InputError
 from rbc_lightning.translators import tiling
 from rbc_lightning.translators.base import LoadContext

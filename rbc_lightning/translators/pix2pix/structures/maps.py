@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from skimage import filters
 from torch import Tensor
 
-from rbc_lightning.data.sample import RGB, Image, ImageSpec, Sample
+from rbc_lightning.data.sample import Sample
+from rbc_lightning.data.spec import RGB, Image, ImageSpec
 from rbc_lightning.errors import InputError
 
 METHODS = {

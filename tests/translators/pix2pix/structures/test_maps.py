@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from rbc_lightning.data.sample import ImageSpec
+from rbc_lightning.data.spec import ImageSpec
 from rbc_lightning.translators.pix2pix.structures.maps import METHODS, structure_channels, structure_map, structure_threshold
 
 RNG = np.random.default_rng(0)

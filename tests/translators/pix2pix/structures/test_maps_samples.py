@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from pix2pix_helpers import GREY_16, TWO_16, make_samples
 
-from rbc_lightning.data.sample import RGB, ArrayPair, Sample
+from rbc_lightning.data.sample import ArrayPair, Sample
+from rbc_lightning.data.spec import RGB
 from rbc_lightning.errors import InputError
 from rbc_lightning.translators.pix2pix.structures.maps import (
     structure_map,

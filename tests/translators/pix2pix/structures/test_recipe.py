@@ -6,7 +6,7 @@ from pix2pix_helpers import TWO_16, make_train
 from structure_samples import crop_of
 
 from rbc_lightning.core.store import Store
-from rbc_lightning.data.sample import RGB
+from rbc_lightning.data.spec import RGB
 from rbc_lightning.errors import InputError
 from rbc_lightning.translators.pix2pix.structures.bank import StructureBank
 from rbc_lightning.translators.pix2pix.structures.maps import structure_map, structure_threshold
