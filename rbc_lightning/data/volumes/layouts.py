@@ -9,13 +9,16 @@ from pathlib import Path
 
 from rbc_lightning.data.sample import Split
 from rbc_lightning.data.volumes.names import canonical, find_images, find_mask, nifti_files, refuse_foreign
-from rbc_lightning.data.volumes.nifti import SUFFIXES, is_nifti, stem
+from rbc_lightning.data.volumes.nifti import SUFFIXES, stem
 from rbc_lightning.data.volumes.participants import TABLE, Row, read_table
 from rbc_lightning.data.volumes.scan import Scan, check_scans
 from rbc_lightning.errors import InputError
 
 _NNUNET = "dataset.json"
-_SPLIT_FOLDERS: dict[str, Split] = {"train": "train", "training": "train", "test": "test"}
+CHALLENGE = "pre"
+"""The folder of a case's images in the layout of the WMH challenge."""
+SPLIT_FOLDERS: dict[str, Split] = {"train": "train", "training": "train", "test": "test"}
+"""Folders that name splits, there."""
 # Not of scans that are to be read.
 _SKIPPED = "sourcedata"
 
@@ -142,20 +145,24 @@ def _channel_numbers(path: Path, channels: Sequence[str]) -> list[int]:
 
 
 def _challenge_folders(root: Path) -> list[Path]:
-    return [path for depth in ("*", "*/*", "*/*/*") for path in sorted(root.glob(f"{depth}/pre")) if path.is_dir()]
+    return [
+        path
+        for depth in ("*", "*/*", "*/*/*", "*/*/*/*")
+        for path in sorted(root.glob(f"{depth}/{CHALLENGE}"))
+        if path.is_dir()
+    ]
 
 
 def _challenge(root: Path, folders: Sequence[Path], channels: Sequence[str], rows: Sequence[Row]) -> Iterator[Scan]:
     listed = {row.participant: row for row in rows}
     for folder in folders:
         parts = folder.parent.relative_to(root).parts
-        named = [_SPLIT_FOLDERS[part.lower()] for part in parts if part.lower() in _SPLIT_FOLDERS]
+        named = [SPLIT_FOLDERS[part.lower()] for part in parts if part.lower() in SPLIT_FOLDERS]
         split: Split = named[0] if named else "train"
-        name = "_".join(part for part in parts if part.lower() not in _SPLIT_FOLDERS)
+        name = "_".join(part for part in parts if part.lower() not in SPLIT_FOLDERS)
         row = listed.get(name, Row(name, None, name, split, {}))
         images = find_images(nifti_files(folder), channels, name, folder)
-        masks = [path for path in sorted(folder.parent.iterdir()) if is_nifti(path)]
-        yield Scan(name, row.group, row.split, images, find_mask(masks, name, folder.parent))
+        yield Scan(name, row.group, row.split, images, find_mask(nifti_files(folder.parent, "*"), name, folder.parent))
 
 
 def _scan(name: str, row: Row, files: Sequence[Path], channels: Sequence[str], place: Path) -> Scan:

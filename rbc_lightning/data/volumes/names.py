@@ -18,6 +18,7 @@ _SHORT = {"t1w": "t1", "t2w": "t2", "pdw": "pd"}
 _OTHER_MASKS = ("brain", "head", "gm", "wm", "csf")
 _SHOWN = 6
 _DICOM = slice(128, 132)
+_DICOM_SUFFIXES = (".dcm", ".ima")
 
 
 def canonical(name: str) -> str:
@@ -70,10 +71,11 @@ def find_mask(files: Sequence[Path], scan: str, place: Path) -> Path:
 def refuse_foreign(files: Iterable[Path]) -> None:
     """Refuse scans in formats that are not read, DICOM among them, and say what converts them."""
     for path in files:
+        # A slice of many, whose name may end in digits of its number, 1.2.840.113619.2.5.
+        if path.suffix.lower() in _DICOM_SUFFIXES or (not is_nifti(path) and _is_dicom(path)):
+            raise InputError(f"{path.parent}: DICOM files ({path.name}); convert it to .nii.gz with dcm2niix")
         if path.suffix.lower() in FOREIGN:
             raise InputError(f"{path}: not NIfTI; {how_to_convert(path)}")
-        if not path.suffix and _is_dicom(path):
-            raise InputError(f"{path.parent}: DICOM files ({path.name}); {how_to_convert(path)}")
 
 
 def _only(found: Sequence[Path], files: Sequence[Path], what: str, expected: str, scan: str, place: Path) -> Path:
@@ -113,6 +115,6 @@ def _is_dicom(path: Path) -> bool:
         return file.read(_DICOM.stop)[_DICOM] == b"DICM"
 
 
-def nifti_files(directory: Path) -> list[Path]:
-    """The NIfTI files below a directory, in order."""
-    return sorted(path for path in directory.rglob("*") if is_nifti(path))
+def nifti_files(directory: Path, pattern: str = "**/*") -> list[Path]:
+    """The NIfTI files below a directory, or where a pattern says, in order; no folders that are named as such a file."""
+    return sorted(path for path in directory.glob(pattern) if is_nifti(path) and path.is_file())

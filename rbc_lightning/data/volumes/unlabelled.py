@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from rbc_lightning.data.volumes.names import MASKS, canonical, find_images, find_mask, nifti_files
-from rbc_lightning.data.volumes.nifti import is_nifti, stem
+from rbc_lightning.data.volumes.layouts import CHALLENGE, SPLIT_FOLDERS
+from rbc_lightning.data.volumes.names import MASKS, canonical, find_images, find_mask, nifti_files, refuse_foreign
+from rbc_lightning.data.volumes.nifti import stem
 from rbc_lightning.data.volumes.scan import Scan
 from rbc_lightning.errors import InputError
 
 _DIGITS = 4  # of a channel's number in the names of nnU-Net
-_CHALLENGE = "pre"  # the folder of images of the WMH challenge
+_ANATOMY = "anat"  # a folder of BIDS
 _UNTOLD = ("space-", "desc-", "acq-", "run-", "rec-")
 
 
@@ -21,6 +23,9 @@ def find_unlabelled(place: Path, channels: Sequence[str]) -> tuple[list[Scan], l
     Files of one folder whose names agree but for the channel are a scan: `sub-01_FLAIR.nii.gz`, `case/pre/FLAIR.nii.gz`, and
     `case_0000.nii.gz` in the order of the channels. With one channel, any other name is a scan as well. A mask is looked for
     beside the images, above `pre/`, and in `labelsTs` beside `imagesTs`; none is needed. All scans are of split test.
+
+    A scan is called by what the names of its files share, such as `sub-01`; where they share nothing, or scans share it, by the
+    folders that lead to it from `place` on, those of splits left out, such as `Singapore_4`: as in a data set.
 
     Args:
         place: a NIfTI file of a scan, or a folder.
@@ -33,21 +38,19 @@ def find_unlabelled(place: Path, channels: Sequence[str]) -> tuple[list[Scan], l
         raise InputError(f"{place}: no such file or folder; point predict.images at a scan (.nii.gz) or a folder of scans")
     folder = place if place.is_dir() else place.parent
     grouped: dict[tuple[Path, str], list[Path]] = {}
-    files = nifti_files(folder) if place.is_dir() else sorted(path for path in folder.iterdir() if is_nifti(path))
-    for path in files:
+    for path in nifti_files(folder, "**/*" if place.is_dir() else "*"):
         if not _is_raw(path) and (key := _scan_of(path, channels)) is not None:
             grouped.setdefault((path.parent, key), []).append(path)
     if not place.is_dir():
         grouped = {key: paths for key, paths in grouped.items() if place in paths}
     if not grouped:
+        refuse_foreign(sorted(path for path in place.rglob("*") if path.is_file()) if place.is_dir() else [place])
         raise InputError(
             f"{place}: no scan; expected NIfTI files named as {', '.join(channels)}, such as sub-01_{channels[0]}.nii.gz: "
             "rename them, or convert them to .nii.gz"
         )
-    keys = [key for _, key in grouped]
     scans, errors = [], []
-    for (parent, key), paths in grouped.items():
-        name = _name(parent, key, folder, unique=keys.count(key) == 1)
+    for ((parent, key), paths), name in zip(grouped.items(), _names(list(grouped), folder), strict=True):
         try:
             scans.append(Scan(name, name, "test", _images(paths, channels, name, parent), _mask(parent, key, name)))
         except InputError as error:
@@ -57,7 +60,7 @@ def find_unlabelled(place: Path, channels: Sequence[str]) -> tuple[list[Scan], l
 
 def _is_raw(path: Path) -> bool:
     """Whether a file lies in `orig`, where the WMH challenge keeps what `pre` was made from."""
-    return path.parent.name == "orig" and path.parent.with_name(_CHALLENGE).is_dir()
+    return path.parent.name == "orig" and path.parent.with_name(CHALLENGE).is_dir()
 
 
 def _scan_of(path: Path, channels: Sequence[str]) -> str | None:
@@ -80,20 +83,34 @@ def _images(paths: Sequence[Path], channels: Sequence[str], name: str, parent: P
 
 
 def _mask(parent: Path, key: str, name: str) -> Path | None:
-    beside = parent.parent if parent.name == _CHALLENGE else parent
+    beside = parent.parent if parent.name == CHALLENGE else parent
     labels = parent.with_name(parent.name.replace("images", "labels", 1))
     if labels != parent and labels.is_dir():
         return next((path for path in nifti_files(labels) if stem(path) == key), None)
-    own = [path for path in sorted(beside.iterdir()) if is_nifti(path) and stem(path).startswith(key)]
+    own = [path for path in nifti_files(beside, "*") if not key or stem(path) == key or stem(path).startswith(f"{key}_")]
     try:
         return find_mask(own, name, beside)
     except InputError:
         return None
 
 
-def _name(parent: Path, key: str, root: Path, *, unique: bool) -> str:
-    """The shared part of the files' names where it tells the scan from others, else with the folders that lead to them."""
-    if key and unique:
-        return key
-    parts = [part for part in parent.relative_to(root).parts if part != _CHALLENGE]
-    return "_".join([*parts, *([key] if key else [])]) or parent.resolve().name
+def _names(scans: Sequence[tuple[Path, str]], root: Path) -> Iterator[str]:
+    """The names of scans, given by their folders and what the names of their files share."""
+    keys = Counter(key for _, key in scans)
+    short = ["_".join(_parts(parent, key, root)) for parent, key in scans]
+    for (parent, key), name in zip(scans, short, strict=True):
+        if key and keys[key] == 1:
+            yield key
+        elif short.count(name) == 1:
+            yield name
+        else:
+            # Of one case in two splits, all folders.
+            yield "_".join((*parent.relative_to(root).parts, *([key] if key else [])))
+
+
+def _parts(parent: Path, key: str, root: Path) -> list[str]:
+    plain = (CHALLENGE, _ANATOMY, *SPLIT_FOLDERS)
+    parts = [part for part in parent.relative_to(root).parts if part.lower() not in plain and part != key]
+    # Of a case that was given itself, its folder.
+    whole = [part for part in parent.resolve().parts if part.lower() not in plain] if not (key or parts) else []
+    return [*parts, *whole[-1:], *([key] if key else [])]

@@ -1,5 +1,6 @@
 import pytest
 
+from rbc_lightning.data.volumes.layouts import find_scans
 from rbc_lightning.data.volumes.unlabelled import find_unlabelled
 from rbc_lightning.errors import InputError
 
@@ -70,6 +71,46 @@ def test_the_layouts_of_nnunet_and_of_the_challenge(tmp_path):
 def test_two_scans_of_one_name_are_told_apart_by_their_folders(tmp_path):
     touch(tmp_path, *(f"{site}/x_{channel}.nii.gz" for site in "ab" for channel in CHANNELS))
     assert sorted(described(tmp_path)[0]) == ["a_x", "b_x"]
+
+
+def test_a_case_of_the_challenge_is_called_as_in_a_data_set_wherever_it_is_asked_for_from(tmp_path):
+    cases = ("training/Utrecht/0", "test/Singapore/4", "test/Amsterdam/GE3T/4", "additional/x/5")
+    touch(tmp_path, *(f"{case}/{name}.nii.gz" for case in cases for name in ("pre/FLAIR", "pre/T1", "wmh")))
+    assert sorted(described(tmp_path)[0]) == ["Amsterdam_GE3T_4", "Singapore_4", "Utrecht_0", "additional_x_5"]
+    assert {scan.scan_id for scan in find_scans(tmp_path, CHANNELS)} == set(described(tmp_path)[0])
+    assert sorted(described(tmp_path, place="test")[0]) == ["Amsterdam_GE3T_4", "Singapore_4"]
+    assert list(described(tmp_path, place="test/Singapore")[0]) == ["4"]
+    for place in ("", "/pre", "/pre/FLAIR.nii.gz"):
+        told, _ = described(tmp_path, place=f"test/Singapore/4{place}")
+        assert list(told) == ["4"]
+        assert told["4"][-1] == "test/Singapore/4/wmh.nii.gz"
+    touch(tmp_path, *(f"test/Utrecht/0/{name}.nii.gz" for name in ("pre/FLAIR", "pre/T1", "wmh")))
+    assert {"test_Utrecht_0_pre", "training_Utrecht_0_pre"} < set(described(tmp_path)[0])
+
+
+def test_participants_of_two_sites_are_called_by_site_and_name(tmp_path):
+    touch(tmp_path, *(f"{site}/sub-1/anat/sub-1_{channel}.nii.gz" for site in "ab" for channel in CHANNELS))
+    assert sorted(described(tmp_path)[0]) == ["a_sub-1", "b_sub-1"]
+
+
+def test_a_mask_is_of_the_scan_whose_whole_name_it_has(tmp_path):
+    touch(tmp_path, *(f"sub-{k}_{name}.nii.gz" for k in (1, 10) for name in (*CHANNELS, "dseg")))
+    assert [files[-1] for files in described(tmp_path)[0].values()] == ["sub-10_dseg.nii.gz", "sub-1_dseg.nii.gz"]
+
+
+def test_a_folder_called_as_a_file_is_none(tmp_path):
+    touch(tmp_path, "a_FLAIR.nii.gz", "a_T1w.nii.gz", "out/a_FLAIR.nii.gz/lesions.csv", "b_T1w.nii.gz/lesions.csv")
+    assert list(described(tmp_path)[0]) == ["a"]
+    assert list(described(tmp_path, place="a_FLAIR.nii.gz")[0]) == ["a"]
+
+
+@pytest.mark.parametrize("name", ["series/IM0001.dcm", "series/IM0001", "series/1.2.840.5"])
+def test_dicom_is_refused_with_what_converts_it(tmp_path, name):
+    touch(tmp_path, name)
+    (tmp_path / name).write_bytes(bytes(128) + b"DICM")
+    for place in ("", "series", name):
+        with pytest.raises(InputError, match=r"series: DICOM files .*dcm2niix"):
+            find_unlabelled(tmp_path / place, CHANNELS)
 
 
 def test_nothing_to_be_found_is_refused(tmp_path):
