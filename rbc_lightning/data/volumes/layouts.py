@@ -41,12 +41,13 @@ def find_scans(root: Path, channels: Sequence[str]) -> tuple[Scan, ...]:
     if not root.is_dir():
         raise InputError(f"{root}: no such folder; point data.root at a folder of scans (.nii.gz)")
     rows = read_table(root / TABLE) if (root / TABLE).is_file() else []
-    if (root / "imagesTr").is_dir():
-        scans = list(_nnunet(root, channels, rows))
-    elif pre := _challenge_folders(root):
-        scans = list(_challenge(root, pre, channels, rows))
-    else:
-        scans = list(_bids(root, channels, rows))
+    try:
+        scans = _by_layout(root, channels, rows)
+    except InputError as error:
+        whole = [channel for channel in channels if _all_have(root, channel, rows)]
+        if not whole:
+            raise
+        raise InputError(f"{error}, or take data.channels=[{','.join(whole)}], which every scan has") from error
     if not scans:
         refuse_foreign(sorted(path for path in root.rglob("*") if path.is_file()))
         raise InputError(
@@ -77,6 +78,20 @@ def unlisted(root: Path) -> list[str]:
         return []
     listed = {name for row in read_table(root / TABLE) for name in _aliases(row.participant)}
     return sorted(path.name for path in root.glob("sub-*") if path.is_dir() and path.name not in listed)
+
+
+def _by_layout(root: Path, channels: Sequence[str], rows: Sequence[Row]) -> list[Scan]:
+    if (root / "imagesTr").is_dir():
+        return list(_nnunet(root, channels, rows))
+    if pre := _challenge_folders(root):
+        return list(_challenge(root, pre, channels, rows))
+    return list(_bids(root, channels, rows))
+
+
+def _all_have(root: Path, channel: str, rows: Sequence[Row]) -> bool:
+    with suppress(InputError):
+        return bool(_by_layout(root, (channel,), rows))
+    return False
 
 
 def _bids(root: Path, channels: Sequence[str], rows: Sequence[Row]) -> Iterator[Scan]:
@@ -139,18 +154,16 @@ def _channel_numbers(path: Path, channels: Sequence[str]) -> list[int]:
     for channel in channels:
         if canonical(channel) not in numbers:
             raise InputError(
-                f"{path}: no channel {channel} among {', '.join(named.values())}; set data.channels to those wanted"
+                f"{path}: no channel {channel} among {', '.join(named.values())}; expected every name of data.channels: "
+                "correct one of the two"
             )
     return [numbers[canonical(channel)] for channel in channels]
 
 
 def _challenge_folders(root: Path) -> list[Path]:
-    return [
-        path
-        for depth in ("*", "*/*", "*/*/*", "*/*/*/*")
-        for path in sorted(root.glob(f"{depth}/{CHALLENGE}"))
-        if path.is_dir()
-    ]
+    # Split, site, scanner, case; any of the first three may be left out.
+    patterns = [f"{'*/' * depth}{CHALLENGE}" for depth in (1, 2, 3, 4)]
+    return [path for pattern in patterns for path in sorted(root.glob(pattern)) if path.is_dir()]
 
 
 def _challenge(root: Path, folders: Sequence[Path], channels: Sequence[str], rows: Sequence[Row]) -> Iterator[Scan]:

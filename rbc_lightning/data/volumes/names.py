@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType
 
 from rbc_lightning.data.volumes.nifti import FOREIGN, how_to_convert, is_nifti, stem
 from rbc_lightning.errors import InputError
@@ -28,7 +27,7 @@ def canonical(name: str) -> str:
 
 
 def find_images(
-    files: Sequence[Path], channels: Sequence[str], scan: str, place: Path, given: Mapping[str, Path] = MappingProxyType({})
+    files: Sequence[Path], channels: Sequence[str], scan: str, place: Path, given: Mapping[str, Path] | None = None
 ) -> tuple[Path, ...]:
     """The file of every channel: the one whose name is the channel's or ends in _ and it, in whatever case.
 
@@ -39,7 +38,7 @@ def find_images(
         channels: names, in order.
         scan: its name, for messages.
         place: its folder, for messages.
-        given: files by `canonical` channel, for which no name is looked at.
+        given: files by `canonical` channel, for which no name is looked at; None where no table could name any.
 
     Raises:
         InputError: names scan and channel where there is none, or more than one.
@@ -47,13 +46,14 @@ def find_images(
     spaces = {canonical(channel) for channel in channels}
     found = []
     for channel in channels:
-        if canonical(channel) in given:
+        if given and canonical(channel) in given:
             found.append(given[canonical(channel)])
             continue
         fitting = [path for path in files if canonical(_parts(path)[-1]) == canonical(channel)]
         registered = [path for path in fitting if canonical(_entities(path).get("space", "")) in spaces]
         chosen = registered if len(fitting) > 1 and registered else fitting
-        found.append(_only(chosen, files, f"channel {channel}", f"{channel}.nii.gz or <name>_{channel}.nii.gz", scan, place))
+        expected = f"{channel}.nii.gz or <name>_{channel}.nii.gz"
+        found.append(_only(chosen, files, f"channel {channel}", expected, scan, place, by_table=given is not None))
     return tuple(found)
 
 
@@ -78,20 +78,22 @@ def refuse_foreign(files: Iterable[Path]) -> None:
             raise InputError(f"{path}: not NIfTI; {how_to_convert(path)}")
 
 
-def _only(found: Sequence[Path], files: Sequence[Path], what: str, expected: str, scan: str, place: Path) -> Path:
+def _only(
+    found: Sequence[Path], files: Sequence[Path], what: str, expected: str, scan: str, place: Path, *, by_table: bool = True
+) -> Path:
     if len(found) == 1:
         return found[0]
     if found:
         raise InputError(
             f"{place}: {len(found)} files for the {what} of scan {scan!r}: {_names(found, place)}; expected one: move the "
-            "others away, or name it in a column of participants.tsv"
+            f"others away{', or name it in a column of participants.tsv' if by_table else ''}"
         )
     if not files and place.is_dir():
         refuse_foreign(sorted(path for path in place.rglob("*") if path.is_file()))
     seen = f"among {_names(files, place)}" if files else "nor any other NIfTI file"
     raise InputError(
-        f"{place}: no {what} of scan {scan!r} {seen}; expected {expected}: rename or add it, name it in a column of "
-        "participants.tsv, or leave the scan out"
+        f"{place}: no {what} of scan {scan!r} {seen}; expected {expected}: rename or add it, "
+        f"{'name it in a column of participants.tsv, ' if by_table else ''}or leave the scan out"
     )
 
 

@@ -117,7 +117,10 @@ def test_nnunets_older_names_of_channels(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"channel_names": {"0": "T2", "1": "FLAIR"}}, r"dataset\.json: no channel T1w among T2, FLAIR; set data\.channels"),
+        (
+            {"channel_names": {"0": "T2", "1": "FLAIR"}},
+            r"dataset\.json: no channel T1w among T2, FLAIR; .* or take data\.channels=\[FLAIR\], which every scan has",
+        ),
         ({"channel_names": None}, r"dataset\.json: cannot be read .*expected \"channel_names\": {\"0\": \"FLAIR\"}"),
         ({"file_ending": ".nrrd"}, r"files ending in \.nrrd; expected \.nii\.gz or \.nii: convert them"),
     ],
@@ -166,6 +169,20 @@ def test_a_missing_channel_or_mask_names_the_scan(tmp_path):
         find_scans(tmp_path, ("FLAIR",))
     write_table(tmp_path, [("sub-7", "p", "test")])
     with pytest.raises(InputError, match="no channel FLAIR of scan 'sub-7' nor any other NIfTI file"):
+        find_scans(tmp_path, CHANNELS)
+
+
+def test_the_channels_that_every_scan_has_are_named_where_another_is_missing(tmp_path):
+    for name in ("sub-1", "sub-2"):
+        write_scan(tmp_path, name, 0)
+    (tmp_path / "sub-2" / "sub-2_T1w.nii.gz").unlink()
+    with pytest.raises(
+        InputError,
+        match=r"no channel T1w .*: rename or add it, name .*, or take data\.channels=\[FLAIR\], which every scan has$",
+    ):
+        find_scans(tmp_path, CHANNELS)
+    (tmp_path / "sub-1" / "sub-1_FLAIR.nii.gz").unlink()
+    with pytest.raises(InputError, match=r"or leave the scan out$"):
         find_scans(tmp_path, CHANNELS)
 
 
