@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from rich.table import Table
 
+from rbc_lightning.commands.words import counted
 from rbc_lightning.core.progress import count_progress, tell
 from rbc_lightning.data.manifest import Manifest
 from rbc_lightning.data.sample import SPLITS, Sample
@@ -110,7 +111,8 @@ def save_scans(path: Path, manifest: Manifest, examined: Sequence[Examined], pre
             image = read_volume(one.scan.images[0])
             labels = None if one.scan.labels is None else read_labels(one.scan.labels)
             split = splits.get(one.scan.scan_id, one.scan.split)
-            title = f"{one.scan.scan_id}, {split}, {preparation.channels[0]}: {len(one.lesions)} lesions, {one.ml:.1f} ml"
+            found = f"{counted(len(one.lesions), 'lesion')}, {one.ml:.1f} ml"
+            title = f"{one.scan.scan_id}, {split}, {preparation.channels[0]}: {found}"
             outlines = (
                 []
                 if labels is None

@@ -9,7 +9,8 @@ from omegaconf import DictConfig
 from rich.progress import track
 
 from rbc_lightning.commands.plain import plain, read_config, settings
-from rbc_lightning.commands.predict_scans import ScansFound, find_in_scans, preparation_of
+from rbc_lightning.commands.predict_scans import ScansFound, find_in_scans
+from rbc_lightning.commands.predict_splits import reader_of, splits_of
 from rbc_lightning.core.build import build
 from rbc_lightning.core.files import write_csv
 from rbc_lightning.core.label_files import write_label_map
@@ -18,6 +19,8 @@ from rbc_lightning.core.trainer import TrainerSettings
 from rbc_lightning.data.conversions import to_rgb
 from rbc_lightning.data.formats import IMAGE_SUFFIXES, read_image, write_image
 from rbc_lightning.data.spec import RGB, ImageSpec
+from rbc_lightning.data.volumes.layouts import CHALLENGE
+from rbc_lightning.data.volumes.nifti import stem
 from rbc_lightning.data.volumes.unlabelled import find_unlabelled
 from rbc_lightning.data.writers.coco import write_coco_found
 from rbc_lightning.errors import InputError
@@ -76,15 +79,21 @@ def run(cfg: DictConfig) -> PredictResult | ScansFound:
     trainer: TrainerSettings = build(plain(cfg.trainer), "trainer")
     directory = _run_directory(Path(str(chosen.run)))
     trained, images = read_config(directory), Path(str(chosen.images)).resolve()
-    # With the folder's name alone, all data sets' images/ would share one place.
-    output = Path(chosen.output or directory / "predictions" / f"{images.parent.name}_{images.name}")
-    preparation = preparation_of(trained["data"])
-    if preparation is None:
+    output = Path(chosen.output or directory / "predictions" / _place_name(images))
+    reader = reader_of(trained["data"])
+    if reader is None:
         paths = _images(Path(str(chosen.images)))
         return _find_cells(_load(directory, trained, chosen, trainer), trained, paths, output, chosen.score)
-    scans = find_unlabelled(images, preparation.channels)
+    scans, errors = find_unlabelled(images, reader.preparation.channels)
     task = _load(directory, trained, chosen, trainer)
-    return find_in_scans(task, preparation, *scans, output, str(trained["trainer"]["precision"]))
+    splits = splits_of(scans, reader, trained)
+    return find_in_scans(task, reader.preparation, scans, errors, splits, output, str(trained["trainer"]["precision"]))
+
+
+def _place_name(images: Path) -> str:
+    """Of a directory or file with the folder that it is in: by its own name alone, all data sets' images/ would share one."""
+    folder = images.parent.parent if images.parent.name == CHALLENGE else images.parent
+    return f"{folder.name}_{stem(images)}"
 
 
 def _find_cells(task: BaseTask, trained: dict[str, Any], paths: list[Path], output: Path, score: float) -> PredictResult:

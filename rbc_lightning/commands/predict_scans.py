@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from rich.progress import track
 
-from rbc_lightning.core.build import build
+from rbc_lightning.commands.predict_splits import NEW, tell_seen
+from rbc_lightning.commands.words import counted
 from rbc_lightning.core.files import write_csv
 from rbc_lightning.core.progress import console, tell
+from rbc_lightning.data.volumes.doctor.head import head_mask, size_finding
 from rbc_lightning.data.volumes.intensity import brain_mask
 from rbc_lightning.data.volumes.lesions import COLUMNS, Lesion, find_lesions
 from rbc_lightning.data.volumes.nifti import Volume, check_same_grid, read_labels, read_volume, write_volume
@@ -27,11 +28,16 @@ from rbc_lightning.segmenters.base import BaseTask
 from rbc_lightning.segmenters.training import find_classes
 
 Labels = NDArray[np.integer]
+# Splits that tell how good a run is, and what their scans are called; "" where splits are not known.
+_SCORED = {"test": "test scan", "external": "external scan", NEW: "new scan", "": "scan"}
 
 
 @dataclass(frozen=True)
 class ScansFound:
-    """Where the results are, of which scans, what was found in all, what was skipped, and Dice where there are masks."""
+    """Where the results are, of which scans, what was found in all, what was skipped, and Dice where there are masks.
+
+    Scans that the run was fitted to have no part in the mean; see `predict_splits.splits_of`.
+    """
 
     output: Path
     scans: tuple[str, ...]
@@ -39,29 +45,35 @@ class ScansFound:
     ml: float
     skipped: tuple[str, ...]
     dice: Mapping[str, float]  # by scan, of all classes together
+    splits: Mapping[str, str]  # by scan, in the run; empty where it is not known
 
     def summary(self) -> str:
         """One line for the end of the run."""
         skipped = f"; skipped {', '.join(self.skipped)}" if self.skipped else ""
-        known = [value for value in self.dice.values() if not np.isnan(value)]
-        dice = f"; mean Dice {np.mean(known):.2f} over {len(known)} scans with a mask" if known else ""
         return (
-            f"{self.lesions} lesions, {self.ml:.1f} ml, in {len(self.scans)} scans, in {self.output} (labels/, overlays/, "
-            f"lesions.csv, scans.csv){dice}{skipped}"
+            f"{counted(self.lesions, 'lesion')}, {self.ml:.1f} ml, in {counted(len(self.scans), 'scan')}, in {self.output} "
+            f"(labels/, overlays/, lesions.csv, scans.csv){self._mean_dice()}{skipped}"
         )
 
-
-def preparation_of(data: Mapping[str, Any]) -> Preparation | None:
-    """How the scans of a run were prepared, from the group `data` of its configuration; None of a run on images."""
-    if "outline" not in data:
-        return None
-    plain = {key: value for key, value in data.items() if key not in ("split_seed", "sizes")}
-    prepared = getattr(build(plain, "data"), "preparation", None)
-    return prepared if isinstance(prepared, Preparation) else None
+    def _mean_dice(self) -> str:
+        means = []
+        for split, what in _SCORED.items():
+            values = [value for scan, value in self.dice.items() if self.splits.get(scan, "") == split]
+            if values:
+                means.append(f"{np.mean(values):.2f} over {counted(len(values), what)}")
+        if means:
+            return f"; mean Dice {', '.join(means)}"
+        return "; no mean Dice, since the run was fitted to all scans with a mask" if self.dice else ""
 
 
 def find_in_scans(
-    task: BaseTask, preparation: Preparation, scans: Sequence[Scan], errors: Sequence[InputError], output: Path, precision: str
+    task: BaseTask,
+    preparation: Preparation,
+    scans: Sequence[Scan],
+    errors: Sequence[InputError],
+    splits: Mapping[str, str],
+    output: Path,
+    precision: str,
 ) -> ScansFound:
     """Write a mask, an overlay and the lesions of every scan; what cannot be read is named and skipped.
 
@@ -70,6 +82,7 @@ def find_in_scans(
         preparation: of the scans it was trained on.
         scans: to be segmented.
         errors: of scans that are not whole.
+        splits: of the scans in the run, see `predict_splits.splits_of`.
         output: directory of the results.
         precision: of the training.
 
@@ -97,7 +110,7 @@ def find_in_scans(
         ml = sum(lesion.volume for lesion in lesions)
         # Empty where there is no mask, or a class is in neither.
         scores = [f"{value:.4f}" if value == value else "" for value in dice] or [""] * (1 + len(preparation.spec.classes))
-        table.append((scan.scan_id, len(lesions), round(ml, 4), *scores))
+        table.append((scan.scan_id, splits.get(scan.scan_id, ""), len(lesions), round(ml, 4), *scores))
         done.append((scan.scan_id, lesions, dice[0] if dice else float("nan")))
     if not done:
         raise InputError(skipped[0] + (f"; and {len(skipped) - 1} more such scans" if len(skipped) > 1 else ""))
@@ -105,13 +118,15 @@ def find_in_scans(
         tell(f"skipped: {text}")
     write_csv(output / "lesions.csv", ("scan", *COLUMNS), rows)
     names = [f"dice_{name}" for name in preparation.spec.classes]
-    write_csv(output / "scans.csv", ("scan", "lesions", "volume_ml", "dice", *names), table)
+    write_csv(output / "scans.csv", ("scan", "split", "lesions", "volume_ml", "dice", *names), table)
     every = [lesion for _, lesions, _ in done for lesion in lesions]
     told = {name: value for name, _, value in done if value == value}
     for name, value in told.items():
-        tell(f"{name}: Dice {value:.3f}")
+        tell(f"{name}{f' ({splits[name]})' if name in splits else ''}: Dice {value:.3f}")
+    segmented = tuple(name for name, *_ in done)
+    tell_seen({name: splits[name] for name in segmented if name in splits})
     ml = sum(lesion.volume for lesion in every)
-    return ScansFound(output.resolve(), tuple(name for name, *_ in done), len(every), ml, _first_words(skipped), told)
+    return ScansFound(output.resolve(), segmented, len(every), ml, _first_words(skipped), told, splits)
 
 
 def _segment(task: BaseTask, preparation: Preparation, scan: Scan, precision: str) -> tuple[list[Volume], Labels]:
@@ -119,6 +134,9 @@ def _segment(task: BaseTask, preparation: Preparation, scan: Scan, precision: st
     volumes = [read_volume(path) for path in scan.images]
     for other in volumes[1:]:
         check_same_grid(volumes[0], other)
+    image, sides = upright(volumes[0].array, volumes[0].affine), upright_sides(volumes[0].affine)
+    if (size := size_finding(scan.scan_id, head_mask(image, sides), sides)) is not None:
+        tell(size.line())
     brain = brain_mask(volumes)
     slices, grid = preparation.image(volumes, brain)
     if (lost := share_outside(brain, grid)) > MOST_LOST:
@@ -167,7 +185,7 @@ def _draw(
 ) -> None:
     ml = sum(lesion.volume for lesion in lesions)
     score = "" if truth is None else f"; blue: the mask beside it, Dice {dice[0]:.2f}"
-    title = f"{scan.scan_id}: {len(lesions)} lesions, {ml:.1f} ml (orange){score}"
+    title = f"{scan.scan_id}: {counted(len(lesions), 'lesion')}, {ml:.1f} ml (orange){score}"
     masks = [(found, VERMILION), *([(truth, BLUE)] if truth is not None else [])]
     outlines = [(upright(mask, image.affine), color) for mask, color in masks]
     planes = ThreePlanes(title, upright(image.array, image.affine), upright_sides(image.affine), outlines)

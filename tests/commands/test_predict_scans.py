@@ -7,7 +7,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 from PIL import Image
-from volume_samples import tiny_scan, write_nifti, write_scans
+from volume_samples import AFFINE, tiny_scan, write_nifti, write_scans
 
 from rbc_lightning.app import run
 from rbc_lightning.data.volumes.lesions import COLUMNS
@@ -57,7 +57,7 @@ def table(path):
         return list(csv.DictReader(handle))
 
 
-def test_the_rows_of_the_test_are_reproduced(predict, trained, scans, tmp_path):
+def test_the_rows_of_the_test_are_reproduced(predict, trained, scans, tmp_path, capsys):
     result = predict(scans)
     rows = {row["scan"]: row for row in table(tmp_path / "out" / "scans.csv")}
     tested = table(trained / "per_image.csv")
@@ -67,10 +67,21 @@ def test_the_rows_of_the_test_are_reproduced(predict, trained, scans, tmp_path):
         assert float(rows[row["sample_id"]]["dice_lesion"]) == pytest.approx(float(row["dice"]), abs=5e-5)
     assert min(result.dice[name] for name in ("sub-05", "sub-06")) > 0.8
     assert list(rows) == [f"sub-0{k}" for k in range(1, 8)]
+    splits = {name: row["split"] for name, row in rows.items()}
+    assert [splits[f"sub-0{k}"] for k in (5, 6, 7)] == ["test", "test", "external"]
+    assert {splits[f"sub-0{k}"] for k in (1, 2, 3, 4)} == {"train", "val"}
     assert (
         f"lesions, {result.ml:.1f} ml, in 7 scans, in {tmp_path}/out (labels/, overlays/, lesions.csv, scans.csv); mean Dice 0."
         in (result.summary())
     )
+    # Neither what it was fitted to, nor another scanner, has a part in the mean of the test.
+    mean = (result.dice["sub-05"] + result.dice["sub-06"]) / 2
+    assert result.summary().endswith(
+        f"; mean Dice {mean:.2f} over 2 test scans, {result.dice['sub-07']:.2f} over 1 external scan"
+    )
+    said = " ".join(capsys.readouterr().out.split())
+    assert "sub-05 (test): Dice 0." in said
+    assert "note: fitted to by this run (train or val): sub-01, sub-02, sub-03, sub-04; what" in said
 
 
 def test_masks_lie_on_the_grid_of_their_image_in_the_values_of_its_masks(predict, scans, tmp_path):
@@ -115,6 +126,37 @@ def test_lesions_have_their_place_in_mm_and_voxels(predict, scans, tmp_path):
         assert float(row["volume_ml"]) == pytest.approx(int(row["voxels"]) * 4.5 * 4.5 * 20 / 1000, abs=1e-3)
     overlay = np.array(Image.open(tmp_path / "out" / "overlays" / "sub-05.png").convert("RGB")).astype(int)
     assert (np.abs(overlay - (213, 94, 0)).sum(axis=2) < 40).sum() > 50
+
+
+def test_scans_that_the_run_was_fitted_to_have_no_mean(predict, scans):
+    result = predict(scans / "sub-01")
+    assert result.summary().endswith("; no mean Dice, since the run was fitted to all scans with a mask")
+
+
+def test_the_place_of_a_scan_is_named_without_its_suffix_and_its_folder_can_be_predicted_later(
+    compose_tiny, trained, scans, tmp_path
+):
+    def place(images):
+        base = ("stage=predict", f"predict.run={run_of}", f"predict.images={images}")
+        return run(compose_tiny(tmp_path, *base)).output.relative_to(run_of)
+
+    run_of = shutil.copytree(trained, tmp_path / trained.name)
+    folder = shutil.copytree(scans / "sub-05", run_of / "predictions" / "case")
+    assert str(place(folder / "sub-05_FLAIR.nii.gz")) == "predictions/case_sub-05_FLAIR"
+    (folder / "sub-05_x_FLAIR.nii.gz").mkdir()
+    assert str(place(folder)) == "predictions/predictions_case"
+    for old, new in (("sub-05_FLAIR", "FLAIR"), ("sub-05_T1w", "T1")):
+        (tmp_path / "w" / "4" / "pre").mkdir(parents=True, exist_ok=True)
+        shutil.copy(scans / "sub-05" / f"{old}.nii.gz", tmp_path / "w" / "4" / "pre" / f"{new}.nii.gz")
+    assert str(place(tmp_path / "w" / "4" / "pre" / "FLAIR.nii.gz")) == "predictions/4_FLAIR"
+
+
+def test_a_voxel_size_that_no_head_has_is_warned_of(predict, tmp_path, capsys):
+    flair, t1, _ = tiny_scan(0)
+    for name, array in (("FLAIR", flair), ("T1w", t1)):
+        write_nifti(tmp_path / "in" / f"a_{name}.nii.gz", array, AFFINE * [10, 10, 10, 1])
+    predict(tmp_path / "in")
+    assert "warning: a: head or brain has" in " ".join(capsys.readouterr().out.split())
 
 
 def test_what_is_damaged_or_incomplete_is_named_and_skipped_and_leaves_nothing(predict, scans, tmp_path, capsys):

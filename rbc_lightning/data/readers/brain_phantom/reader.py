@@ -2,7 +2,7 @@
 
 import gzip
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -86,7 +86,7 @@ class BrainPhantomReader(Reader):
             BrainSpec(coarseness=self.coarseness)
         except (TypeError, ValueError) as error:
             raise InputError(f"data.coarseness={self.coarseness}; expected a number from 1 to 6") from error
-        self._reader(Path())
+        self.at(Path())
 
     @property
     def phantom(self) -> BrainPhantom:
@@ -97,11 +97,11 @@ class BrainPhantomReader(Reader):
     @property
     def preparation(self) -> Preparation:
         """How scans become samples: also those that a trained network is given to predict."""
-        return self._reader(Path()).preparation
+        return self.at(Path()).preparation
 
     def read(self, store: Store) -> Manifest:
         """Every slice of every scan, drawn first if they are not in the store."""
-        return self._reader(store.make(self.phantom)).read(store)
+        return self.at(store.make(self.phantom)).read(store)
 
     def groups(self) -> dict[str, Split]:
         """The split of each subject, of whom none is drawn."""
@@ -110,23 +110,17 @@ class BrainPhantomReader(Reader):
 
     def narrow(self, manifest: Manifest) -> Manifest:
         """As of any folder of scans."""
-        return self._reader(Path()).narrow(manifest)
+        return self.at(Path()).narrow(manifest)
 
-    def _reader(self, root: Path) -> NiftiReader:
+    def at(self, root: Path) -> NiftiReader:
+        """The reader of the scans that were drawn into a folder, with all settings of this one."""
         targets = TUMOUR_CLASSES if self.tumour else {1: CLASSES[1]}
         return NiftiReader(
-            name=self.name,
             root=root,
             channels=CHANNELS,
             classes={**CLASSES, **TUMOUR_CLASSES} if self.tumour else CLASSES,
             targets=tuple(targets.values()),
-            outline=self.outline,
-            side=self.side,
-            spacing=self.spacing,
-            strip=self.strip,
-            head=self.head,
-            slices_per_patient=self.slices_per_patient,
-            slices_chosen=self.slices_chosen,
+            **{entry.name: getattr(self, entry.name) for entry in fields(NiftiReader) if hasattr(self, entry.name)},
         )
 
 

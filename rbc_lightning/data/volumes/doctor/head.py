@@ -7,10 +7,10 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.filters import threshold_otsu
 
-from rbc_lightning.data.volumes.doctor.finding import Finding
+from rbc_lightning.data.volumes.doctor.finding import Finding, in_mm
 
-SMALLEST = 500
-"""Millilitres; the smallest of 13 scans has 1,050 without its skull."""
+SMALLEST, LARGEST = 500, 8000
+"""Millilitres; the smallest of 13 scans has 1,050 without its skull, the largest 3,133 with a part of the neck."""
 NARROW, BROAD = 0.6, 1.4
 """Width over length between which heads lie; those of 13 scans 0.76 to 0.88, half of one 0.4."""
 CUT = 0.15
@@ -39,6 +39,16 @@ def head_mask(volume: NDArray[np.floating], spacing: Sequence[float]) -> NDArray
     return np.asarray(ndimage.binary_fill_holes(bodies == 1 + np.bincount(bodies.ravel())[1:].argmax()))
 
 
+def size_finding(scan: str, head: NDArray[np.bool_], spacing: tuple[float, float, float]) -> Finding | None:
+    """Whether the head or brain is too small or too large for one; see `head_findings`."""
+    ml = float(head.sum() * np.prod(spacing) / 1000)
+    if SMALLEST <= ml <= LARGEST:
+        return None
+    why = "a part of it, a wrong voxel size, or no head" if ml < SMALLEST else "a wrong voxel size, or air as bright as a head"
+    text = f"head or brain has {ml:.0f} ml, voxels {in_mm(spacing)}; expected {SMALLEST} to {LARGEST} ml: {why}"
+    return Finding((scan,), text, "look at the picture, and at the voxel size in the header")
+
+
 def head_findings(scan: str, head: NDArray[np.bool_], spacing: tuple[float, float, float]) -> list[Finding]:
     """Whether the head or brain is whole.
 
@@ -49,10 +59,8 @@ def head_findings(scan: str, head: NDArray[np.bool_], spacing: tuple[float, floa
         head: see `head_mask`; (x, y, z), x to the right, y to the front, z up.
         spacing: sides of a voxel, mm.
     """
-    ml = float(head.sum() * np.prod(spacing) / 1000)
-    if ml < SMALLEST:
-        text = f"head or brain has {ml:.0f} ml; expected {SMALLEST} or more: a part of it, a wrong voxel size, or no head"
-        return [Finding((scan,), text, "look at the picture")]
+    if (size := size_finding(scan, head, spacing)) is not None:
+        return [size]
     found = []
     width, length = (float(np.ptp(np.flatnonzero(head.any(axis=other))) + 1) for other in ((1, 2), (0, 2)))
     ratio = width * spacing[0] / (length * spacing[1])

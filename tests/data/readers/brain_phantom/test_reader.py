@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 from brain_helpers import subject
 
-from rbc_lightning.commands.predict_scans import preparation_of
 from rbc_lightning.core.build import build
 from rbc_lightning.core.store import Store
 from rbc_lightning.data.readers.brain_phantom import reader as reader_module
@@ -120,8 +119,10 @@ def test_settings_are_checked_when_the_reader_is_built(settings, message):
         build({**SPEC, **settings}, "data")
 
 
-def test_a_network_trained_on_the_phantom_predicts_scans():
-    preparation = preparation_of({**SPEC, "split_seed": 0})
+def test_its_scans_are_read_with_all_its_settings(tmp_path):
+    reader = build({**SPEC, "folds": 3, "fold": 1, "slices_per_patient": 5}, "data").at(tmp_path)
+    assert (reader.root, reader.name, reader.folds, reader.fold, reader.slices_per_patient) == (tmp_path, SPEC["name"], 3, 1, 5)
+    preparation = reader.preparation
     assert (preparation.channels, preparation.targets, preparation.side) == (("FLAIR", "T1w"), ("lesion",), 64)
 
 

@@ -28,9 +28,16 @@ def test_half_a_head_is_cut_and_narrow():
 
 def test_what_is_too_small_for_a_head_is_told_alone():
     assert texts(head(7, 9, 4)) == [
-        "head or brain has 260 ml; expected 500 or more: a part of it, a wrong voxel size, or no head"
+        "head or brain has 260 ml, voxels 5.00 x 5.00 x 10.00 mm; expected 500 to 8000 ml: "
+        "a part of it, a wrong voxel size, or no head"
     ]
     assert texts(np.zeros((4, 4, 4), bool))[0].startswith("head or brain has 0 ml")
+
+
+def test_a_voxel_size_ten_times_too_large_is_told_alone():
+    (found,) = head_findings("a", head(), (50.0, 50.0, 100.0))
+    assert "expected 500 to 8000 ml: a wrong voxel size, or air" in found.text
+    assert "the voxel size in the header" in found.line()
 
 
 def test_the_head_is_the_largest_body_above_air_with_its_holes():
