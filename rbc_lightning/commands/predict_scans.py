@@ -14,6 +14,7 @@ from rbc_lightning.commands.predict_splits import NEW, tell_seen
 from rbc_lightning.commands.words import counted
 from rbc_lightning.core.files import write_csv
 from rbc_lightning.core.progress import console, tell
+from rbc_lightning.data.volumes.doctor.finding import name_some
 from rbc_lightning.data.volumes.doctor.head import head_mask, size_finding
 from rbc_lightning.data.volumes.intensity import brain_mask
 from rbc_lightning.data.volumes.lesions import COLUMNS, Lesion, find_lesions
@@ -28,6 +29,7 @@ from rbc_lightning.segmenters.base import BaseTask
 from rbc_lightning.segmenters.training import find_classes
 
 Labels = NDArray[np.integer]
+_MOST_OF_BRAIN = 0.5  # by voxels: no lesions are so large, tumours hardly a fifth
 # Splits that tell how good a run is, and what their scans are called; "" where splits are not known.
 _SCORED = {"test": "test scan", "external": "external scan", NEW: "new scan", "": "scan"}
 
@@ -94,15 +96,18 @@ def find_in_scans(
     rows: list[tuple[object, ...]] = []
     table: list[tuple[object, ...]] = []
     skipped = [str(error) for error in errors]
+    vast: list[str] = []
     done: list[tuple[str, list[Lesion], float]] = []
     for scan in track(scans, description="Finding lesions", console=console):
         try:
-            volumes, found = _segment(task, preparation, scan, precision)
+            volumes, found, brain = _segment(task, preparation, scan, precision)
         except InputError as error:
             skipped.append(str(error))
             continue
         write_volume(output / "labels" / f"{scan.scan_id}.nii.gz", found, scan.images[0])
         lesions = find_lesions(found, volumes[0].affine, preparation.target_values)
+        if (found > 0).sum() > _MOST_OF_BRAIN * brain.sum():
+            vast.append(scan.scan_id)
         truth = _truth(scan, volumes[0], preparation)
         dice = [] if truth is None else _dice(found, truth, preparation)
         _draw(output / "overlays" / f"{scan.scan_id}.png", scan, volumes[0], found, truth, lesions, dice)
@@ -124,13 +129,20 @@ def find_in_scans(
     for name, value in told.items():
         tell(f"{name}{f' ({splits[name]})' if name in splits else ''}: Dice {value:.3f}")
     segmented = tuple(name for name, *_ in done)
+    if vast:
+        tell(
+            f"warning: {name_some(vast)}: what is found is larger than half of the brain, so volumes in ml say nothing: train "
+            "longer, or give the channels that it was trained on"
+        )
     tell_seen({name: splits[name] for name in segmented if name in splits})
     ml = sum(lesion.volume for lesion in every)
     return ScansFound(output.resolve(), segmented, len(every), ml, _first_words(skipped), told, splits)
 
 
-def _segment(task: BaseTask, preparation: Preparation, scan: Scan, precision: str) -> tuple[list[Volume], Labels]:
-    """The volumes of a scan, and what is found, in the values of the files of masks, on its grid."""
+def _segment(
+    task: BaseTask, preparation: Preparation, scan: Scan, precision: str
+) -> tuple[list[Volume], Labels, NDArray[np.bool_]]:
+    """The volumes of a scan, what is found, in the values of the files of masks, on its grid, and where the brain is."""
     volumes = [read_volume(path) for path in scan.images]
     for other in volumes[1:]:
         check_same_grid(volumes[0], other)
@@ -146,7 +158,7 @@ def _segment(task: BaseTask, preparation: Preparation, scan: Scan, precision: st
             "where nothing is found: check the voxel size in its header"
         )
     found = np.stack([find_classes(task, image, preparation.spec, precision) for image in slices])
-    return volumes, _values(preparation)[grid.to_volume(found)]
+    return volumes, _values(preparation)[grid.to_volume(found)], brain
 
 
 def _values(preparation: Preparation) -> NDArray[np.int32]:

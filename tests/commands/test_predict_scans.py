@@ -151,6 +151,18 @@ def test_the_place_of_a_scan_is_named_without_its_suffix_and_its_folder_can_be_p
     assert str(place(tmp_path / "w" / "4" / "pre" / "FLAIR.nii.gz")) == "predictions/4_FLAIR"
 
 
+def test_a_model_that_marks_half_the_brain_is_warned_of(predict, scans, capsys, monkeypatch):
+    predict(scans / "sub-05")
+    assert "warning" not in capsys.readouterr().out
+
+    def everywhere(task, image, spec, precision):
+        return np.ones(image.shape[:2], np.uint8)
+
+    monkeypatch.setattr("rbc_lightning.commands.predict_scans.find_classes", everywhere)
+    predict(scans / "sub-05")
+    assert "warning: sub-05: what is found is larger than half of the brain" in " ".join(capsys.readouterr().out.split())
+
+
 def test_a_voxel_size_that_no_head_has_is_warned_of(predict, tmp_path, capsys):
     flair, t1, _ = tiny_scan(0)
     for name, array in (("FLAIR", flair), ("T1w", t1)):
