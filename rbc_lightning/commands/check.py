@@ -18,6 +18,7 @@ from rbc_lightning.commands.check_scans import (
     telling_slices,
 )
 from rbc_lightning.commands.experiment import Experiment
+from rbc_lightning.commands.words import counted
 from rbc_lightning.core.progress import console, count_progress, tell
 from rbc_lightning.data.manifest import Manifest
 from rbc_lightning.data.near_duplicates import MOST_PAIRS, THRESHOLD, NearDuplicate, find_near_duplicates, n_pairs
@@ -27,32 +28,39 @@ from rbc_lightning.metrics.units import unit_names
 from rbc_lightning.report.figures.runs import save_pair_sheet
 from rbc_lightning.study.statistics import LEAST_UNITS
 
-_SHOWN, _WARNED = 6, 10
+_SHOWN, _WARNED, _FOLDS = 6, 10, 5
 
 
 @dataclass(frozen=True)
 class CheckResult:
-    """Number of samples that passed, the preview, the preview of the translator, pairs that look alike, warnings of scans."""
+    """Number of samples that passed, previews, the preview of the translator, pairs that look alike, warnings of scans."""
 
     n_samples: int
-    preview: Path
+    previews: tuple[Path, ...]
     translator_preview: Path | None = None
     near_duplicates: tuple[NearDuplicate, ...] = ()
     warnings: int = 0
 
+    @property
+    def preview(self) -> Path:
+        """The picture to look at first."""
+        return self.previews[0]
+
     def summary(self) -> str:
         """One line for the end of the run."""
         beside = "" if self.translator_preview is None else f", and at {self.translator_preview}"
-        alike = f", but {len(self.near_duplicates)} pairs in two splits look alike" if self.near_duplicates else ""
-        doubts = f", but {self.warnings} warnings stand above" if self.warnings else ""
-        return f"{self.n_samples} samples are in order{alike}{doubts}; look at {self.preview}{beside}"
+        alike = f", but {counted(len(self.near_duplicates), 'pair')} in two splits look alike" if self.near_duplicates else ""
+        doubts = f", but {counted(self.warnings, 'warning')} above" if self.warnings else ""
+        first, *more = self.previews
+        shown = ", ".join([str(first), *(path.name for path in more)])
+        return f"{self.n_samples} samples are in order{alike}{doubts}; look at {shown}{beside}"
 
 
 def run(cfg: DictConfig) -> CheckResult:
     """Check the data set and describe it, split by split."""
     experiment = Experiment(cfg)
     # Before the data set is read, which stops at the first file that is wrong.
-    examined = examine_scans(experiment.reader)
+    examined = examine_scans(experiment.reader, experiment.store)
     manifest, name = experiment.manifest, experiment.reader.name
     scans = has_scans(manifest)
     console.print(scan_table(name, manifest, examined.scans) if scans else _image_table(name, manifest))
@@ -60,6 +68,7 @@ def run(cfg: DictConfig) -> CheckResult:
         tell(note)
     warn_of_few_units(manifest, experiment.reader.folds)
     preview = experiment.runs_dir.resolve() / f"check_{name}.png"
+    previews: tuple[Path, ...] = (preview,)
     near: tuple[NearDuplicate, ...] = ()
     if not scans:
         empty = empty_label_maps(manifest.split("train"))
@@ -70,12 +79,12 @@ def run(cfg: DictConfig) -> CheckResult:
     else:
         tell_empty_slices(manifest)
         if examined.preparation:
-            save_scans(preview, manifest, examined.scans, examined.preparation)
+            previews = save_scans(preview, manifest, examined.scans, examined.preparation)
         else:
             _save_samples(preview, telling_slices(manifest)[:_SHOWN])
     # Held-out images too: a translator is measured on them.
     beside = experiment.translator().preview(manifest, preview.with_name(f"check_{name}_structures.png"))
-    return CheckResult(len(manifest.samples), preview, beside, near, examined.warnings)
+    return CheckResult(len(manifest.samples), previews, beside, near, examined.warnings)
 
 
 def _save_samples(path: Path, samples: Sequence[Sample]) -> None:
@@ -108,17 +117,22 @@ def _image_table(name: str, manifest: Manifest) -> Table:
 
 def warn_of_few_units(manifest: Manifest, folds: int | None = None) -> None:
     """Warn where the test split, or that of all folds together, has too few images, or groups of them, for any verdict."""
-    tested = manifest.split("test") if folds is None else [s for s in manifest.samples if s.split != "external"]
-    n_units = len(set(unit_names([sample.sample_id for sample in tested], {s.sample_id: s.group for s in tested})))
+    every = [sample for sample in manifest.samples if sample.split != "external"]
+    tested = manifest.split("test") if folds is None else every
+    n_units, n_all = _n_units(tested), _n_units(every)
     if n_units < LEAST_UNITS:
         what = "images" if n_units == len(tested) else "groups of images (patients, slides)"
         what = "patients" if has_scans(manifest) else what
-        where, remedy = (
-            ("the test split has", "move more into it, or take data.folds=5 data.fold=0")
-            if folds is None
-            else ("all folds have", "add some")
-        )
+        where = "the test split has" if folds is None else "all folds have"
+        # As many folds as patients at most: with fewer of these than a verdict needs, folds are no way out.
+        sweep = f"-m data.folds={_FOLDS} data.fold={','.join(map(str, range(_FOLDS)))}"
+        enough = folds is None and n_all >= LEAST_UNITS
+        remedy = f"move more into it, or test on all {n_all} in turn ({sweep})" if enough else "add some"
         tell(f"warning: {where} {n_units} {what}; a verdict needs at least {LEAST_UNITS}: {remedy}")
+
+
+def _n_units(samples: Sequence[Sample]) -> int:
+    return len(set(unit_names([sample.sample_id for sample in samples], {s.sample_id: s.group for s in samples})))
 
 
 def _near_duplicates(manifest: Manifest) -> tuple[NearDuplicate, ...]:

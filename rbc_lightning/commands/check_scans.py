@@ -13,6 +13,7 @@ from rich.table import Table
 
 from rbc_lightning.commands.words import counted
 from rbc_lightning.core.progress import count_progress, tell
+from rbc_lightning.core.store import Store
 from rbc_lightning.data.manifest import Manifest
 from rbc_lightning.data.sample import SPLITS, Sample
 
@@ -37,11 +38,19 @@ def has_scans(manifest: Manifest) -> bool:
     return any(sample.volume is not None for sample in manifest.samples)
 
 
-def examine_scans(reader: Any) -> Examination:  # noqa: ANN401 (of any kind)
-    """Examine the files of a reader's scans, and tell every finding in a line; nothing for a reader of other data."""
-    # Brings nibabel along.
+def examine_scans(reader: Any, store: Store) -> Examination:  # noqa: ANN401 (of any kind)
+    """Examine the files of a reader's scans, and tell every finding in a line; nothing for a reader of other data.
+
+    Args:
+        reader: of any data.
+        store: where a phantom lies, which is drawn first if it is not there.
+    """
+    # Bring nibabel along.
+    from rbc_lightning.data.readers.brain_phantom import BrainPhantomReader
     from rbc_lightning.data.readers.nifti import NiftiReader
 
+    if isinstance(reader, BrainPhantomReader):
+        reader = reader.at(store.make(reader.phantom))
     if not isinstance(reader, NiftiReader):
         return Examination()
     from rbc_lightning.data.volumes.doctor.examine import compare, examine
@@ -63,8 +72,9 @@ def examine_scans(reader: Any) -> Examination:  # noqa: ANN401 (of any kind)
 def scan_table(name: str, manifest: Manifest, examined: Sequence[Examined]) -> Table:
     """Scans, patients, slices and lesions by split; lesions are counted in the files themselves where there are any."""
     table = Table(title=f"{name}: scans by split (mean +- standard deviation between scans)", title_justify="left")
-    what = " or ".join(manifest.spec.classes)
-    for title in ("split", "scans", "patients", "slices", f"with {what}", f"{what}s", "ml"):
+    classes = manifest.spec.classes
+    with_any, patches = (f"with {classes[0]}", f"{classes[0]}s") if len(classes) == 1 else ("labelled", "patches")
+    for title in ("split", "scans", "patients", "slices", with_any, patches, "ml"):
         table.add_column(title, justify="left" if title == "split" else "right")
     seen = {one.scan.scan_id: one for one in examined}
     for split in (split for split in SPLITS if any(sample.split == split for sample in manifest.samples)):
@@ -97,14 +107,15 @@ def telling_slices(manifest: Manifest) -> list[Sample]:
     return [max(samples, key=lambda sample: int((sample.load_label_map() > 0).sum())) for samples in scans.values()]
 
 
-def save_scans(path: Path, manifest: Manifest, examined: Sequence[Examined], preparation: Preparation) -> None:
-    """Draw every scan in three planes through its largest lesion: six on a page, `NAME.png`, `NAME_2.png`, ..."""
+def save_scans(path: Path, manifest: Manifest, examined: Sequence[Examined], preparation: Preparation) -> tuple[Path, ...]:
+    """Draw every scan in three planes through its largest lesion: six on a page, `NAME.png`, `NAME_2.png`, ...; all pages."""
     from rbc_lightning.data.volumes.nifti import read_labels, read_volume
     from rbc_lightning.data.volumes.upright import upright, upright_sides
     from rbc_lightning.report.figures.planes import VERMILION, ThreePlanes, save_planes
 
     splits = {sample.volume: sample.split for sample in manifest.samples}
     shown = sorted(examined, key=lambda one: SPLITS.index(splits.get(one.scan.scan_id, one.scan.split)))[: _ROWS * _PAGES]
+    pages: list[Path] = []
     for start in range(0, len(shown), _ROWS):
         rows = []
         for one in shown[start : start + _ROWS]:
@@ -119,10 +130,11 @@ def save_scans(path: Path, manifest: Manifest, examined: Sequence[Examined], pre
                 else [(upright(np.isin(labels.array, list(preparation.target_values)), labels.affine), VERMILION)]
             )
             rows.append(ThreePlanes(title, upright(image.array, image.affine), upright_sides(image.affine), outlines))
-        page = start // _ROWS + 1
-        save_planes(path if page == 1 else path.with_stem(f"{path.stem}_{page}"), rows)
+        pages.append(path.with_stem(f"{path.stem}_{len(pages) + 1}") if pages else path)
+        save_planes(pages[-1], rows)
     if len(shown) < len(examined):
         tell(f"note: the first {len(shown)} of {len(examined)} scans are drawn")
+    return tuple(pages)
 
 
 def _by_scan(samples: Sequence[Sample]) -> Mapping[str, list[Sample]]:

@@ -42,6 +42,15 @@ def test_of_slices_patients_are_told(capsys):
     assert "warning: the test split has 2 patients; a verdict needs" in " ".join(capsys.readouterr().out.split())
 
 
+def test_all_folds_are_told_as_one_sweep_where_they_are_enough(capsys):
+    samples = [plain_sample(f"i{k}", "test" if k < 2 else "train") for k in range(6)]
+    check.warn_of_few_units(Manifest(tuple(samples)))
+    said = " ".join(capsys.readouterr().out.split())
+    assert said.endswith("move more into it, or test on all 6 in turn (-m data.folds=5 data.fold=0,1,2,3,4)")
+    check.warn_of_few_units(Manifest((*samples[:5], plain_sample("e", "external"))))
+    assert capsys.readouterr().out.split()[-2:] == ["add", "some"]
+
+
 def test_the_groups_of_all_folds_are_counted_together(capsys):
     samples = [plain_sample(f"i{k}", "test" if k < 2 else "train") for k in range(6)]
     check.warn_of_few_units(Manifest((*samples, plain_sample("e", "external"))), folds=3)
@@ -61,7 +70,7 @@ def test_a_copy_of_a_test_image_in_train_is_warned_of_with_both_names(own_folder
     said = " ".join(capsys.readouterr().out.split())
     assert [{p.first.sample_id, p.second.sample_id} for p in result.near_duplicates] == [{"smear_05", "renamed"}]
     assert "'smear_05' (test) and 'renamed' (train) look like one field" in said
-    assert "8 samples are in order, but 1 pairs in two splits look alike" in result.summary()
+    assert "8 samples are in order, but 1 pair in two splits look alike" in result.summary()
 
 
 def test_of_very_many_pairs_the_first_are_named_and_crops_are_not_looked_for(tmp_path, compose_tiny, capsys, monkeypatch):
