@@ -7,6 +7,7 @@ from omegaconf import DictConfig
 
 from rbc_lightning.commands.consistency import check_coco
 from rbc_lightning.commands.experiment import Experiment
+from rbc_lightning.commands.refusals import refuse_pairs
 from rbc_lightning.data.sample import Sample
 from rbc_lightning.data.writers.coco import write_coco
 from rbc_lightning.report.figures.runs import save_pair_sheet
@@ -33,6 +34,7 @@ def run(cfg: DictConfig) -> SynthesizeResult:
     experiment = Experiment(cfg)
     check_coco(experiment)
     recipe = experiment.synthetic_set(experiment.synthetic.count)
+    refuse_pairs(experiment, recipe)
     samples: tuple[Sample, ...] = experiment.store.make(recipe)
     directory = Path(samples[0].where).parent.parent
     if experiment.synthetic.coco:

@@ -9,6 +9,7 @@ from omegaconf import DictConfig
 
 from rbc_lightning.commands.experiment import Experiment
 from rbc_lightning.commands.floor import floor_of
+from rbc_lightning.commands.refusals import refuse_pairs
 from rbc_lightning.core.locks import locked
 from rbc_lightning.core.progress import console, tell
 from rbc_lightning.errors import InputError
@@ -51,6 +52,8 @@ def run(cfg: DictConfig) -> TrainResult:
 def _make(experiment: Experiment, recipe: TrainedSegmenter, *, anew: bool = False) -> tuple[Path, bool]:
     """The directory of a finished run, and whether it was finished before."""
     directory = experiment.runs_dir.resolve() / recipe.name
+    if anew or not recipe.is_complete(directory):
+        refuse_pairs(experiment, recipe.synthetic)
     directory.parent.mkdir(parents=True, exist_ok=True)
     # A second process with the same run waits, and then finds it finished.
     with locked(directory.with_name(f".{directory.name}.lock"), f"run {directory.name}"):

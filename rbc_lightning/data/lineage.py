@@ -14,6 +14,8 @@ from rbc_lightning.errors import InputError
 if TYPE_CHECKING:
     from rbc_lightning.data.sample import Sample
 
+_TELLING = 20
+
 
 @dataclass(frozen=True, order=True)
 class Ancestor:
@@ -68,7 +70,8 @@ def reference(ancestors: Sequence[Ancestor]) -> str:
 def find_twin(samples: Iterable[Sample], ancestors: Iterable[Ancestor]) -> tuple[Sample, str] | None:
     """The first sample that is one of the ancestors, whatever its name, and a phrase that names both.
 
-    Equal are the bytes of the image, or of a label map with anything in it: that of an empty field belongs to many images.
+    Equal are the bytes of the image, or of a label map with `_TELLING` labelled pixels or more: that of an empty field, or of a
+    slice with one small lesion, may belong to several images.
     """
     samples = tuple(samples)
     by_image = {sample.image_sha256: sample for sample in samples}
@@ -78,7 +81,7 @@ def find_twin(samples: Iterable[Sample], ancestors: Iterable[Ancestor]) -> tuple
         shared = "image"
         if twin is None:
             twin, shared = by_label.get(ancestor.label_sha256), "label map"
-            if twin is not None and not twin.load_label_map().any():
+            if twin is not None and (twin.load_label_map() > 0).sum() < _TELLING:
                 by_label[ancestor.label_sha256] = twin = None
         if twin is not None:
             if ancestor.sample_id == twin.sample_id:

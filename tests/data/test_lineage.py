@@ -30,10 +30,14 @@ def test_a_label_map_gives_an_image_away_that_was_saved_anew(held_out):
             refuse_held_out([held_out], "it", [ancestor])
 
 
-def test_empty_label_maps_are_nobody_s_own(held_out):
-    pair = ArrayPair(held_out.load_image(), 0 * held_out.load_label_map(), "memory")
-    empty = replace(held_out, loader=pair, label_sha256=pair.sha256[1])
-    assert find_twin([empty], [Ancestor("a", "1", empty.label_sha256), Ancestor("b", "2", empty.label_sha256)]) is None
+@pytest.mark.parametrize(("labelled", "told"), [(0, False), (19, False), (20, True)])
+def test_label_maps_with_hardly_anything_in_them_are_nobody_s_own(held_out, labelled, told):
+    label_map = 0 * held_out.load_label_map()
+    label_map[0, :labelled] = 1
+    pair = ArrayPair(held_out.load_image(), label_map, "memory")
+    sample = replace(held_out, loader=pair, label_sha256=pair.sha256[1])
+    found = find_twin([sample], [Ancestor("a", "1", sample.label_sha256), Ancestor("b", "2", sample.label_sha256)])
+    assert (found is not None) == told
 
 
 def test_another_image_of_the_same_name_is_accepted_and_told_once(capsys):
