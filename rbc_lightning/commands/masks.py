@@ -52,6 +52,12 @@ def run(cfg: DictConfig) -> MasksResult:
     check_coco(experiment)
     source, count, seed = experiment.masks(), experiment.synthetic.count, experiment.seeds.masks
     if (cfg.fit or cfg.figure) and not isinstance(source, SampledMasks):
+        spec = experiment.manifest.spec
+        if spec.labels == "classes":
+            raise InputError(
+                f"fit=true and figure=true show the sampler of single cells, and label maps of {experiment.reader.name} hold "
+                f"classes ({', '.join(spec.classes)}); leave both out: masks.png shows the label maps without them"
+            )
         raise InputError("fit=true and figure=true show the sampler; take masks=sampled")
     recipe = MaskSet(masks=source, seed=seed, count=count)
     directory = experiment.store.ensure(recipe)

@@ -2,6 +2,7 @@ import json
 
 import pytest
 from tiny_data import write_tiny_folder
+from volume_samples import write_scans
 
 from rbc_lightning.app import run
 from rbc_lightning.commands.experiment import Experiment
@@ -29,6 +30,15 @@ def test_real_masks_take_no_sampler(tmp_path, compose_tiny):
     assert not list((tmp_path / "artifacts").glob("shape_bank*"))
     with pytest.raises(InputError, match="fit=true and figure=true show the sampler; take masks=sampled"):
         run(compose_tiny(tmp_path, "stage=masks", "masks=real", "figure=true"))
+
+
+def test_on_slices_nobody_is_sent_to_a_sampler_that_they_cannot_have(tmp_path, compose_tiny):
+    root = write_scans(tmp_path / "scans")
+    base = ("stage=masks", "data=mri", "figure=true", "data.validation_fraction=0.34")
+    with pytest.raises(InputError, match=r"and label maps of mri hold classes \(lesion\); leave both out"):
+        run(compose_tiny(tmp_path, *base, root=root))
+    with pytest.raises(InputError, match=r"masks=sampled lays out single cells, .*; take masks=real"):
+        run(compose_tiny(tmp_path, *base, "masks=sampled", root=root))
 
 
 def test_the_masks_stage_writes_card_panel_and_coco_and_resumes(tmp_path, compose_made, capsys):

@@ -22,6 +22,11 @@ from rbc_lightning.errors import InputError
 
 CLASSES = {1: "lesion", 2: "ventricles", 3: "rim"}
 """Of masks of which nothing else is said: lesions, ventricles, and the normal bright rim around these."""
+_DEFAULT_TABLE = (
+    "note: values of masks are taken for 1 lesion (what is segmented and scored), 2 ventricles, 3 rim (normal bright caps and "
+    "rims of the ventricles, no lesions); if yours are others, set data.classes, such as 'data.classes={1: lesion, 2: null}' "
+    "(null: background)"
+)
 LEAST_BRAIN = 0.1
 """Share of the brain's area in the scan's largest slice that a slice needs to be trained on."""
 
@@ -101,8 +106,9 @@ class NiftiReader(Reader):
         return narrow_slices(manifest, LEAST_BRAIN, self.slices_per_patient, self.slices_chosen)
 
     def notes(self, manifest: Manifest) -> list[str]:  # noqa: ARG002 (of the folder alone)
-        """Participants that the table leaves out."""
-        return [f"note: {name} is not in {TABLE} and takes no part" for name in unlisted(self.root)]
+        """Participants that the table leaves out, and what values of masks are taken for where nobody said it."""
+        left_out = [f"note: {name} is not in {TABLE} and takes no part" for name in unlisted(self.root)]
+        return left_out if self.classes is not None else [*left_out, _DEFAULT_TABLE]
 
     def overrides(self) -> list[str]:
         """The folder by its root, whatever file of the group named it."""

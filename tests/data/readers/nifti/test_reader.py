@@ -1,4 +1,5 @@
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -37,7 +38,12 @@ def test_participants_without_a_row_are_told(tmp_path):
     (root / "sub-99").mkdir()
     made = reader(root)
     manifest = made.read(Store(tmp_path / "store", lambda text: None))
-    assert made.notes(manifest) == ["note: sub-99 is not in participants.tsv and takes no part"]
+    left_out = "note: sub-99 is not in participants.tsv and takes no part"
+    assert made.notes(manifest) == [left_out]
+    told = replace(made, classes=None).notes(manifest)
+    assert told[0] == left_out
+    assert "taken for 1 lesion (what is segmented and scored), 2 ventricles, 3 rim" in told[1]
+    assert "set data.classes, such as 'data.classes={1: lesion, 2: null}'" in told[1]
 
 
 @pytest.mark.parametrize(
