@@ -74,7 +74,7 @@ def _check_test(splits: Collection[Split], n_groups: int, name: str) -> None:
     folds = min(5, n_groups)
     raise InputError(
         f"{name} has no test split; expected one, or folds: set data.folds={folds} data.fold=0 for the first of {folds} "
-        f"folds of its {n_groups} groups (data.fold={','.join(map(str, range(folds)))} runs all), or name test samples"
+        f"folds of its {n_groups} groups (-m data.fold={','.join(map(str, range(folds)))} runs all), or name test samples"
     )
 
 

@@ -174,7 +174,7 @@ def test_without_a_test_split_folds_are_proposed():
         InputError, match=r"^mri has no test split; expected one, or folds: set data.folds=5 data.fold=0 for .* its 10 groups"
     ):
         check_test(patients(split_of=lambda i: "train"), "mri")
-    with pytest.raises(InputError, match=r"set data.folds=4 .* of its 4 groups \(data.fold=0,1,2,3 runs all\)"):
+    with pytest.raises(InputError, match=r"set data.folds=4 .* of its 4 groups \(-m data.fold=0,1,2,3 runs all\)"):
         check_test(patients(4, split_of=lambda i: "train"), "mri")
     with pytest.raises(InputError, match=r"no test split, and 0 groups .*; expected at least 3, one each to train"):
         check_test(patients(4, split_of=lambda i: "external"), "mri")

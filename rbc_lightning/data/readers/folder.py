@@ -40,7 +40,8 @@ class FolderReader(Reader):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        object.__setattr__(self, "root", Path(self.root))
+        # A folder called 2024, or nan, is a number on a command line.
+        object.__setattr__(self, "root", Path(str(self.root)))
         values: object = self.value_range
         if not isinstance(values, list | tuple) or [type(value) for value in values] != [int, int]:
             raise InputError(f"data.value_range={values}; expected [smallest,largest], such as [0,4095] for 12 bits")

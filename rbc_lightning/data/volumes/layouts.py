@@ -52,7 +52,7 @@ def find_scans(root: Path, channels: Sequence[str]) -> tuple[Scan, ...]:
         refuse_foreign(sorted(path for path in root.rglob("*") if path.is_file()))
         raise InputError(
             f"{root}: no scan; expected folders such as sub-01/ with sub-01_{channels[0]}.nii.gz and sub-01_dseg.nii.gz, "
-            f"{TABLE}, or the layout of nnU-Net or of the WMH challenge"
+            f"{TABLE}, or the layout of nnU-Net or of the WMH challenge: point data.root at the folder that holds them"
         )
     return check_scans(scans)
 

@@ -54,7 +54,8 @@ class NiftiReader(Reader):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        object.__setattr__(self, "root", Path(self.root))
+        # A folder called 2024, or nan, is a number on a command line.
+        object.__setattr__(self, "root", Path(str(self.root)))
         for name, example in (("channels", "[FLAIR,T1w]"), ("targets", "[lesion], or null for all")):
             names: object = getattr(self, name)
             if names is not None and not isinstance(names, list | tuple):

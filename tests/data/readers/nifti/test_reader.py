@@ -26,6 +26,11 @@ def test_scans_are_read_as_slices(tmp_path):
     assert made.groups() == {sample.group: sample.split for sample in manifest.samples}
 
 
+@pytest.mark.parametrize("root", [2024, float("nan")])
+def test_a_folder_may_be_called_by_a_number(root):
+    assert reader(root).root == Path(str(root))
+
+
 def test_narrowing_keeps_what_is_asked_for(tmp_path):
     made = reader(write_scans(tmp_path / "scans", ROWS[:3]), slices_per_patient=2)
     manifest = made.narrow(made.read(Store(tmp_path / "store", lambda text: None)))
