@@ -29,15 +29,14 @@ class _WholeScans(NiftiReader):
     """The scans of a reader as samples, none of them read: splits go by patients alone."""
 
     def read(self, store: Store) -> Manifest:  # noqa: ARG002 (nothing is prepared)
-        return Manifest(
-            tuple(
-                Sample(scan.scan_id, scan.split, scan.group, scan.scan_id, scan.scan_id, FilePair(*scan.images[:1] * 2))
-                for scan in self.scans()
-            )
-        )
+        return Manifest(tuple(map(_whole, self.scans())))
 
     def narrow(self, manifest: Manifest) -> Manifest:
         return manifest
+
+
+def _whole(scan: Scan) -> Sample:
+    return Sample(scan.scan_id, scan.split, scan.group, scan.scan_id, scan.scan_id, FilePair(scan.images[0], scan.images[0]))
 
 
 def reader_of(data: Mapping[str, Any]) -> NiftiReader | BrainPhantomReader | None:
