@@ -8,8 +8,9 @@ from typing import Any
 from pytorch_lightning.loggers import Logger
 
 from rbc_lightning.core.files import write_csv, write_rows
+from rbc_lightning.data.conversions import to_rgb
 from rbc_lightning.data.datamodule import PairDataModule
-from rbc_lightning.data.sample import Sample, to_rgb
+from rbc_lightning.data.sample import Sample
 from rbc_lightning.data.splits import one_of_each_scan
 from rbc_lightning.metrics.instances import Instances
 from rbc_lightning.report.figures.runs import save_run_figure
