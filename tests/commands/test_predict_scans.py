@@ -22,7 +22,7 @@ SMALL = (
     *(f"~model.net.{name}" for name in ("n_classes", "width", "batch_norm", "dropout", "decoder_channels")),
     *("model.net.in_channels=2", "+model.net.out_channels=1", "+model.net.kernel_size=1", "model.task.optimizer.lr=0.1"),
     *("training.steps=30", "training.steps_per_epoch=30", "training.crop=32", "data.validation_fraction=0.34"),
-    *("data.side=null", "data.spacing=null"),
+    *("data.side=null", "data.spacing=null", "model.task.threshold=0.4"),
 )
 
 

@@ -129,14 +129,16 @@ def test_one_class_has_one_map_and_a_threshold_by_scan():
         item("s", 0, [0, 0, 1, 1], [0, 0, 1, 1], 2),
         item("t", 0, [0, 0, 0, 0], [1, 0, 0, 0], 2),
         item("t", 1, [0, 0, 0, 0], [1, 1, 0, 0], 2),
+        item("u", 0, [0, 0, 0, 0], [1, 0, 0, 0], 2),
+        item("u", 1, [0, 0, 0, 0], [1, 1, 0, 0], 2),
     ]
     for entry in slices:
         entry["image"] = entry["image"][1:]
     found = SegmentationTask(Channels(), classes=["lesion"], standard=STANDARD)
     assert (found.monitor, list(found.to_choose), found.outputs) == ("val/dice", ["threshold"], 1)
     chosen = choose_thresholds(found, DataLoader(slices), "32-true")
-    # At 0.5 scan t has nothing; at 0.1, below exp(-2) / (1 + exp(-2)) = 0.119, everything: 2 * 3 / (8 + 3), s 2 * 2 / (4 + 2).
-    assert (chosen.start_score, chosen.score) == (0.5, pytest.approx((6 / 11 + 4 / 6) / 2))
+    # At 0.5 scans t and u have nothing; at 0.1, below exp(-2) / (1 + exp(-2)) = 0.119, everything: 2 * 3 / (8 + 3), s 4 / 6.
+    assert (chosen.start_score, chosen.score) == (pytest.approx(1 / 3), pytest.approx((2 * 6 / 11 + 4 / 6) / 3))
     assert chosen.thresholds == {"threshold": 0.1}
     prediction = found.predict(slices[0]["image"])
     assert prediction.classes.tolist() == [[1, 1, 1, 1]]

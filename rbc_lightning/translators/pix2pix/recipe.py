@@ -32,6 +32,8 @@ _UNDER = {
     "discriminator_strides": ("discriminator", "patch"),
     "discriminator_padding": ("discriminator", "patch"),
 }
+_LATER = ("l1_balance",)
+"""Arguments that were added later, and without which keys stay what they were."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +124,7 @@ class Pix2PixPhase(AdversarialPhase["ModeSeekingPix2PixTask"]):
         return {
             name: value
             for name, value in arguments.items()
-            if name not in _UNDER or arguments.get(_UNDER[name][0]) == _UNDER[name][1]
+            if (name not in _UNDER or arguments.get(_UNDER[name][0]) == _UNDER[name][1]) and (value or name not in _LATER)
         }
 
 
