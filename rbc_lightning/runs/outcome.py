@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from pytorch_lightning.loggers import Logger
 
 from rbc_lightning.core.files import write_csv, write_rows
@@ -23,6 +24,8 @@ from rbc_lightning.tracking.wandb_tables import log_pairs, log_predictions, log_
 
 Find = Callable[[Sample], Instances]
 """What the chosen weights find in a sample."""
+_LOOKED_AT = 16
+"""Generated samples among which the one to show is chosen."""
 
 
 def write_counts(directory: Path, data: PairDataModule, steps: int) -> None:
@@ -61,7 +64,7 @@ def thresholds(task: BaseTask, split: str) -> dict[str, float | str | None]:
 def draw(directory: Path, data: PairDataModule, find: Find, *, optimistic: bool) -> None:
     """Draw `figures/run.png`: a sample of each kind, and a test image with truth and findings; of a scan its fullest slice."""
     test, *_ = one_of_each_scan(data.manifest.split("test"))
-    chosen = {kind: one_of_each_scan(pool)[0] for kind, pool in data.train_set.pools.items() if pool}
+    chosen = {kind: _shown(pool) for kind, pool in data.train_set.pools.items() if pool}
     panels = [(kind, sample.rgb(), sample.load_label_map()) for kind, sample in chosen.items()]
     mix, train = data.stream.mix, data.train_set
     if mix.augmented and train.augment is not None:
@@ -71,6 +74,14 @@ def draw(directory: Path, data: PairDataModule, find: Find, *, optimistic: bool)
     note = OPTIMISTIC if optimistic else ""
     path = directory / "figures" / "run.png"
     save_run_figure(path, panels, test.sample_id, test.rgb(), test.load_label_map(), find(test), note)
+
+
+def _shown(pool: Sequence[Sample]) -> Sample:
+    """The first, of a scan its fullest slice; of pictures of classes that belong to no scan the fullest of some."""
+    first, *_ = one_of_each_scan(pool)
+    if first.volume or first.spec.labels != "classes":
+        return first
+    return max(pool[:_LOOKED_AT], key=lambda sample: np.count_nonzero(sample.load_label_map()))
 
 
 def show(

@@ -1,7 +1,9 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from head_slices import SLICES
 from torch import nn
 from training_helpers import read_rows
 
@@ -9,6 +11,7 @@ from rbc_lightning.core.files import write_json
 from rbc_lightning.data.datamodule import PairDataModule
 from rbc_lightning.data.mix import Mix
 from rbc_lightning.data.readers.folder import read_folder
+from rbc_lightning.data.sample import ArrayPair, Sample
 from rbc_lightning.data.splits import cut_validation
 from rbc_lightning.runs import outcome
 from rbc_lightning.runs.outcome import draw, finite, thresholds, without_units, write_counts, write_per_image
@@ -42,6 +45,19 @@ def test_a_sample_of_each_kind_is_drawn(tiny_folder, tmp_path, monkeypatch, mix,
     for (_, image, label_map), expected in zip(drawn, (sample.rgb(), sample.rgb()[:, ::-1]), strict=False):
         assert np.array_equal(image, expected)
         assert image.shape[:2] == label_map.shape
+
+
+def test_of_generated_slices_the_fullest_is_shown():
+    """The first of a set is as likely empty as not."""
+    pool = []
+    for index, count in enumerate((0, 3, 7, 2)):
+        label_map = np.zeros((4, 4), np.int32)
+        label_map.flat[:count] = 1
+        loader = ArrayPair(np.zeros((4, 4, 2), np.uint16), label_map, f"memory/{index}")
+        pool.append(Sample(f"synthetic_{index}", "train", f"synthetic_{index}", *loader.sha256, loader, spec=SLICES))
+    assert outcome._shown(pool) is pool[2]
+    cells = [replace(sample, spec=replace(SLICES, labels="instances", classes=("cell",), context=())) for sample in pool]
+    assert outcome._shown(cells) is cells[0]
 
 
 class Tested:
