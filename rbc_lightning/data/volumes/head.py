@@ -9,8 +9,8 @@ from rbc_lightning.data.volumes.intensity import LARGEST, STANDARD, grown, large
 
 HEAD = ("head", "dark")
 """Names of the two classes."""
-GREY = "grey"
-"""Name of the class of the brain's darker tissue."""
+TISSUE = ("grey", "bright")
+"""Names of the classes of tissue in the brain: the darker one, and what is as bright as lesions are but none."""
 
 # Shares of the way from the brain's mean down to air at which the head begins, and under which it is dark.
 _AIR, _DARK = 0.6, 0.3
@@ -18,6 +18,8 @@ _AIR, _DARK = 0.6, 0.3
 _BLUR, _SPECK, _GAP = 0.9, 2.5, 9.0
 # mm: of what a tissue is darker than, wider than cortex and narrower than uneven sensitivity.
 _AROUND = 30.0
+# Deviations of the brain by which look-alikes are brighter than around; half of all lesions are by 0.7 to 1.5 and more.
+_BRIGHTER = 0.8
 
 
 def find_head(image: NDArray[np.uint16], spacing: tuple[float, float]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
@@ -55,15 +57,9 @@ def find_grey(image: NDArray[np.uint16], brain: NDArray[np.bool_], spacing: tupl
     """
     if not brain.any():
         return np.zeros_like(brain)
-    inside = brain.astype(np.float32)
-    around = [1, *(max(1, round(_AROUND / mm)) for mm in spacing)]
-    blur = [0.0, *(_BLUR / mm for mm in spacing)]
-    near = np.maximum(ndimage.gaussian_filter(inside, blur), 1e-6)
-    far = np.maximum(ndimage.uniform_filter(inside, around), 1e-6)
     best, grey = -1.0, np.zeros_like(brain)
-    for channel in np.moveaxis(image.astype(np.float32), -1, 0):
-        channel *= inside
-        values = ndimage.gaussian_filter(channel, blur) / near - ndimage.uniform_filter(channel, around) / far
+    for channel in np.moveaxis(image, -1, 0):
+        values = _differing(channel, brain, spacing)
         kept = values[brain]
         # What little is far brighter or darker would take the threshold for itself.
         kept = kept.clip(*np.percentile(kept, [1, 99]))
@@ -75,6 +71,34 @@ def find_grey(image: NDArray[np.uint16], brain: NDArray[np.bool_], spacing: tupl
         if between > best:
             best, grey = between, brain & (values < level)
     return grey
+
+
+def find_bright(image: NDArray[np.uint16], brain: NDArray[np.bool_], spacing: tuple[float, float]) -> NDArray[np.bool_]:
+    """What of the brain is brighter than around by as much as many lesions are: rims of ventricles, bright cortex, vessels.
+
+    In the first channel, which is to be the one that shows lesions best, as FLAIR. Where painted slices have none of it,
+    segmenters learn from them that whatever is bright is a lesion.
+
+    Args:
+        image: slices of a scan (Z, H, W, C), standardised as `intensity.standardise` does.
+        brain: bool (Z, H, W): tissue without fluid and what masks hold.
+        spacing: mm between rows and between columns.
+
+    Returns:
+        bool (Z, H, W), within `brain`.
+    """
+    return brain & (_differing(image[..., 0], brain, spacing) > _BRIGHTER * STANDARD[1] * LARGEST)
+
+
+def _differing(channel: NDArray[np.uint16], brain: NDArray[np.bool_], spacing: tuple[float, float]) -> NDArray[np.float32]:
+    """By how much a channel (Z, H, W) is brighter than its mean around; of the brain alone, slightly smoothed."""
+    inside = brain.astype(np.float32)
+    around = [1, *(max(1, round(_AROUND / mm)) for mm in spacing)]
+    blur = [0.0, *(_BLUR / mm for mm in spacing)]
+    near = np.maximum(ndimage.gaussian_filter(inside, blur), 1e-6)
+    far = np.maximum(ndimage.uniform_filter(inside, around), 1e-6)
+    values = channel * inside
+    return np.asarray(ndimage.gaussian_filter(values, blur) / near - ndimage.uniform_filter(values, around) / far)
 
 
 def _head(bright: NDArray[np.bool_], spacing: tuple[float, float]) -> NDArray[np.bool_]:

@@ -13,7 +13,7 @@ from scipy import ndimage
 from rbc_lightning.core.trainer import check_count
 from rbc_lightning.data.spec import ImageSpec
 from rbc_lightning.data.volumes.grid import SliceGrid
-from rbc_lightning.data.volumes.head import GREY, HEAD, find_grey, find_head
+from rbc_lightning.data.volumes.head import HEAD, TISSUE, find_bright, find_grey, find_head
 from rbc_lightning.data.volumes.intensity import LARGEST, STANDARD, brain_mask, standardise
 from rbc_lightning.data.volumes.nifti import Volume
 from rbc_lightning.errors import InputError
@@ -34,7 +34,7 @@ class Preparation:
         targets: names that are segmented, in the order of their values in label maps; None for all.
         outline: name of one more class, the rough brain, behind all others; None for none.
         head: whether two more classes follow, of the rest of the head, see `head.find_head`; dark parts of the outline are
-            in the second of them; and, where there is an outline, one of its darker tissue, see `head.find_grey`.
+            in the second of them; and, where there is an outline, two of its tissue, see `head.find_grey`, `head.find_bright`.
         side: rows and columns of a slice; None for those of the scan.
         spacing: mm between pixels; None for that of the scan.
         strip: whether all but the brain is emptied.
@@ -172,7 +172,10 @@ class Preparation:
         found = np.where(open_to_it & dark, values[HEAD[1]], found)
         if not self.outline:
             return found
-        return np.where(find_grey(image, found == values[self.outline], grid.spacing), values[GREY], found)
+        brain = found == values[self.outline]
+        for name, find in zip(TISSUE, (find_grey, find_bright), strict=True):
+            found = np.where(find(image, brain, grid.spacing), values[name], found)
+        return found
 
     def check(self, volumes: Sequence[Volume], labels: Volume) -> None:
         """Refuse labels that no class has, and slices that cut off a part of the brain or of what is to be segmented."""
@@ -193,7 +196,7 @@ class Preparation:
     def _computed(self) -> tuple[str, ...]:
         """Classes of no mask."""
         outline = (self.outline,) if self.outline else ()
-        return (*outline, *HEAD, *((GREY,) if outline else ())) if self.head else outline
+        return (*outline, *HEAD, *(TISSUE if outline else ())) if self.head else outline
 
     def _table(self, volume: Volume) -> dict[int, int]:
         """The value in label maps of every value of a file."""

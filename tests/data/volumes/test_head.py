@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from rbc_lightning.data.volumes.head import find_grey, find_head
+from rbc_lightning.data.volumes.head import find_bright, find_grey, find_head
 from rbc_lightning.data.volumes.intensity import LARGEST
 
 
@@ -70,3 +70,16 @@ def test_what_is_outside_of_the_brain_or_empty_is_never_grey():
     )
     assert not find_grey(image, np.zeros_like(brain), (3.0, 3.0)).any()
     assert not find_grey(np.full_like(image, 1638), brain, (3.0, 3.0)).any()
+
+
+def test_bright_is_what_stands_out_in_the_first_channel():
+    """Spots of 1.5 and 0.3 deviations in the first channel, and of 1.5 in the second alone."""
+    image, brain, _ = with_cortex((0.0, 0.0))
+    unit = round(0.1 * LARGEST)
+    image[0, 20:24, 30:34, 0] += round(1.5 * unit)
+    image[0, 40:44, 30:34, 0] += round(0.3 * unit)
+    image[0, 30:34, 40:44, 1] += round(1.5 * unit)
+    bright = find_bright(image, brain, (3.0, 3.0))
+    assert bright[0, 21:23, 31:33].all()
+    bright[0, 19:25, 29:35] = False
+    assert not bright.any()

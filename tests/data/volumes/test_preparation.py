@@ -190,11 +190,11 @@ def test_the_share_outside_of_slices_is_measured(scan):
     assert share_outside(np.zeros_like(brain), grid) == 0
 
 
-def test_the_head_is_three_more_classes_behind_the_outline(scan):
+def test_the_head_and_its_tissue_are_classes_behind_the_outline(scan):
     images, truth, brain = scan
     plain, preparation = tiny_preparation(), tiny_preparation(head=True)
-    assert preparation.names == (*plain.names, "head", "dark", "grey")
-    assert preparation.spec.context == ("ventricles", "rim", "brain", "head", "dark", "grey")
+    assert preparation.names == (*plain.names, "head", "dark", "grey", "bright")
+    assert preparation.spec.context == ("ventricles", "rim", "brain", "head", "dark", "grey", "bright")
     image, grid = preparation.image(images, brain)
     before = preparation.labels(truth, grid, brain)
     np.testing.assert_array_equal(before, plain.labels(truth, grid, brain))
@@ -204,8 +204,8 @@ def test_the_head_is_three_more_classes_behind_the_outline(scan):
     kept = (before > 0) & (before < 4)
     np.testing.assert_array_equal(after[kept], before[kept])
     assert set(np.unique(after[2, 18:22, 18:22]).tolist()) <= {1, 2, 3, 6}
-    assert np.isin(after, (4, 7)).sum() > 0.8 * (before == 4).sum()
-    assert 0 < (after == 7).sum() < (after == 4).sum()
+    assert np.isin(after, (4, 7, 8)).sum() > 0.8 * (before == 4).sum()
+    assert 0 < (after == 8).sum() < (after == 7).sum() < (after == 4).sum()
     without = tiny_preparation(head=True, outline=None)
     assert set(np.unique(without.with_head(without.labels(truth, grid, brain), image, grid)).tolist()) == {0, 1, 2, 3, 4, 5}
 
