@@ -16,6 +16,8 @@ from .masks.sampler.adhesion import adhesion_map as adhesion_map
 from .masks.sampler.sampler import MaskSampler as MaskSampler
 from .masks.statistics.layout import LayoutStatistics as LayoutStatistics
 from .metrics.average_precision import average_precision as average_precision
+from .metrics.lesions import WmhScores as WmhScores
+from .metrics.lesions import wmh_scores as wmh_scores
 from .pairs.synthetic_set import SyntheticSet as SyntheticSet
 from .runs.recipe import TrainedSegmenter as TrainedSegmenter
 from .segmenters.dcan.task import ContourTask as ContourTask

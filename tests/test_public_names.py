@@ -24,6 +24,8 @@ PROMISED = (
     "label_map_to_contours",
     "colors_to_label_map",
     "average_precision",
+    "WmhScores",
+    "wmh_scores",
     "Store",
     "Recipe",
 )
