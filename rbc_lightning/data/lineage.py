@@ -70,8 +70,8 @@ def reference(ancestors: Sequence[Ancestor]) -> str:
 def find_twin(samples: Iterable[Sample], ancestors: Iterable[Ancestor]) -> tuple[Sample, str] | None:
     """The first sample that is one of the ancestors, whatever its name, and a phrase that names both.
 
-    Equal are the bytes of the image, or of a label map with `_TELLING` labelled pixels or more: that of an empty field, or of a
-    slice with one small lesion, may belong to several images.
+    Equal are the bytes of the image, or of a label map that tells it: that of an empty field may belong to several images, and
+    one of classes with fewer than `_TELLING` labelled pixels, as of a slice with one small lesion, too.
     """
     samples = tuple(samples)
     by_image = {sample.image_sha256: sample for sample in samples}
@@ -81,13 +81,18 @@ def find_twin(samples: Iterable[Sample], ancestors: Iterable[Ancestor]) -> tuple
         shared = "image"
         if twin is None:
             twin, shared = by_label.get(ancestor.label_sha256), "label map"
-            if twin is not None and (twin.load_label_map() > 0).sum() < _TELLING:
+            if twin is not None and not _tells(twin):
                 by_label[ancestor.label_sha256] = twin = None
         if twin is not None:
             if ancestor.sample_id == twin.sample_id:
                 return twin, f"sample {twin.sample_id!r}"
             return twin, f"{ancestor.sample_id!r}, which has the same {shared} as sample {twin.sample_id!r}"
     return None
+
+
+def _tells(sample: Sample) -> bool:
+    """Whether the label map of a sample tells it from other samples."""
+    return int((sample.load_label_map() > 0).sum()) >= (_TELLING if sample.spec.labels == "classes" else 1)
 
 
 def refuse_held_out(samples: Iterable[Sample], what: str, ancestors: Sequence[Ancestor]) -> None:

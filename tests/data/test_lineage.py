@@ -30,12 +30,16 @@ def test_a_label_map_gives_an_image_away_that_was_saved_anew(held_out):
             refuse_held_out([held_out], "it", [ancestor])
 
 
-@pytest.mark.parametrize(("labelled", "told"), [(0, False), (19, False), (20, True)])
-def test_label_maps_with_hardly_anything_in_them_are_nobody_s_own(held_out, labelled, told):
+@pytest.mark.parametrize(
+    ("labels", "labelled", "told"),
+    [("instances", 0, False), ("instances", 1, True), ("classes", 0, False), ("classes", 19, False), ("classes", 20, True)],
+)
+def test_empty_label_maps_and_small_lesions_are_nobody_s_own(held_out, labels, labelled, told):
+    spec = replace(held_out.spec, labels=labels, classes=("lesion",))
     label_map = 0 * held_out.load_label_map()
     label_map[0, :labelled] = 1
     pair = ArrayPair(held_out.load_image(), label_map, "memory")
-    sample = replace(held_out, loader=pair, label_sha256=pair.sha256[1])
+    sample = replace(held_out, loader=pair, label_sha256=pair.sha256[1], spec=spec)
     found = find_twin([sample], [Ancestor("a", "1", sample.label_sha256), Ancestor("b", "2", sample.label_sha256)])
     assert (found is not None) == told
 
