@@ -3,6 +3,7 @@
 import nibabel as nib
 import numpy as np
 
+from rbc_lightning.data.volumes.layouts import find_scans
 from rbc_lightning.data.volumes.preparation import Preparation
 
 SHAPE = (34, 40, 6)
@@ -80,3 +81,24 @@ def write_scans(folder, rows=ROWS):
     for index, (name, *_) in enumerate(rows):
         write_scan(folder, name, index, n_lesions=0 if index == 3 else 6)
     return folder
+
+
+def touch(folder, *names):
+    """Files that are there, and no more."""
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"0")
+    return folder
+
+
+def triple(prefix):
+    """Names of the files of a scan."""
+    return [f"{prefix}{name}.nii.gz" for name in ("FLAIR", "T1w", "dseg")]
+
+
+def described(root, channels=("FLAIR", "T1w")):
+    """Group, split and files of every scan that is found, by its name."""
+    return {
+        scan.scan_id: (scan.group, scan.split, *(str(path.relative_to(root)) for path in scan.files))
+        for scan in find_scans(root, channels)
+    }

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from rbc_lightning.data.sample import Split
+from rbc_lightning.data.volumes.bids import find_participants, no_files
 from rbc_lightning.data.volumes.names import canonical, find_images, find_mask, nifti_files, refuse_foreign
 from rbc_lightning.data.volumes.nifti import SUFFIXES, stem
-from rbc_lightning.data.volumes.participants import TABLE, Row, read_table
+from rbc_lightning.data.volumes.participants import TABLE, Row, read_rows
 from rbc_lightning.data.volumes.scan import Scan, check_scans
 from rbc_lightning.errors import InputError
 
@@ -19,8 +20,6 @@ CHALLENGE = "pre"
 """The folder of a case's images in the layout of the WMH challenge."""
 SPLIT_FOLDERS: dict[str, Split] = {"train": "train", "training": "train", "test": "test"}
 """Folders that name splits, there."""
-# Not of scans that are to be read.
-_SKIPPED = "sourcedata"
 
 
 def find_scans(root: Path, channels: Sequence[str]) -> tuple[Scan, ...]:
@@ -40,7 +39,7 @@ def find_scans(root: Path, channels: Sequence[str]) -> tuple[Scan, ...]:
     """
     if not root.is_dir():
         raise InputError(f"{root}: no such folder; point data.root at a folder of scans (.nii.gz)")
-    rows = read_table(root / TABLE) if (root / TABLE).is_file() else []
+    rows = read_rows(root)
     try:
         scans = _by_layout(root, channels, rows)
     except InputError as error:
@@ -72,20 +71,12 @@ def told_classes(root: Path) -> dict[int, str | None] | None:
     return {1: "lesion", 2: None} if _challenge_folders(root) else None
 
 
-def unlisted(root: Path) -> list[str]:
-    """Folders of participants, sub-*, that the table does not list; none without a table."""
-    if not (root / TABLE).is_file():
-        return []
-    listed = {name for row in read_table(root / TABLE) for name in _aliases(row.participant)}
-    return sorted(path.name for path in root.glob("sub-*") if path.is_dir() and path.name not in listed)
-
-
 def _by_layout(root: Path, channels: Sequence[str], rows: Sequence[Row]) -> list[Scan]:
     if (root / "imagesTr").is_dir():
         return list(_nnunet(root, channels, rows))
     if pre := _challenge_folders(root):
         return list(_challenge(root, pre, channels, rows))
-    return list(_bids(root, channels, rows))
+    return list(find_participants(root, channels, rows))
 
 
 def _all_have(root: Path, channel: str, rows: Sequence[Row]) -> bool:
@@ -94,32 +85,11 @@ def _all_have(root: Path, channel: str, rows: Sequence[Row]) -> bool:
     return False
 
 
-def _bids(root: Path, channels: Sequence[str], rows: Sequence[Row]) -> Iterator[Scan]:
-    files: dict[str, list[Path]] = {}
-    for path in nifti_files(root):
-        if _SKIPPED not in path.relative_to(root).parts:
-            for token in _tokens(path, root):
-                files.setdefault(token, []).append(path)
-    if not rows:
-        names = sorted(name for name in files if name.startswith("sub-") and "_" not in name)
-        names = names or sorted(path.name for path in root.glob("sub-*") if path.is_dir())
-        rows = [Row(name, None, name, "train", {}) for name in names]
-    for row in rows:
-        own = next((files[name] for name in _aliases(row.participant) if name in files), [])
-        sessions = sorted({session for path in own if (session := _session(path, root))})
-        if row.session:
-            wanted = row.session.removeprefix("ses-")
-            sessions = [f"ses-{wanted}"]
-        place = next((root / name for name in _aliases(row.participant) if (root / name).is_dir()), root)
-        for session in sessions or [""]:
-            here = [path for path in own if not session or _session(path, root) in (session, "")]
-            name = f"{row.participant}_{session}" if session else row.participant
-            yield _scan(name, row, here, channels, place)
-
-
 def _nnunet(root: Path, channels: Sequence[str], rows: Sequence[Row]) -> Iterator[Scan]:
     numbers = _channel_numbers(root / _NNUNET, channels)
     by_case = {row.participant: row for row in rows}
+    cases = {stem(path).rpartition("_")[0] for folder in ("imagesTr", "imagesTs") for path in nifti_files(root / folder)}
+    _check_listed(root, rows, cases)
     folders: dict[Split, tuple[str, str]] = {"train": ("imagesTr", "labelsTr"), "test": ("imagesTs", "labelsTs")}
     for split, (images, labels) in folders.items():
         if split == "test" and not (root / labels).is_dir():
@@ -136,6 +106,13 @@ def _nnunet(root: Path, channels: Sequence[str], rows: Sequence[Row]) -> Iterato
                 raise InputError(f"{root / labels / case}.nii.gz: no such file; expected the mask of {found[0].name}")
             row = by_case.get(case, Row(case, None, case, split, {}))
             yield Scan(case, row.group, row.split, tuple(found), masks[case])
+
+
+def _check_listed(root: Path, rows: Sequence[Row], cases: Collection[str]) -> None:
+    """Refuse rows of no case, whose group and split would be lost."""
+    for row in rows:
+        if row.participant not in cases:
+            raise no_files(root, row.participant, cases)
 
 
 def _channel_numbers(path: Path, channels: Sequence[str]) -> list[int]:
@@ -168,32 +145,14 @@ def _challenge_folders(root: Path) -> list[Path]:
 
 def _challenge(root: Path, folders: Sequence[Path], channels: Sequence[str], rows: Sequence[Row]) -> Iterator[Scan]:
     listed = {row.participant: row for row in rows}
-    for folder in folders:
-        parts = folder.parent.relative_to(root).parts
-        named = [SPLIT_FOLDERS[part.lower()] for part in parts if part.lower() in SPLIT_FOLDERS]
+    parts_of = {folder: folder.parent.relative_to(root).parts for folder in folders}
+    names = {
+        folder: "_".join(part for part in parts if part.lower() not in SPLIT_FOLDERS) for folder, parts in parts_of.items()
+    }
+    _check_listed(root, rows, names.values())
+    for folder, name in names.items():
+        named = [SPLIT_FOLDERS[part.lower()] for part in parts_of[folder] if part.lower() in SPLIT_FOLDERS]
         split: Split = named[0] if named else "train"
-        name = "_".join(part for part in parts if part.lower() not in SPLIT_FOLDERS)
         row = listed.get(name, Row(name, None, name, split, {}))
         images = find_images(nifti_files(folder), channels, name, folder)
         yield Scan(name, row.group, row.split, images, find_mask(nifti_files(folder.parent, "*"), name, folder.parent))
-
-
-def _scan(name: str, row: Row, files: Sequence[Path], channels: Sequence[str], place: Path) -> Scan:
-    images = find_images(files, channels, name, place, row.files)
-    mask = row.files.get("mask") or find_mask(files, name, place)
-    return Scan(name, row.group, row.split, images, mask)
-
-
-def _tokens(path: Path, root: Path) -> set[str]:
-    """What may be the participant that a file belongs to: folders above it, and beginnings of its name."""
-    parts = stem(path).split("_")
-    return {*path.relative_to(root).parts[:-1], *("_".join(parts[:count]) for count in range(1, len(parts)))}
-
-
-def _session(path: Path, root: Path) -> str:
-    parts = [*path.relative_to(root).parts[:-1], *stem(path).split("_")]
-    return next((part for part in parts if part.startswith("ses-")), "")
-
-
-def _aliases(participant: str) -> tuple[str, ...]:
-    return participant, f"sub-{participant}"

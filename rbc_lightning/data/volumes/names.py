@@ -78,6 +78,12 @@ def refuse_foreign(files: Iterable[Path]) -> None:
             raise InputError(f"{path}: not NIfTI; {how_to_convert(path)}")
 
 
+def some_of(names: Sequence[str]) -> str:
+    """The first few of many names."""
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more
+
+
 def _only(
     found: Sequence[Path], files: Sequence[Path], what: str, expected: str, scan: str, place: Path, *, by_table: bool = True
 ) -> Path:
@@ -98,9 +104,7 @@ def _only(
 
 
 def _names(files: Sequence[Path], place: Path) -> str:
-    names = [str(path.relative_to(place)) if path.is_relative_to(place) else str(path) for path in files]
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more
+    return some_of([str(path.relative_to(place)) if path.is_relative_to(place) else str(path) for path in files])
 
 
 def _parts(path: Path) -> list[str]:

@@ -18,6 +18,8 @@ TABLE = "participants.tsv"
 MASK_COLUMNS = ("mask", "dseg", "seg", "labels", "label")
 """Columns that name masks, in whatever case."""
 
+# Of spreadsheets and texts, in whatever case.
+_TABLES = (".tsv", ".csv", ".txt", ".xls", ".xlsx", ".ods")
 _ABSENT = ("", "n/a")
 
 
@@ -30,6 +32,20 @@ class Row:
     group: str
     split: Split
     files: Mapping[str, Path]
+
+
+def read_rows(root: Path) -> list[Row]:
+    """The rows of participants.tsv in a folder, see `read_table`; none where there is no table.
+
+    Raises:
+        InputError: there is one of another name or kind, which would be passed over.
+    """
+    if (root / TABLE).is_file():
+        return read_table(root / TABLE)
+    for path in sorted(root.iterdir()):
+        if path.stem.lower() == Path(TABLE).stem and path.suffix.lower() in _TABLES:
+            raise InputError(f"{path}: not read; expected {TABLE}, columns parted by tabs: save it so, or take it away")
+    return []
 
 
 def read_table(path: Path) -> list[Row]:

@@ -33,13 +33,20 @@ class Scan:
 
 
 def check_scans(scans: Iterable[Scan]) -> tuple[Scan, ...]:
-    """Refuse two scans of one name, a file used twice, and a patient in two splits."""
+    """Refuse two scans of one name or of the same images, and a patient in two splits."""
     named: dict[str, Scan] = {}
     first_of: dict[str, Scan] = {}
+    first_with: dict[tuple[Path, ...], Scan] = {}
     for scan in scans:
         if scan.scan_id in named:
             raise InputError(f"scan {scan.scan_id!r} stands twice ({scan.images[0]}); give each a name of its own")
         named[scan.scan_id] = scan
+        twin = first_with.setdefault(scan.images, scan)
+        if twin is not scan:
+            raise InputError(
+                f"scans {twin.scan_id!r} and {scan.scan_id!r} are one, with the image {scan.images[0]}; expected files of its "
+                "own for each: drop or mend a row of the table"
+            )
         first = first_of.setdefault(scan.group, scan)
         if first.split != scan.split:
             raise InputError(

@@ -1,92 +1,12 @@
 import json
 
 import pytest
-from volume_samples import write_scan, write_table
+from volume_samples import described, touch, triple, write_scan, write_table
 
-from rbc_lightning.data.volumes.layouts import find_scans, told_classes, unlisted
+from rbc_lightning.data.volumes.layouts import find_scans, told_classes
 from rbc_lightning.errors import InputError
 
 CHANNELS = ("FLAIR", "T1w")
-
-
-def touch(folder, *names):
-    for name in names:
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(b"0")
-    return folder
-
-
-def triple(prefix):
-    return [f"{prefix}{name}.nii.gz" for name in ("FLAIR", "T1w", "dseg")]
-
-
-def described(root, channels=CHANNELS):
-    return {
-        scan.scan_id: (scan.group, scan.split, *(str(path.relative_to(root)) for path in scan.files))
-        for scan in find_scans(root, channels)
-    }
-
-
-def test_a_folder_with_a_table(tmp_path):
-    for name in ("sub-1", "sub-2", "sub-3", "sub-unlisted"):
-        touch(tmp_path, *triple(f"{name}/{name}_"))
-    # Masks of others: no participant is called so.
-    touch(tmp_path, "bank/ljubljana01.nii.gz", "sourcedata/sub-1/sub-1_FLAIR.nii.gz")
-    rows = [("sub-1", "p", "train"), ("2", "p", "train"), ("sub-3", "q", "external")]
-    write_table(tmp_path, rows)
-    assert described(tmp_path) == {
-        "sub-1": ("p", "train", *triple("sub-1/sub-1_")),
-        "2": ("p", "train", *triple("sub-2/sub-2_")),
-        "sub-3": ("q", "external", *triple("sub-3/sub-3_")),
-    }
-    assert unlisted(tmp_path) == ["sub-unlisted"]
-
-
-def test_without_a_table_every_participant_is_a_group_of_train(tmp_path):
-    touch(tmp_path, *triple("sub-2/anat/sub-2_"), "sub-1_FLAIR.nii.gz", "sub-1_T1w.nii.gz")
-    touch(tmp_path, "derivatives/lesions/sub-1/anat/sub-1_space-flair_label-lesion_mask.nii.gz")
-    assert described(tmp_path) == {
-        "sub-1": (
-            *("sub-1", "train", "sub-1_FLAIR.nii.gz", "sub-1_T1w.nii.gz"),
-            "derivatives/lesions/sub-1/anat/sub-1_space-flair_label-lesion_mask.nii.gz",
-        ),
-        "sub-2": ("sub-2", "train", *triple("sub-2/anat/sub-2_")),
-    }
-    assert unlisted(tmp_path) == []
-
-
-def test_sessions_are_scans_of_one_group(tmp_path):
-    for session in ("ses-1", "ses-2"):
-        touch(tmp_path, *triple(f"sub-1/{session}/anat/sub-1_{session}_"))
-    touch(tmp_path, *triple("sub-1_ses-3_"), *triple("sub-12_"))
-    assert {name: found[:2] for name, found in described(tmp_path).items()} == {
-        "sub-1_ses-1": ("sub-1", "train"),
-        "sub-1_ses-2": ("sub-1", "train"),
-        "sub-1_ses-3": ("sub-1", "train"),
-        "sub-12": ("sub-12", "train"),
-    }
-    write_table(tmp_path, [("sub-1", "test", "2"), ("sub-12", "train", "")], ("participant_id", "split", "session_id"))
-    assert {name: found[:2] for name, found in described(tmp_path).items()} == {
-        "sub-1_ses-2": ("sub-1", "test"),
-        "sub-12": ("sub-12", "train"),
-    }
-
-
-def test_the_table_wins_over_names(tmp_path):
-    touch(tmp_path, *triple("a/a_"), "a/other_FLAIR.nii.gz", "elsewhere/truth.nii.gz")
-    write_table(tmp_path, [("a", "a/other_FLAIR.nii.gz", "elsewhere/truth.nii.gz")], ("participant_id", "flair", "mask"))
-    assert described(tmp_path)["a"][2:] == ("a/other_FLAIR.nii.gz", "a/a_T1w.nii.gz", "elsewhere/truth.nii.gz")
-
-
-def test_sessions_of_one_patient_in_two_splits_are_refused(tmp_path):
-    for session in ("ses-1", "ses-2"):
-        touch(tmp_path, *triple(f"sub-1/{session}/sub-1_{session}_"))
-    rows = [("sub-1", "ses-1", "train"), ("sub-1", "ses-2", "test")]
-    write_table(tmp_path, rows, ("participant_id", "session_id", "split"))
-    with pytest.raises(
-        InputError, match="patient 'sub-1' is in two splits: scan 'sub-1_ses-1' in train, 'sub-1_ses-2' in test"
-    ):
-        find_scans(tmp_path, CHANNELS)
 
 
 def nnunet(root, **changes):
@@ -157,19 +77,27 @@ def test_the_layout_of_the_wmh_challenge(tmp_path, prefix):
     assert described(tmp_path)["Utrecht_0"][:2] == ("p", "external")
 
 
-def test_a_missing_channel_or_mask_names_the_scan(tmp_path):
-    write_scan(tmp_path, "sub-1", 0, n_lesions=0)
-    (tmp_path / "sub-1" / "sub-1_T1w.nii.gz").unlink()
+def test_rows_of_no_case_are_refused(tmp_path):
+    nnunet(tmp_path / "a")
+    touch(tmp_path / "a", "imagesTs/ms_3_0000.nii.gz")
+    write_table(tmp_path / "a", [("ms_1", "p", "train"), ("ms_3", "q", "test")])
+    assert described(tmp_path / "a")["ms_1"][:2] == ("p", "train")
+    touch(tmp_path / "b", "0/pre/FLAIR.nii.gz", "0/pre/T1.nii.gz", "0/wmh.nii.gz")
+    for name, cases in (("a", "ms_1, ms_2, ms_3"), ("b", "0")):
+        write_table(tmp_path / name, [("7", "p", "train")])
+        with pytest.raises(InputError, match=rf"no files of participant '7'; expected .* among {cases}: mend the table"):
+            find_scans(tmp_path / name, CHANNELS)
+
+
+@pytest.mark.parametrize("name", ["participants.csv", "participants.xlsx", "Participants.txt"])
+def test_a_table_that_would_not_be_read_is_refused(tmp_path, name):
+    touch(tmp_path, *triple("sub-1/sub-1_"), name)
     with pytest.raises(
-        InputError, match=r"sub-1: no channel T1w of scan 'sub-1' among sub-1_FLAIR\.nii\.gz, sub-1_dseg\.nii\.gz;"
+        InputError, match=rf"{name}: not read; expected participants\.tsv, columns parted by tabs: save it so, or"
     ):
         find_scans(tmp_path, CHANNELS)
-    (tmp_path / "sub-1" / "sub-1_dseg.nii.gz").unlink()
-    with pytest.raises(InputError, match="no mask of scan 'sub-1'"):
-        find_scans(tmp_path, ("FLAIR",))
-    write_table(tmp_path, [("sub-7", "p", "test")])
-    with pytest.raises(InputError, match="no channel FLAIR of scan 'sub-7' nor any other NIfTI file"):
-        find_scans(tmp_path, CHANNELS)
+    write_table(tmp_path, [("sub-1", "p", "train")])
+    assert set(described(tmp_path)) == {"sub-1"}
 
 
 def test_the_channels_that_every_scan_has_are_named_where_another_is_missing(tmp_path):
@@ -194,13 +122,6 @@ def test_folders_without_scans_are_refused_with_what_to_do(tmp_path):
     (tmp_path / "series").mkdir()
     (tmp_path / "series" / "IM0001").write_bytes(bytes(128) + b"DICM")
     with pytest.raises(InputError, match=r"series: DICOM files \(IM0001\); convert it to \.nii\.gz with dcm2niix"):
-        find_scans(tmp_path, CHANNELS)
-
-
-def test_dicom_of_a_participant_is_refused(tmp_path):
-    (tmp_path / "sub-1").mkdir()
-    (tmp_path / "sub-1" / "0001.dcm").write_bytes(bytes(128) + b"DICM")
-    with pytest.raises(InputError, match="dcm2niix"):
         find_scans(tmp_path, CHANNELS)
 
 

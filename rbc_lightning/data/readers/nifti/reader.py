@@ -12,7 +12,8 @@ from rbc_lightning.core.trainer import check_count, check_word
 from rbc_lightning.data.manifest import Manifest
 from rbc_lightning.data.readers.base import Reader
 from rbc_lightning.data.sample import Split
-from rbc_lightning.data.volumes.layouts import find_scans, told_classes, unlisted
+from rbc_lightning.data.volumes.bids import unlisted
+from rbc_lightning.data.volumes.layouts import find_scans, told_classes
 from rbc_lightning.data.volumes.participants import TABLE
 from rbc_lightning.data.volumes.preparation import Preparation
 from rbc_lightning.data.volumes.prepared import prepare_scans
