@@ -11,13 +11,14 @@ from typing import Protocol, cast
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
+from hydra.errors import HydraException, OverrideParseException
 from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from rbc_lightning.commands import multirun
 from rbc_lightning.commands.missing import check_missing
+from rbc_lightning.commands.writable import check_writable
 from rbc_lightning.errors import InputError, TrainingStopped
 from rbc_lightning.sweeps import log
 from rbc_lightning.sweeps.places import launcher_failure
@@ -44,6 +45,7 @@ def run(cfg: DictConfig) -> Outcome:
     if cfg.stage not in STAGES:
         raise InputError(f"stage={cfg.stage}; expected one of {', '.join(STAGES)}")
     check_missing(cfg)
+    check_writable(cfg)
     # Imported here: Lightning and torchvision take seconds, which --help and a mistyped key should not.
     stage = importlib.import_module(f"rbc_lightning.commands.{cfg.stage}")
     return cast(Outcome, stage.run(cfg))
@@ -110,12 +112,17 @@ def _one_line(error: Exception, arguments: Sequence[str]) -> str:
     if unknown:
         key = unknown[1]
         if key == "data.root":
-            return "data.root belongs to your own data set: write data=folder data.root=path/to/folder"
+            return "data.root belongs to your own data set: write data=folder data.root=path/to/folder, or data=mri for scans"
         if key in ("experiment", "sweep"):
             return f"{key} is added, not overridden: write +{key}=NAME; `python -m rbc_lightning --help` lists them"
         return _unknown(key, arguments)
     if "missing EQUAL" in str(error):
         return f"{str(error).splitlines()[0]}; settings are written KEY=VALUE, such as stage=check"
+    if isinstance(error, OverrideParseException):
+        key, _, value = error.override.partition("=")
+        quoted = "'" + f'{key}="{value}"' + "'"
+        remedy = "close its brackets, and write it in quotes" if value[:1] in ("[", "{") else f"write {quoted}, in quotes twice"
+        return f"{error.override} cannot be read; expected letters a to z, digits, and . / _ - alone: {remedy}"
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     text = "; ".join(line for line in lines if not line.startswith(("Config search path", "provider=")))
     return text.replace(":; ", ": ") + "; `python -m rbc_lightning --help` lists stages, experiments and groups"

@@ -56,6 +56,12 @@ def test_help_lists_stages_experiments_and_groups(capsys):
         (["stage=trian"], "stage=trian; expected one of train, check"),
         (["data.root=somewhere"], "write data=folder data.root=path/to/folder"),
         (["experiment=rd"], "write +experiment=NAME"),
+        (
+            ["data=mri", "data.root=/home/jürgen/scans (2)"],
+            "data.root=/home/jürgen/scans (2) cannot be read; expected letters a to z, digits, and . / _ - alone: write "
+            """'data.root="/home/jürgen/scans (2)"', in quotes twice""",
+        ),
+        (["data=mri", "data.channels=[FLAIR,T1w"], "data.channels=[FLAIR,T1w cannot be read; expected letters"),
         (["check"], "settings are written KEY=VALUE, such as stage=check"),
         (["seed=-1"], "seed=-1; expected an integer of at least 0"),
         (
