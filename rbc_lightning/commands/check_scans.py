@@ -16,6 +16,8 @@ from rbc_lightning.core.progress import count_progress, tell
 from rbc_lightning.core.store import Store
 from rbc_lightning.data.manifest import Manifest
 from rbc_lightning.data.sample import SPLITS, Sample
+from rbc_lightning.data.stream import tell_of_empty
+from rbc_lightning.errors import InputError
 
 if TYPE_CHECKING:
     from rbc_lightning.data.volumes.doctor.examine import Examined
@@ -94,11 +96,13 @@ def scan_table(name: str, manifest: Manifest, examined: Sequence[Examined]) -> T
 
 
 def tell_empty_slices(manifest: Manifest) -> None:
-    """Note how many training slices show nothing of what is segmented."""
-    samples = manifest.split("train")
-    empty = sum(not _has_targets(sample) for sample in samples)
-    if empty:
-        tell(f"note: {empty} of {len(samples)} training slices show no {' or '.join(manifest.spec.classes)}")
+    """Note how many training slices show nothing of what is segmented, and warn where training would be refused for it."""
+    try:
+        line = tell_of_empty(manifest.split("train"))
+    except InputError as error:
+        line = f"warning: {error}"
+    if line:
+        tell(line)
 
 
 def telling_slices(manifest: Manifest) -> list[Sample]:

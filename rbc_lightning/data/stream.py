@@ -173,12 +173,18 @@ def empty_label_maps(samples: Sequence[Sample]) -> tuple[str, ...]:
 
 
 def tell_of_empty(samples: Sequence[Sample]) -> str | None:
-    """A line on training samples without anything labelled, slices counted, others named; None if all have something."""
+    """A line on training samples without anything labelled, slices counted, others named, and on classes that none shows."""
     empty = empty_label_maps(samples)
+    if samples and samples[0].volume is not None:
+        classes = samples[0].spec.classes
+        shown = set().union(*(np.unique(sample.load_label_map()).tolist() for sample in samples))
+        absent = [name for value, name in enumerate(classes, start=1) if value not in shown]
+        counted = f"note: {len(empty)} of {len(samples)} training slices show no {' or '.join(classes)}"
+        if absent:
+            return f"{counted}; none shows {' or '.join(absent)}, which no model can learn: move scans with it into train"
+        return counted if empty else None
     if not empty:
         return None
-    if samples[0].volume is not None:
-        return f"note: {len(empty)} of {len(samples)} training slices show no {' or '.join(samples[0].spec.classes)}"
     names = ", ".join(empty[:_NAMED]) + ", ..." * (len(empty) > _NAMED)
     return f"note: {len(empty)} training label maps without a cell count as background: {names}"
 

@@ -1,4 +1,5 @@
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -117,6 +118,16 @@ def test_slices_without_anything_are_counted_and_refused_if_all_are():
     assert tell_of_empty(train[:2]) is None
     with pytest.raises(InputError, match="none of the 1 training slices shows lesion; expected some"):
         tell_of_empty(train[2:3])
+
+
+def test_classes_that_no_training_slice_shows_are_named():
+    train = slice_manifest().split("train")
+    spec = replace(train[0].spec, classes=("lesion", "stroke"))
+    said = tell_of_empty([replace(sample, spec=spec) for sample in train[:2]])
+    assert said == (
+        "note: 0 of 2 training slices show no lesion or stroke; none shows stroke, which no model can learn: move scans with "
+        "it into train"
+    )
 
 
 def two_channels(synthetic=(), mix=None, **options):

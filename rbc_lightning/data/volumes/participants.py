@@ -18,6 +18,8 @@ TABLE = "participants.tsv"
 MASK_COLUMNS = ("mask", "dseg", "seg", "labels", "label")
 """Columns that name masks, in whatever case."""
 
+# Columns that say what group does, and would be passed over.
+_PATIENTS = ("patient", "patient_id", "subject", "subject_id")
 # Of spreadsheets and texts, in whatever case.
 _TABLES = (".tsv", ".csv", ".txt", ".xls", ".xlsx", ".ods")
 _ABSENT = ("", "n/a")
@@ -65,6 +67,11 @@ def read_table(path: Path) -> list[Row]:
             f"{path}: columns {', '.join(map(str, columns))}; expected participant_id and, where known, group (the "
             "patient) and split, parted by tabs"
         )
+    if "group" not in columns and (called := [columns[name] for name in _PATIENTS if name in columns]):
+        raise InputError(
+            f"{path}: column {called[0]}, but no group, which says whose scan a row is; expected group: call {called[0]} so, "
+            "or by another name if it is something else"
+        )
     for line, row in enumerate(reader, start=2):
         values = {name: _plain(row.get(original)) for name, original in columns.items()}
         if not any(values.values()):
@@ -83,7 +90,7 @@ def read_table(path: Path) -> list[Row]:
 
 
 def _row(path: Path, line: int, values: Mapping[str, str]) -> Row:
-    participant, split = values["participant_id"], values.get("split", "") or "train"
+    participant, split = values["participant_id"], values.get("split", "").lower() or "train"
     if not participant:
         raise InputError(f"{path}, line {line}: no participant_id; expected the name of a folder, or of files")
     if split not in SPLITS:

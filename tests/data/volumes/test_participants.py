@@ -9,7 +9,7 @@ def test_rows_are_read_with_what_they_leave_out(tmp_path):
     columns = ("Participant_ID", "site", "group", "Split", "session_id", "lesions")
     rows = [
         ("sub-1", "x", "p1", "test", "1", "18"),
-        ("sub-1", "x", "p1", "test", "ses-2", "3.5"),
+        ("sub-1", "x", "p1", "Test", "ses-2", "3.5"),
         ("sub-2", "", "n/a", "", "", ""),
     ]
     assert read_table(write_table(tmp_path, [*rows, ("",) * 6], columns)) == [
@@ -41,6 +41,7 @@ def test_columns_may_name_files(tmp_path):
             ("participant_id", "split"),
             "line 2: split 'trian' of 1; expected one of train, val, test, external",
         ),
+        ([("1", "p")], ("participant_id", "Patient"), "column Patient, but no group, .*; expected group: call Patient so"),
         ([("", "test")], ("participant_id", "split"), "line 2: no participant_id"),
         ([], ("participant_id", "split"), "no rows; expected one for each participant"),
         (
