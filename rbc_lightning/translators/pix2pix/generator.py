@@ -24,6 +24,7 @@ class StructureSettings:
     """What a trained generator needs to be built and used again: arguments of `ModeSeekingPix2PixTask`.
 
     Args:
+        alike: class -> class as which the generator is told it, see `ModeSeekingPix2PixTask`.
         noise: keep dropout at work in use, as Isola et al. do: two images of one condition differ in nothing else.
     """
 
@@ -40,6 +41,7 @@ class StructureSettings:
     norm: Any
     bias_before_norm: bool
     image: Mapping[str, Any] = field(default_factory=dict)
+    alike: Mapping[str, str] = field(default_factory=dict)
     noise: bool = True
 
     @property
@@ -67,12 +69,12 @@ def mask_channels(spec: ImageSpec) -> int:
     return 1 if spec.labels == "instances" else max(3, len(spec.classes).bit_length())
 
 
-def mask_planes(label_map: Tensor, spec: ImageSpec) -> Tensor:
+def mask_planes(label_map: Tensor, spec: ImageSpec, alike: Mapping[str, str] | None = None) -> Tensor:
     """The mask of label maps (B, H, W) as planes of -1 and 1, float32 (B, `mask_channels`, H, W).
 
     Cells are one plane. Class c has the corner of the colour cube that the bits of c name, red the lowest, as Novoselov and
     Smirnov 2024 give their generator masks in colours: 1 red, 2 green, 3 yellow, 4 blue; background is black. Of more
-    classes than the cube has corners the next bits have planes of their own.
+    classes than the cube has corners the next bits have planes of their own. A class of `alike` has the colour of another.
 
     Raises:
         ValueError: a value that no class has.
@@ -81,13 +83,20 @@ def mask_planes(label_map: Tensor, spec: ImageSpec) -> Tensor:
         return (label_map > 0).float()[:, None] * 2 - 1
     if (largest := int(label_map.max())) > len(spec.classes):
         raise ValueError(f"a label map holds the value {largest}; expected 0 to {len(spec.classes)}: {', '.join(spec.classes)}")
+    if alike:
+        values = [0, *(spec.classes.index(alike.get(name, name)) + 1 for name in spec.classes)]
+        label_map = torch.tensor(values, device=label_map.device)[label_map.long()]
     planes = torch.arange(mask_channels(spec), device=label_map.device)
     bits = label_map[:, None] >> planes[:, None, None] & 1
     return bits.float() * 2 - 1
 
 
 def condition_channels(
-    label_map: Tensor, image: Tensor | None, thresholds: Sequence[float] | None, spec: ImageSpec = RGB
+    label_map: Tensor,
+    image: Tensor | None,
+    thresholds: Sequence[float] | None,
+    spec: ImageSpec = RGB,
+    alike: Mapping[str, str] | None = None,
 ) -> Tensor:
     """Planes of the condition, float32 (B, C, H, W) of -1 and 1: those of the mask, and the structure map of the image.
 
@@ -96,8 +105,9 @@ def condition_channels(
         image: float32 (B, C, H, W) in [0, 1]; only read for structure maps.
         thresholds: one grey level per image; None leaves structure maps out.
         spec: what the images' numbers mean.
+        alike: see `mask_planes`.
     """
-    mask = mask_planes(label_map, spec)
+    mask = mask_planes(label_map, spec, alike)
     if thresholds is None or image is None:
         return mask
     return torch.cat((mask, structure_channels(image, thresholds, spec)), dim=1)

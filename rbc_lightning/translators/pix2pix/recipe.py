@@ -32,7 +32,7 @@ _UNDER = {
     "discriminator_strides": ("discriminator", "patch"),
     "discriminator_padding": ("discriminator", "patch"),
 }
-_LATER = ("l1_balance",)
+_LATER = ("l1_balance", "alike")
 """Arguments that were added later, and without which keys stay what they were."""
 
 
@@ -86,7 +86,8 @@ class Pix2PixPhase(AdversarialPhase["ModeSeekingPix2PixTask"]):
         hparams = task.hparams
         if hparams["structure"]:
             task.use_thresholds(thresholds(self.train, hparams["structure_method"]))
-        knows = "masks and structure maps" if hparams["structure"] else "masks alone"
+        alike = ", ".join(f"{name} as {told}" for name, told in hparams["alike"].items())
+        knows = ("masks and structure maps" if hparams["structure"] else "masks alone") + (alike and f" ({alike})")
         again = " (resumed)" if (directory / LAST).is_file() else ""
         tell(
             f"Training Pix2Pix on {knows}{again}: {self.epochs} epochs of {self.epoch_images} of {len(self.train)} images, "
@@ -133,7 +134,8 @@ class Pix2PixRecipe(TranslatorRecipe):
     """A Pix2Pix on masks and structure maps; its structure maps are put together from the training cells.
 
     Args:
-        task: `_target_` and arguments of a `ModeSeekingPix2PixTask`.
+        task: `_target_` and arguments of a `ModeSeekingPix2PixTask`; of `alike` what names other classes than the data's
+            is left out, so that a configuration serves several data sets.
         batch_size: images that an optimiser step generates.
         noise: keep dropout at work in use: in which alone two images of one mask and structure map differ.
         augment, epoch_size: see `Pix2PixPhase`.
@@ -152,6 +154,10 @@ class Pix2PixRecipe(TranslatorRecipe):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if alike := self.task.get("alike"):
+            names = self.train.spec.class_names
+            known = {name: told for name, told in alike.items() if name in names and told in names}
+            object.__setattr__(self, "task", {**self.task, "alike": known})
         check_count("translator.batch_size", self.batch_size, 1)
         if self.epoch_size is not None:
             check_count("translator.epoch_size", self.epoch_size, 1)

@@ -57,6 +57,8 @@ class ModeSeekingPix2PixTask(AdversarialTask):
         gan_loss: "log" (Allender et al., eq. 2, the generator's part in its non-saturating form), "lsgan" or "hinge".
         learning_rate, beta1, beta2, n_epochs, n_epochs_decay: see `AdversarialTask`.
         image: arguments of the data set's `ImageSpec`; none for 8-bit RGB with dark objects.
+        alike: class -> class as which both networks are told it, such as {lesion: bright}: images then hold no other mark of
+            it than real ones do, which a segmenter would learn instead.
 
     Raises:
         ValueError: an argument out of its range, or crops of a size that a network cannot take.
@@ -92,6 +94,7 @@ class ModeSeekingPix2PixTask(AdversarialTask):
         n_epochs: int = 100,
         n_epochs_decay: int = 0,
         image: Mapping[str, Any] | None = None,
+        alike: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__()
         check_range(0, lambda_mode_seeking=lambda_mode_seeking, lambda_l1=lambda_l1)
@@ -107,11 +110,15 @@ class ModeSeekingPix2PixTask(AdversarialTask):
                 f"{max(multiple, size - size % multiple)}, or fewer halvings"
             )
         # Plain values, whatever a configuration gives: checkpoints hold nothing else.
-        image, discriminator_strides = dict(image or {}), tuple(discriminator_strides)
+        image, alike, discriminator_strides = dict(image or {}), dict(alike or {}), tuple(discriminator_strides)
         self.save_hyperparameters()
         self.check_schedule()
         self.settings = StructureSettings.of(self.hparams)
         self.spec = self.settings.spec
+        known = self.spec.classes if self.spec.labels == "classes" else ()
+        if unknown := [name for pair in alike.items() for name in pair if name not in known]:
+            there = ", ".join(known) or "none here"
+            raise ValueError(f"alike names {unknown[0]!r}; expected classes of the label maps: {there}")
         if structure:
             check_method(structure_method, self.spec)
         if discriminator not in ("linear", "patch"):
@@ -190,7 +197,7 @@ class ModeSeekingPix2PixTask(AdversarialTask):
             if missing := [name for name in batch["sample_id"] if name not in self._thresholds]:
                 raise ValueError(f"no structure threshold for {missing[0]}: call use_thresholds with every training sample")
             thresholds = [self._thresholds[name] for name in batch["sample_id"]]
-        condition = condition_channels(batch["label_map"], batch["image"], thresholds, self.spec)
+        condition = condition_channels(batch["label_map"], batch["image"], thresholds, self.spec, self.hparams["alike"])
         latent, seeds = self.hparams["latent_channels"], batch["noise_seed"].tolist()
         codes = latent_codes(seeds, latent, condition)
         if self.hparams["second"] == "latent" and self.hparams["lambda_mode_seeking"]:

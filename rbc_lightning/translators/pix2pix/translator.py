@@ -157,7 +157,7 @@ class StructureTranslator(Translator):
 
     def _condition(self, label_map: NDArray[np.integer], structure: NDArray[np.integer] | None) -> Tensor:
         array = check_label_map(label_map)
-        mask = mask_planes(torch.from_numpy(array)[None], self.spec)
+        mask = mask_planes(torch.from_numpy(array)[None], self.spec, self.settings.alike)
         if self.settings.structure:
             if structure is None or np.shape(structure) != array.shape:
                 got = "none" if structure is None else f"shape {np.shape(structure)}"

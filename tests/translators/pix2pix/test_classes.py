@@ -62,6 +62,40 @@ def test_unknown_values_are_refused():
         mask_planes(torch.full((1, 2, 2), 4), WHOLE)
 
 
+def test_a_class_has_the_colour_of_one_that_it_is_told_as():
+    label_map = torch.tensor([[[0, 1], [2, 3]]])
+    planes = mask_planes(label_map, WHOLE, {"lesion": "brain"})
+    assert torch.equal(planes, mask_planes(torch.tensor([[[0, 3], [2, 3]]]), WHOLE))
+
+
+def test_networks_learn_and_paint_classes_that_are_alike_without_a_mark(tmp_path):
+    train, alike = slice_samples(4).with_context(), {"lesion": "brain"}
+    recipe = pix2pix_recipe(train, task={**PLAIN, "dropout": 0, "n_epochs": 1, "size": 48, "alike": alike})
+    store = Store(tmp_path, str)
+    translator = store.make(recipe)
+    label_map = train.samples[0].load_label_map()
+    assert (label_map == 1).any()
+    for painter in (translator, recipe.load(recipe.directory(store), store)):
+        np.testing.assert_array_equal(painter.paint(label_map, 0), painter.paint(np.where(label_map == 1, 3, label_map), 0))
+    told = pix2pix_recipe(train, task={**PLAIN, "dropout": 0, "n_epochs": 1, "size": 48})
+    assert told.key != recipe.key
+    # Keys of before this setting stay.
+    assert told.key == pix2pix_recipe(train, task={**PLAIN, "dropout": 0, "n_epochs": 1, "size": 48, "alike": {}}).key
+    assert "alike" not in str(told.phases()[0].settings())
+    # As are those of data that have no such classes.
+    other = {"wmh": "brain", "lesion": "bright"}
+    assert told.key == pix2pix_recipe(train, task={**PLAIN, "dropout": 0, "n_epochs": 1, "size": 48, "alike": other}).key
+
+
+@pytest.mark.parametrize("alike", [{"lesion": "bright"}, {"bright": "lesion"}])
+def test_alike_names_classes_that_there_are(alike):
+    image = {"channels": WHOLE.channels, "value_range": WHOLE.value_range, "labels": "classes", "classes": WHOLE.classes}
+    with pytest.raises(ValueError, match="alike names 'bright'; expected classes of the label maps: lesion, ventricles, brain"):
+        ModeSeekingPix2PixTask(size=48, n_downsample=4, image=image, alike=alike, **PLAIN)
+    with pytest.raises(ValueError, match="expected classes of the label maps: none here"):
+        ModeSeekingPix2PixTask(size=48, n_downsample=4, alike=alike, **PLAIN)
+
+
 def test_the_sizes_of_novoselov_and_smirnov():
     image = {"channels": ("a", "b", "c"), "value_range": (0, 4095), "labels": "classes", "classes": ("x", "y", "z")}
     with torch.device("meta"):
