@@ -1,84 +1,35 @@
 """Transparent pictures to lay over a test image: true cells, and what a model found, missed and made up.
 
-Colours mean the same everywhere (`LEGEND`) and are of the Okabe-Ito palette, distinct to most colour-blind readers.
+What colours mean stands in `overlay_styles`.
 """
 
 from __future__ import annotations
 
-import io
-from collections.abc import Sequence
-from typing import NamedTuple
-
-import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from rbc_lightning.core.labels import label_map_to_contours
 from rbc_lightning.metrics.average_precision import box_iou
 from rbc_lightning.metrics.instances import Instances, Prediction
 from rbc_lightning.metrics.label_maps import LabelMap, intersections
 from rbc_lightning.metrics.registry import match_boxes
-
-Canvas = NDArray[np.uint8]
+from rbc_lightning.report.page.overlay_shapes import DASH, dashes, distinct_colors, line_width, wide
+from rbc_lightning.report.page.overlay_styles import (
+    CLASSES,
+    CLEAR,
+    FALSE,
+    FALSE_FILL,
+    FIRST,
+    MISSED,
+    MISSED_FILL,
+    NEIGHBOURS,
+    RIGHT,
+    RIGHT_FILL,
+    Canvas,
+    png,
+)
 
 _IOU = 0.5
-_PNG_LEVEL = 6  # the highest takes several times as long for a few per cent
-_PIXELS_PER_LINE = 300  # a line is one pixel wide for each so many pixels of the image's shorter side
-_DASH = 5  # length of dashes and gaps, in line widths
-_OPAQUE, _FAINT, _STRONG = 255, 64, 128
-_SKY, _VERMILION, _YELLOW, _BLACK = (86, 180, 233), (213, 94, 0), (240, 228, 66), (0, 0, 0)
-_NEIGHBOURS = ((230, 159, 0), (0, 158, 115), (204, 121, 167), _SKY, _YELLOW, (0, 114, 178))
-# Index in the picture -> colour and opacity; 0 is nothing. The true cells' colours follow, a filling and a line each, then
-# those of classes.
-_CLEAR, _RIGHT, _RIGHT_FILL, _FALSE, _FALSE_FILL, _MISSED, _MISSED_FILL, _FIRST = range(8)
-_CLASSES = _FIRST + 2 * len(_NEIGHBOURS)
-_PALETTE = (
-    (_BLACK, 0),
-    (_SKY, _OPAQUE),
-    (_SKY, _STRONG),
-    (_VERMILION, _OPAQUE),
-    (_VERMILION, _STRONG),
-    (_BLACK, _OPAQUE),
-    (_YELLOW, _STRONG),
-    *((color, opacity) for color in _NEIGHBOURS for opacity in (_FAINT, _OPAQUE)),
-    *((color, _STRONG) for color in _NEIGHBOURS),
-)
-
-
-class LegendEntry(NamedTuple):
-    """What a style means: `line` and `fill` as CSS colours, empty for none."""
-
-    text: str
-    line: str
-    fill: str
-    dashed: bool = False
-
-
-def _css(color: tuple[int, int, int], opacity: int = _OPAQUE) -> str:
-    return f"rgb({color[0]} {color[1]} {color[2]} / {opacity / _OPAQUE:.2f})"
-
-
-LEGEND = (
-    LegendEntry("found, and there (of a mask: its outline)", _css(_SKY), ""),
-    LegendEntry("found, but no true cell (of a mask: too much)", _css(_VERMILION), _css(_VERMILION, _STRONG)),
-    LegendEntry("true, but missed (of a mask: too little)", _css(_BLACK), _css(_YELLOW, _STRONG), dashed=True),
-)
-"""The styles of predictions; a cell is found if its IoU with a true one exceeds 0.5. True cells alone have colours of no
-meaning: touching ones differ."""
-
-ONE_CLASS_LEGEND = (
-    LegendEntry("found, and there", "", _css(_SKY, _STRONG)),
-    LegendEntry("found, but not there", "", _css(_VERMILION, _STRONG)),
-    LegendEntry("there, but missed", "", _css(_YELLOW, _STRONG)),
-)
-"""The styles of `agreement_overlay`, voxel by voxel."""
-
-
-def class_legend(names: Sequence[str]) -> tuple[LegendEntry, ...]:
-    """The styles of `class_overlay`, of truth and findings alike."""
-    colors = [_NEIGHBOURS[value % len(_NEIGHBOURS)] for value in range(len(names))]
-    return tuple(LegendEntry(name, "", _css(color, _STRONG)) for name, color in zip(names, colors, strict=True))
 
 
 def truth_overlay(label_map: LabelMap) -> bytes:
@@ -88,12 +39,12 @@ def truth_overlay(label_map: LabelMap) -> bytes:
         A PNG with palette and transparency, as large as the map.
     """
     width = line_width(label_map.shape)
-    colors = _distinct_colors(label_map, reach=2 * width + 1)
+    colors = distinct_colors(label_map, reach=2 * width + 1, n_colors=len(NEIGHBOURS))
     canvas = np.zeros(label_map.shape, dtype=np.uint8)
     cells = label_map > 0
-    canvas[cells] = _FIRST + 2 * colors[label_map[cells]]
+    canvas[cells] = FIRST + 2 * colors[label_map[cells]]
     canvas[label_map_to_contours(label_map, width)] += 1
-    return _png(canvas)
+    return png(canvas)
 
 
 def class_overlay(label_map: LabelMap) -> bytes:
@@ -104,7 +55,7 @@ def class_overlay(label_map: LabelMap) -> bytes:
     Returns:
         A PNG as `truth_overlay` gives it.
     """
-    return _png(np.where(label_map > 0, _CLASSES + (label_map - 1) % len(_NEIGHBOURS), _CLEAR).astype(np.uint8))
+    return png(np.where(label_map > 0, CLASSES + (label_map - 1) % len(NEIGHBOURS), CLEAR).astype(np.uint8))
 
 
 def agreement_overlay(found: NDArray[np.bool_], truth: NDArray[np.bool_]) -> bytes:
@@ -121,8 +72,8 @@ def agreement_overlay(found: NDArray[np.bool_], truth: NDArray[np.bool_]) -> byt
         ValueError: the two differ in shape.
     """
     _check_shapes(found.shape, truth.shape)
-    styles = [_RIGHT_FILL, _FALSE_FILL, _MISSED_FILL]
-    return _png(np.select([found & truth, found, truth], styles, _CLEAR).astype(np.uint8))
+    styles = [RIGHT_FILL, FALSE_FILL, MISSED_FILL]
+    return png(np.select([found & truth, found, truth], styles, CLEAR).astype(np.uint8))
 
 
 def cells_overlay(found: Instances, truth: LabelMap) -> bytes:
@@ -140,7 +91,7 @@ def cells_overlay(found: Instances, truth: LabelMap) -> bytes:
     Raises:
         ValueError: the label maps differ in shape.
     """
-    return _png(_boxes(found, truth) if found.label_map is None else _outlines(found.label_map, truth))
+    return png(_boxes(found, truth) if found.label_map is None else _outlines(found.label_map, truth))
 
 
 def mask_overlay(mask: NDArray[np.bool_], truth: LabelMap) -> bytes:
@@ -161,15 +112,10 @@ def mask_overlay(mask: NDArray[np.bool_], truth: LabelMap) -> bytes:
     _check_shapes(mask.shape, truth.shape)
     width = line_width(truth.shape)
     canvas = np.zeros(truth.shape, dtype=np.uint8)
-    canvas[_wide(mask & (truth == 0), 2 * width + 1)] = _FALSE_FILL
-    canvas[_wide(~mask & (truth > 0), 2 * width + 1)] = _MISSED_FILL
-    canvas[label_map_to_contours(mask.astype(np.int32), width)] = _RIGHT
-    return _png(canvas)
-
-
-def line_width(shape: tuple[int, ...]) -> int:
-    """Width in pixels of the lines over an image (H, W)."""
-    return max(1, round(min(shape[:2]) / _PIXELS_PER_LINE))
+    canvas[wide(mask & (truth == 0), 2 * width + 1)] = FALSE_FILL
+    canvas[wide(~mask & (truth > 0), 2 * width + 1)] = MISSED_FILL
+    canvas[label_map_to_contours(mask.astype(np.int32), width)] = RIGHT
+    return png(canvas)
 
 
 def match_label_maps(found: LabelMap, truth: LabelMap) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
@@ -198,11 +144,11 @@ def _outlines(found: NDArray[np.int32], truth: LabelMap) -> Canvas:
     missed = np.where(true_right[truth], 0, truth)
     wrong = (found > 0) & ~found_right[found]
     canvas = np.zeros(truth.shape, dtype=np.uint8)
-    canvas[missed > 0] = _MISSED_FILL
-    canvas[wrong] = _FALSE_FILL
-    canvas[label_map_to_contours(missed, width) & _dashes(missed, width)] = _MISSED
+    canvas[missed > 0] = MISSED_FILL
+    canvas[wrong] = FALSE_FILL
+    canvas[label_map_to_contours(missed, width) & dashes(missed, width)] = MISSED
     lines = label_map_to_contours(found, width)
-    canvas[lines] = np.where(wrong[lines], _FALSE, _RIGHT)
+    canvas[lines] = np.where(wrong[lines], FALSE, RIGHT)
     return canvas
 
 
@@ -211,11 +157,11 @@ def _boxes(found: Instances, truth: LabelMap) -> Canvas:
     taken = box_iou(image.boxes, image.targets).argmax(axis=1)[hits] if hits.any() else []
     canvas = np.zeros(truth.shape, dtype=np.uint8)
     for box in np.delete(image.targets, taken, axis=0):
-        _rectangle(canvas, box, _MISSED, _MISSED_FILL, dashed=True)
+        _rectangle(canvas, box, MISSED, MISSED_FILL, dashed=True)
     for box in found.boxes[~hits]:
-        _rectangle(canvas, box, _FALSE, _FALSE_FILL)
+        _rectangle(canvas, box, FALSE, FALSE_FILL)
     for box in found.boxes[hits]:
-        _rectangle(canvas, box, _RIGHT, None)
+        _rectangle(canvas, box, RIGHT, None)
     return canvas
 
 
@@ -234,64 +180,10 @@ def _rectangle(canvas: Canvas, box: NDArray[np.floating], line: int, fill: int |
         # Along each side; its ends belong to the corners.
         rows, columns = np.indices(inside.shape)
         upright = (columns < width) | (columns >= inside.shape[1] - width)
-        border &= np.where(upright, rows, columns) // (_DASH * width) % 2 == 0
+        border &= np.where(upright, rows, columns) // (DASH * width) % 2 == 0
     inside[border] = line
-
-
-def _dashes(label_map: LabelMap, width: int) -> NDArray[np.bool_]:
-    """Sectors around the centre of each cell, such that its outline comes in dashes of about one length."""
-    chosen = np.zeros(label_map.shape, dtype=np.bool_)
-    rows, columns = np.nonzero(label_map)
-    ids = label_map[rows, columns]
-    areas = np.maximum(np.bincount(ids), 1)
-    middle = [np.bincount(ids, weights=places)[ids] / areas[ids] for places in (rows, columns)]
-    turns = np.arctan2(rows - middle[0], columns - middle[1]) / (2 * np.pi) + 0.5
-    # The perimeter of a disc of the cell's area, in pairs of dash and gap.
-    pairs = np.maximum(np.round(2 * np.sqrt(np.pi * areas) / (2 * _DASH * width)), 2)[ids]
-    chosen[rows, columns] = (turns * pairs) % 1 < 0.5
-    return chosen
-
-
-def _distinct_colors(label_map: LabelMap, reach: int) -> NDArray[np.uint8]:
-    """A colour for each id (n + 1,) that no cell within `reach` pixels has, as far as the colours last."""
-    pairs = _near_pairs(label_map, reach)
-    colors = np.zeros(int(label_map.max(initial=0)) + 1, dtype=np.uint8)
-    for cell in range(1, len(colors)):
-        # Those with smaller ids have their colours.
-        taken = np.bincount(colors[pairs[pairs[:, 1] == cell, 0]], minlength=len(_NEIGHBOURS))
-        colors[cell] = np.argmin(taken)
-    return colors
-
-
-def _near_pairs(label_map: LabelMap, reach: int) -> NDArray[np.integer]:
-    """Ids (n, 2), the smaller first, of cells that have pixels within `reach` along a row, a column or a diagonal."""
-    found = [np.zeros((0, 2), dtype=np.int64)]
-    for step in range(1, min(reach, *(side - 1 for side in label_map.shape)) + 1):
-        for first, second in (
-            (label_map[:, :-step], label_map[:, step:]),
-            (label_map[:-step], label_map[step:]),
-            (label_map[:-step, :-step], label_map[step:, step:]),
-            (label_map[:-step, step:], label_map[step:, :-step]),
-        ):
-            near = (first > 0) & (second > 0) & (first != second)
-            found.append(np.sort(np.stack((first[near], second[near]), axis=1), axis=1))
-    return np.unique(np.concatenate(found), axis=0)
-
-
-def _wide(mask: NDArray[np.bool_], size: int) -> NDArray[np.bool_]:
-    """The parts of a mask into which a disc of this diameter fits."""
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
-    return np.asarray(cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, disc) > 0)
 
 
 def _check_shapes(found: tuple[int, ...], truth: tuple[int, ...]) -> None:
     if found != truth:
         raise ValueError(f"expected a prediction of the truth's shape {truth}, got {found}")
-
-
-def _png(canvas: Canvas) -> bytes:
-    picture = Image.fromarray(canvas).convert("P")
-    picture.putpalette([channel for color, _ in _PALETTE for channel in color])
-    out = io.BytesIO()
-    picture.save(out, format="PNG", compress_level=_PNG_LEVEL, transparency=bytes(opacity for _, opacity in _PALETTE))
-    return out.getvalue()

@@ -14,7 +14,7 @@ from markupsafe import Markup
 from PIL import Image
 
 from rbc_lightning.report.page.content import Chart, Page, Picture
-from rbc_lightning.report.page.overlays import LEGEND, ONE_CLASS_LEGEND, LegendEntry, class_legend
+from rbc_lightning.report.page.overlay_styles import LEGEND, ONE_CLASS_LEGEND, LegendEntry, class_legend
 from rbc_lightning.report.page.series import STYLE
 from rbc_lightning.study.classes import class_grids, class_names
 from rbc_lightning.study.compare import Answer

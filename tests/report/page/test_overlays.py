@@ -9,13 +9,11 @@ from tiny_data import disc_smear
 
 from rbc_lightning.core.labels import label_map_to_boxes
 from rbc_lightning.metrics.instances import Instances
+from rbc_lightning.report.page.overlay_styles import class_legend
 from rbc_lightning.report.page.overlays import (
-    LEGEND,
     agreement_overlay,
     cells_overlay,
-    class_legend,
     class_overlay,
-    line_width,
     mask_overlay,
     match_label_maps,
     truth_overlay,
@@ -153,12 +151,6 @@ def test_a_mask_shows_its_outline_and_wide_differences_alone():
     assert seen(rgba, truth == 2) <= {MISSED_FILL, CLEAR}
 
 
-def test_the_legend_tells_the_colors_that_are_drawn():
-    assert [entry.line for entry in LEGEND] == ["rgb(86 180 233 / 1.00)", "rgb(213 94 0 / 1.00)", "rgb(0 0 0 / 1.00)"]
-    assert [entry.fill for entry in LEGEND] == ["", "rgb(213 94 0 / 0.50)", "rgb(240 228 66 / 0.50)"]
-    assert [entry.dashed for entry in LEGEND] == [False, False, True]
-
-
 @pytest.mark.parametrize("seed", range(5))
 def test_matching_agrees_with_a_plain_twin(seed):
     rng = np.random.default_rng(seed)
@@ -177,10 +169,6 @@ def test_matching_agrees_with_a_plain_twin(seed):
     ]
     assert set(np.flatnonzero(ours[0])) == {f for f, _ in pairs}
     assert set(np.flatnonzero(ours[1])) == {t for _, t in pairs}
-
-
-def test_lines_grow_with_the_image():
-    assert [line_width(shape) for shape in ((96, 128), (480, 640), (1200, 1920))] == [1, 2, 4]
 
 
 def test_nothing_found_in_an_empty_image():
