@@ -122,11 +122,12 @@ def test_slices_without_anything_are_counted_and_refused_if_all_are():
 
 def test_classes_that_no_training_slice_shows_are_named():
     train = slice_manifest().split("train")
-    spec = replace(train[0].spec, classes=("lesion", "stroke"))
+    # Their maps hold 1 and 2.
+    spec = replace(train[0].spec, classes=("lesion", "outline", "stroke"), context=())
     said = tell_of_empty([replace(sample, spec=spec) for sample in train[:2]])
     assert said == (
-        "note: 0 of 2 training slices show no lesion or stroke; none shows stroke, which no model can learn: move scans with "
-        "it into train"
+        "note: 0 of 2 training slices show no lesion or outline or stroke; none shows stroke, which no model can learn: move "
+        "scans with it into train"
     )
 
 
