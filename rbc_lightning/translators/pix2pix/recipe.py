@@ -134,8 +134,7 @@ class Pix2PixRecipe(TranslatorRecipe):
     """A Pix2Pix on masks and structure maps; its structure maps are put together from the training cells.
 
     Args:
-        task: `_target_` and arguments of a `ModeSeekingPix2PixTask`; of `alike` what names other classes than the data's
-            is left out, so that a configuration serves several data sets.
+        task: `_target_` and arguments of a `ModeSeekingPix2PixTask`.
         batch_size: images that an optimiser step generates.
         noise: keep dropout at work in use: in which alone two images of one mask and structure map differ.
         augment, epoch_size: see `Pix2PixPhase`.
@@ -154,10 +153,10 @@ class Pix2PixRecipe(TranslatorRecipe):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if alike := self.task.get("alike"):
-            names = self.train.spec.class_names
-            known = {name: told for name, told in alike.items() if name in names and told in names}
-            object.__setattr__(self, "task", {**self.task, "alike": known})
+        names = self.train.spec.class_names
+        if unknown := [name for pair in (self.task.get("alike") or {}).items() for name in pair if name not in names]:
+            there = ", ".join(names) or "none here"
+            raise InputError(f"translator.task.alike names {unknown[0]!r}; expected classes of the label maps: {there}")
         check_count("translator.batch_size", self.batch_size, 1)
         if self.epoch_size is not None:
             check_count("translator.epoch_size", self.epoch_size, 1)

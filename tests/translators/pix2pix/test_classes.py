@@ -82,9 +82,9 @@ def test_networks_learn_and_paint_classes_that_are_alike_without_a_mark(tmp_path
     # Keys of before this setting stay.
     assert told.key == pix2pix_recipe(train, task={**PLAIN, "dropout": 0, "n_epochs": 1, "size": 48, "alike": {}}).key
     assert "alike" not in str(told.phases()[0].settings())
-    # As are those of data that have no such classes.
-    other = {"wmh": "brain", "lesion": "bright"}
-    assert told.key == pix2pix_recipe(train, task={**PLAIN, "dropout": 0, "n_epochs": 1, "size": 48, "alike": other}).key
+    # Before anything is made.
+    with pytest.raises(InputError, match=r"translator.task.alike names 'wmh'; expected .*: lesion, ventricles, brain"):
+        pix2pix_recipe(train, task={**PLAIN, "alike": {"lesion": "brain", "wmh": "brain"}})
 
 
 @pytest.mark.parametrize("alike", [{"lesion": "bright"}, {"bright": "lesion"}])
