@@ -1,0 +1,124 @@
+"""Generator and critic of pairs, the bodies of DCGAN (Radford et al. 2016, arXiv 1511.06434), the same for every objective.
+
+A pair is float32 (C, S, S) in [-1, 1]: the channels of the image, and behind them those of the mask.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Literal, cast
+
+import torch
+from torch import Tensor, nn
+
+from rbc_lightning.translators.weights import init_conv_weights
+
+Norm = Literal["batch", "layer", "none"]
+_LEAST = 4
+_SLOPE = 0.2
+
+
+def halvings(size: int) -> tuple[int, int]:
+    """Side of the coarsest maps and how often it doubles to `size` pixels: 64 = 4 x 2^4, 208 = 13 x 2^4.
+
+    Raises:
+        ValueError: it would double less than three times.
+    """
+    start, times = size, 0
+    while start % 2 == 0 and start // 2 >= _LEAST:
+        start, times = start // 2, times + 1
+    if times < 3 or start > 4 * _LEAST:
+        raise ValueError(f"size must be 4 to 16 times 8, 16, 32, ... pixels, such as 32, 64, 128 or 208, got {size}")
+    return start, times
+
+
+class PairGenerator(nn.Module):
+    """Noise to pairs: a transposed convolution to the coarsest maps, then doublings by 4 x 4 ones, norm and ReLU; tanh.
+
+    Args:
+        channels: of a pair.
+        size: its side, pixels; see `halvings`.
+        latent: numbers of noise.
+        base_channels: width before the last doubling; it doubles towards the coarsest maps, up to eight times as much.
+        norm: of all but the last layer.
+        conditioned: on a number beside the noise, such as the height of a slice.
+
+    Raises:
+        ValueError: a size that does not halve, see `halvings`, or a number below 1.
+    """
+
+    def __init__(
+        self, channels: int, size: int, latent: int, base_channels: int, norm: Norm = "batch", *, conditioned: bool = False
+    ) -> None:
+        super().__init__()
+        _check_positive(channels=channels, latent=latent, base_channels=base_channels)
+        start, times = halvings(size)
+        widths = _widths(base_channels, times)[::-1]
+        self.latent, self.conditioned = latent, conditioned
+        layers: list[nn.Module] = [nn.ConvTranspose2d(latent + conditioned, widths[0], start, bias=norm == "none")]
+        for wide, narrow in pairwise(widths):
+            layers += [*_normed(wide, norm), nn.ReLU(inplace=True)]
+            layers.append(nn.ConvTranspose2d(wide, narrow, 4, 2, 1, bias=norm == "none"))
+        layers += [*_normed(widths[-1], norm), nn.ReLU(inplace=True)]
+        layers += [nn.ConvTranspose2d(widths[-1], channels, 4, 2, 1, bias=norm == "none"), nn.Tanh()]
+        self.layers = nn.Sequential(*layers)
+        init_conv_weights(self)
+
+    def forward(self, noise: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Pairs (B, C, S, S) in [-1, 1] of noise (B, latent) and, where it is conditioned, numbers (B,)."""
+        if (condition is None) == self.conditioned:
+            raise ValueError("expected a number for each pair beside the noise" if self.conditioned else "expected noise alone")
+        if condition is not None:
+            noise = torch.cat((noise, condition[:, None].to(noise.dtype)), dim=1)
+        return cast(Tensor, self.layers(noise[:, :, None, None]))
+
+
+class PairCritic(nn.Module):
+    """Pairs to one number each: halvings by 4 x 4 convolutions, norm on all but the first, LeakyReLU, a last convolution.
+
+    Args:
+        channels, size, base_channels, conditioned: see `PairGenerator`; the condition is one more channel, constant.
+        norm: "batch" makes a score depend on the other pairs of the batch, so that a gradient penalty is none of each pair.
+    """
+
+    def __init__(
+        self, channels: int, size: int, base_channels: int, norm: Norm = "batch", *, conditioned: bool = False
+    ) -> None:
+        super().__init__()
+        _check_positive(channels=channels, base_channels=base_channels)
+        start, times = halvings(size)
+        widths = _widths(base_channels, times)
+        self.conditioned = conditioned
+        layers: list[nn.Module] = [nn.Conv2d(channels + conditioned, widths[0], 4, 2, 1, bias=norm == "none")]
+        layers.append(nn.LeakyReLU(_SLOPE, inplace=True))
+        for narrow, wide in pairwise(widths):
+            layers += [nn.Conv2d(narrow, wide, 4, 2, 1, bias=norm == "none"), *_normed(wide, norm)]
+            layers.append(nn.LeakyReLU(_SLOPE, inplace=True))
+        layers.append(nn.Conv2d(widths[-1], 1, start, bias=norm == "none"))
+        self.layers = nn.Sequential(*layers)
+        init_conv_weights(self)
+
+    def forward(self, pairs: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Scores (B,), without a bound, of pairs (B, C, S, S) and, where it is conditioned, numbers (B,)."""
+        if (condition is None) == self.conditioned:
+            raise ValueError("expected a number for each pair" if self.conditioned else "expected pairs alone")
+        if condition is not None:
+            plane = condition[:, None, None, None].to(pairs.dtype).expand(-1, 1, *pairs.shape[2:])
+            pairs = torch.cat((pairs, plane), dim=1)
+        return cast(Tensor, self.layers(pairs)).flatten()
+
+
+def _widths(base_channels: int, times: int) -> list[int]:
+    return [base_channels * min(8, 2**index) for index in range(times)]
+
+
+def _normed(channels: int, norm: Norm) -> list[nn.Module]:
+    if norm == "none":
+        return []
+    return [nn.BatchNorm2d(channels) if norm == "batch" else nn.GroupNorm(1, channels)]
+
+
+def _check_positive(**numbers: int) -> None:
+    for name, number in numbers.items():
+        if number < 1:
+            raise ValueError(f"{name} must be at least 1, got {number}")
