@@ -257,7 +257,9 @@ class Experiment:
         return replace(recipe, labels=replace(recipe.labels, seeds=seeds))
 
     def _run(self) -> Any:  # noqa: ANN401 (a recipe)
-        from rbc_lightning.runs.recipe import RunLabels, TrainedSegmenter
+        from rbc_lightning.runs.ensemble import EnsembleSegmenter
+        from rbc_lightning.runs.labels import RunLabels
+        from rbc_lightning.runs.recipe import TrainedSegmenter
         from rbc_lightning.runs.untrained import UntrainedSegmenter
 
         model = settings(group(self.cfg, "model"), Model, "model")
@@ -279,7 +281,8 @@ class Experiment:
             synthetic = None
         else:
             synthetic = self.pairs() if self.synthetic.mode == "online" else self.synthetic_set(mix.synthetic)
-        return TrainedSegmenter(
+        made = TrainedSegmenter if model.members == 1 else EnsembleSegmenter
+        return made(
             **shared,
             mix=mix,
             training=self.training_on(mix),

@@ -82,9 +82,10 @@ def _is_seed(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
-def derive_seed(seed: int, stream: str) -> int:
-    """A seed for one named random stream; streams under one base seed are independent of each other."""
-    return int(np.random.SeedSequence([seed, _STREAMS[stream]]).generate_state(1, np.uint32)[0])
+def derive_seed(seed: int, stream: str, number: int = 0) -> int:
+    """A seed for one named random stream, or one of several of that name; they are independent of each other."""
+    numbered = [number] if number else []
+    return int(np.random.SeedSequence([seed, _STREAMS[stream], *numbered]).generate_state(1, np.uint32)[0])
 
 
 def pair_seeds(seed: int, index: int) -> tuple[np.random.SeedSequence, np.random.SeedSequence]:

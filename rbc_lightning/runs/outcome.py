@@ -1,5 +1,6 @@
 """What a finished run leaves beside its scores: counts of what was drawn, a figure, and what an online service shows."""
 
+import csv
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -24,14 +25,25 @@ from rbc_lightning.tracking.wandb_tables import log_pairs, log_predictions, log_
 
 Find = Callable[[Sample], Instances]
 """What the chosen weights find in a sample."""
+Drawn = tuple[str, str, bool]
+"""Origin and sample_id of a sample, and whether it was augmented."""
+DRAWN = "drawn.csv"
 _LOOKED_AT = 16
 """Generated samples among which the one to show is chosen."""
 
 
-def write_counts(directory: Path, data: PairDataModule, steps: int) -> None:
-    """Write `drawn.csv`: how often each sample was drawn in so many optimiser steps."""
-    rows = [(*key, count) for key, count in sorted(data.drawn_counts(steps).items())]
-    write_csv(directory / "drawn.csv", ("origin", "sample_id", "augmented", "draws"), rows)
+def write_counts(directory: Path, counts: Mapping[Drawn, int]) -> None:
+    """Write `drawn.csv`: how often each sample was drawn."""
+    rows = [(*key, count) for key, count in sorted(counts.items())]
+    write_csv(directory / DRAWN, ("origin", "sample_id", "augmented", "draws"), rows)
+
+
+def read_counts(path: Path) -> dict[Drawn, int]:
+    """What `write_counts` wrote."""
+    with path.open(newline="") as handle:
+        return {
+            (row["origin"], row["sample_id"], row["augmented"] == "True"): int(row["draws"]) for row in csv.DictReader(handle)
+        }
 
 
 def write_per_image(directory: Path, task: BaseTask, groups: Mapping[str, str], name: str = PER_IMAGE) -> None:

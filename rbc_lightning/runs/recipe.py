@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -32,9 +32,11 @@ from rbc_lightning.errors import blaming
 from rbc_lightning.metrics.instances import Instances
 from rbc_lightning.pairs.synthetic_set import synthetic_samples
 from rbc_lightning.runs.agreement import write_agreement
-from rbc_lightning.runs.outcome import draw, finite, show, thresholds, without_units, write_counts, write_per_image
+from rbc_lightning.runs.labels import RunLabels
+from rbc_lightning.runs.outcome import Drawn, draw, finite, show, thresholds, without_units, write_counts, write_per_image
 from rbc_lightning.segmenters.base import BaseTask
 from rbc_lightning.segmenters.model import Model, TrainingSettings
+from rbc_lightning.segmenters.restarts import StartAgain, read_restarts
 from rbc_lightning.segmenters.training import find_objects, fit, is_begun, load_best
 from rbc_lightning.study.run_record import CONFIG, METRICS, PER_IMAGE_EXTERNAL, machine
 from rbc_lightning.study.tables import COLUMNS, CONFOUNDED
@@ -45,27 +47,6 @@ if TYPE_CHECKING:
 
 Protocol = Literal["held_out", "paper"]
 _TRIAL = 64  # pixels, side of the image that a network is tried on before anything is written
-
-
-@dataclass(frozen=True)
-class RunLabels:
-    """Names of a run.
-
-    Args:
-        data: name of the data set.
-        config: the whole configuration, resolved, for `config.yaml`.
-        command: overrides that choose data set and scale on a command line.
-        ratio: shares of the mix as they were given, if they were.
-        seeds: of every purpose, and the base seed that names the run; None: all as the run's own.
-        epochs: passes over the mix that the steps come from, if they do: columns of a table then differ in their steps.
-    """
-
-    data: str = ""
-    config: Mapping[str, Any] = field(default_factory=dict)
-    command: tuple[str, ...] = ()
-    ratio: tuple[float, ...] | None = None
-    seeds: Seeds | None = None
-    epochs: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +71,8 @@ class TrainedSegmenter(Recipe[Path]):
     kind: ClassVar[str] = "train"
     title: ClassVar[str] = "run"
     format: ClassVar[int] = 2
+    _member: ClassVar[int] = 0
+    _chooses_thresholds: ClassVar[bool] = True
 
     data: str
     mix: Mix
@@ -115,7 +98,8 @@ class TrainedSegmenter(Recipe[Path]):
         optimistic = "_paper" if self.protocol == "paper" else ""
         fold = self.labels.config.get("data", {}).get("fold")
         folded = "" if fold is None else f"_fold{fold}"
-        return f"{self.labels.data}_{self._column}_{self.model.name}_seed{self._seeds.base}{folded}{optimistic}_{self.key[:8]}"
+        model = self.model.title.replace(" ", "_")
+        return f"{self.labels.data}_{self._column}_{model}_seed{self._seeds.base}{folded}{optimistic}_{self.key[:8]}"
 
     def parts(self) -> dict[str, Any]:
         """The settings that decide the run, apart from seed and data: of every run, of augmented and of synthetic samples."""
@@ -150,8 +134,7 @@ class TrainedSegmenter(Recipe[Path]):
     def build(self, directory: Path, store: Store) -> None:
         """Make what is missing upstream, train, test, and record the outcome."""
         started = time.monotonic()
-        seed = derive_seed(self.seed, "training")
-        torch.manual_seed(seed)
+        torch.manual_seed(self._training_seed(directory))
         facts = self.model.facts(Samples(self.manifest.split("train")))
         model = self.model.with_facts(facts)
         spec = self.manifest.spec
@@ -161,20 +144,20 @@ class TrainedSegmenter(Recipe[Path]):
             blank = np.zeros((_TRIAL, _TRIAL, spec.n_channels), dtype=spec.dtype)
             find_objects(task, blank, spec, self.trainer.precision)
         task.train()
-        data = self._data(store, seed)
+        data = self._data(store, self._training_seed(directory))
         config = {**self.labels.config, "model": {**self.labels.config["model"], "net": model.net, "task": model.task}}
         known = {**self._facts(), "model": config["model"]}
-        with opened(self.tracking, directory, job="train", tags=[self._column, model.name], facts=known) as loggers:
+        with opened(self.tracking, directory, job="train", tags=[self._column, model.title], facts=known) as loggers:
             write_text(directory / CONFIG, yaml.safe_dump(to_plain(config), sort_keys=False))
             # Before the training, since the model has no part in it: a bad second annotation costs no hours.
             write_agreement(directory, self.manifest.split("test"), task.metrics.values())
-            trainer, best = self._train(directory, model.name, task, data, loggers, seed)
+            trainer, best, data = self._train(directory, store, model, task, data, loggers)
             task = load_best(directory, model)
             find = partial(self._find, task)
             # First, so that what the task keeps of a test is of the test split.
             external = self._test_external(directory, trainer, task, data)
             scores = trainer.test(task, datamodule=data, verbose=False)[0]
-            write_counts(directory, data, self._steps)
+            write_counts(directory, self._drawn(directory, store, data))
             groups = {sample.unit: sample.group for sample in self.manifest.split("test")}
             write_per_image(directory, task, groups)
             draw(directory, data, find, optimistic=self.protocol == "paper")
@@ -182,6 +165,7 @@ class TrainedSegmenter(Recipe[Path]):
                 "seconds": round(time.monotonic() - started, 1),
                 "machine": machine(),
                 "artifacts": {made.kind: made.key for made in self.upstream()},
+                **self._trained(directory, store),
             }
             record = {**finite(scores), **external, **self._record(task, facts, best), **about}
             # Written last: its presence says that the run is whole.
@@ -203,16 +187,38 @@ class TrainedSegmenter(Recipe[Path]):
         """Optimiser steps."""
         return self.training.steps
 
+    def _training_seed(self, directory: Path) -> int:
+        """Of weights, draws and crops: another one after each restart."""
+        seed, restarts = derive_seed(self.seed, "training", self._member), len(read_restarts(directory))
+        return derive_seed(seed, "training", restarts) if restarts else seed
+
     def _train(
-        self, directory: Path, name: str, task: BaseTask, data: PairDataModule, loggers: Sequence[Logger], seed: int
-    ) -> tuple[pl.Trainer, float | None]:
-        """Train on the mix; gives what `fit` does."""
+        self, directory: Path, store: Store, model: Model, task: BaseTask, data: PairDataModule, loggers: Sequence[Logger]
+    ) -> tuple[pl.Trainer, float | None, PairDataModule]:
+        """Train on the mix; gives what `fit` does, and what was trained on: after a restart, draws of another seed."""
         tell(
-            f"{'Resuming' if is_begun(directory) else 'Training'} {name} on {COLUMNS.get(self.mix.column, 'a mix')}: "
+            f"{'Resuming' if is_begun(directory) else 'Training'} {model.name} on {COLUMNS.get(self.mix.column, 'a mix')}: "
             f"{self.mix.real} real, {self.mix.synthetic} synthetic, {self.mix.augmented} augmented samples; "
             f"{self.training.steps} steps with batches of {self.training.batch_size}"
         )
-        return fit(self.trainer, self.training, directory, task, data, seed=seed, loggers=loggers)
+        how: dict[str, Any] = {"loggers": loggers, "chooses_thresholds": self._chooses_thresholds}
+        while True:
+            seed = self._training_seed(directory)
+            try:
+                return *fit(self.trainer, self.training, directory, task, data, seed=seed, **how), data
+            except StartAgain:
+                seed = self._training_seed(directory)
+                torch.manual_seed(seed)
+                task, data = model.build(), self._data(store, seed)
+
+    def _drawn(self, directory: Path, store: Store, data: PairDataModule) -> Mapping[Drawn, int]:  # noqa: ARG002 (for overriding)
+        """How often each sample was drawn."""
+        return data.drawn_counts(self._steps)
+
+    def _trained(self, directory: Path, store: Store) -> dict[str, Any]:  # noqa: ARG002 (for overriding)
+        """What the record tells of the training itself: restarts, where there were any."""
+        restarts = read_restarts(directory)
+        return {"restarts": restarts} if restarts else {}
 
     def _test_external(self, directory: Path, trainer: pl.Trainer, task: BaseTask, data: PairDataModule) -> dict[str, float]:
         """Test on the images of another source, if there are any: `per_image_external.csv`, and values as `external/NAME`."""
@@ -253,7 +259,7 @@ class TrainedSegmenter(Recipe[Path]):
 
     def _facts(self) -> dict[str, str]:
         """What a dashboard groups and filters runs by: data set, column, and entry of the table, which is model and column."""
-        entry = f"{self.model.name} {COLUMNS.get(self._column, self._column)}"
+        entry = f"{self.model.title} {COLUMNS.get(self._column, self._column)}"
         return {"dataset": self.labels.data, "column": self._column, "entry": entry}
 
     def _record(self, task: BaseTask, facts: Mapping[str, Any], best: float | None) -> dict[str, Any]:
@@ -268,7 +274,7 @@ class TrainedSegmenter(Recipe[Path]):
             "column": self._column,
             "mix": {name: getattr(self.mix, name) for name in ("real", "synthetic", "augmented", "total")},
             "ratio": None if self.labels.ratio is None else list(self.labels.ratio),
-            "model": self.model.name,
+            "model": self.model.title,
             "data": self.labels.data,
             "data_hash": self.data,
             "protocol": self.protocol,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytorch_lightning as pl
 from pytorch_lightning.loggers import Logger
@@ -19,9 +19,12 @@ from rbc_lightning.data.datamodule import PairDataModule
 from rbc_lightning.data.mix import Mix
 from rbc_lightning.runs.recipe import Protocol, TrainedSegmenter
 from rbc_lightning.segmenters.base import BaseTask
-from rbc_lightning.segmenters.model import TrainingSettings
+from rbc_lightning.segmenters.model import Model, TrainingSettings
 from rbc_lightning.segmenters.threshold.task import UntrainedTask
 from rbc_lightning.study.tables import WITHOUT_TRAINING
+
+if TYPE_CHECKING:
+    from rbc_lightning.core.store import Store
 
 _PRECISION = "32-true"  # nothing is gained by less
 
@@ -81,17 +84,17 @@ class UntrainedSegmenter(TrainedSegmenter):
     def _train(
         self,
         directory: Path,
-        name: str,
+        store: Store,  # noqa: ARG002 (the interface's)
+        model: Model,
         task: BaseTask,
-        data: PairDataModule,  # noqa: ARG002 (the interface's)
+        data: PairDataModule,
         loggers: Sequence[Logger],
-        seed: int,
-    ) -> tuple[pl.Trainer, float | None]:
+    ) -> tuple[pl.Trainer, float | None, PairDataModule]:
         """Train nothing; gives a trainer of one process, for the test."""
         finds = _finds(task)
-        tell(f"Testing {name}, which learns nothing{f' and finds {finds} alone' if finds else ''}, on the test images")
+        tell(f"Testing {model.name}, which learns nothing{f' and finds {finds} alone' if finds else ''}, on the test images")
         alone = replace(self.trainer, devices=1, strategy="auto", precision=_PRECISION)
-        return build_trainer(alone, directory, seed=seed, callbacks=[], loggers=loggers), None
+        return build_trainer(alone, directory, seed=0, callbacks=[], loggers=loggers), None, data
 
     def _record(self, task: BaseTask, facts: Mapping[str, Any], best: float | None) -> dict[str, Any]:
         record = super()._record(task, facts, best)

@@ -44,6 +44,7 @@ class BaseTask(pl.LightningModule):
         validated: metrics of the validation.
         has_label_maps: whether objects are found with their pixels; else by boxes alone.
         takes_classes: whether it can tell classes of pixels; else it finds cells.
+        gives_probabilities: whether it reads what it finds from maps of probabilities, of which ensembles take the mean.
         learns: whether there is anything to train; else the task is tested as it is built.
 
     Args:
@@ -61,6 +62,7 @@ class BaseTask(pl.LightningModule):
     validated: tuple[str, ...] = ("ap50",)
     has_label_maps: ClassVar[bool] = True
     takes_classes: ClassVar[bool] = False
+    gives_probabilities: ClassVar[bool] = False
     learns: ClassVar[bool] = True
     least_tile: int = 256
     """Smallest side of tiles that `set_tile` takes, pixels."""

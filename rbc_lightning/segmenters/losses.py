@@ -22,19 +22,22 @@ class SoftDice:
     """One minus the soft Dice score with squared denominator, pooled over all pixels of the batch by default.
 
     Bailo et al. 2019, Eq. 8, on probabilities: `1 - (2 * sum(p * t) + eps) / (sum(p^2) + sum(t^2) + eps)` with p = sigmoid
-    of the logits. On binary p it is one minus the Dice score. Pooled over the batch, a crop without cells costs
-    what its false foreground costs, and is no term of its own; where there is nothing at all, p = 0 has loss 0. Of several
-    classes it is the mean over all but background, p their softmax.
+    of the logits; without the squares it is the loss of Li et al. 2018 (arXiv 1802.05203). On binary p it is one minus the
+    Dice score. Pooled over the batch, a crop without cells costs what its false foreground costs, and is no term of its own;
+    where there is nothing at all, p = 0 has loss 0. Of several classes it is the mean over all but background, p their
+    softmax. Of several processes each pools its share of the batch.
     A ValueError refuses arguments out of range.
 
     Args:
         eps: Pixels added to numerator and denominator: keeps empty images defined (loss 0 if p is 0, towards 1 as
             false foreground grows) and is negligible beside a cell.
         pooling: "batch" takes the sums over the whole batch; "image" over each image, and averages the losses.
+        squared: Whether probabilities are squared in the denominator.
     """
 
     eps: float = 1.0
     pooling: Literal["batch", "image"] = "batch"
+    squared: bool = True
 
     def __post_init__(self) -> None:
         if self.eps <= 0:
@@ -61,7 +64,8 @@ class SoftDice:
             probability = probability.flatten(first_summed)
             truth = target.float().flatten(first_summed)
             overlap = (probability * truth).sum(-1)
-            total = probability.square().sum(-1) + truth.square().sum(-1)
+            # The truth is 0 or 1, which are their own squares.
+            total = (probability.square() if self.squared else probability).sum(-1) + truth.sum(-1)
             return (1 - (2 * overlap + self.eps) / (total + self.eps)).mean()
 
 

@@ -30,17 +30,30 @@ class Model:
         net: spec of the network; an argument `weights` is what it starts from, and a method `check_trainable` is called
             before a training.
         task: spec of a `BaseTask`, which is given the network as `net`.
+        members: networks that are trained one by one, and used as one by the mean of their probabilities.
 
     Raises:
-        InputError: the name cannot be part of a directory's name.
+        InputError: the name cannot be part of a directory's name; several members of a task that has no probabilities.
     """
 
     name: str
     net: Spec
     task: Spec
+    members: int = 1
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", check_name("model.name", self.name))
+        check_count("model.members", self.members, 1)
+        if self.members > 1 and not (self.learns and getattr(target_of(self.task), "gives_probabilities", False)):
+            raise InputError(
+                f"model.members={self.members} with model.name={self.name}, which has no maps of probabilities to average; "
+                "expected 1, or a model that has: wmh_unet, unet_novoselov, unet, fcn8s, unet_contour or dcan"
+            )
+
+    @property
+    def title(self) -> str:
+        """How tables call it, with its members where there are several."""
+        return self.name if self.members == 1 else f"{self.name} x{self.members}"
 
     def facts(self, train: Samples) -> dict[str, Any]:
         """What samples say of arguments of network and task that are None; files are read where one asks for it.
@@ -103,7 +116,7 @@ class Model:
         return replace(self, net=net, task={**told, **task})
 
     def build(self, *, for_training: bool = True) -> BaseTask:
-        """The task with a new network.
+        """The task with a new network, of several members with an `Ensemble` of new ones.
 
         Args:
             for_training: else weights are about to be loaded, and no pretrained ones are read or fetched.
@@ -112,16 +125,23 @@ class Model:
             InputError: an argument is refused, or `task` builds none.
         """
         from rbc_lightning.segmenters.base import BaseTask
+        from rbc_lightning.segmenters.ensemble import Ensemble
 
+        nets = [self._net(for_training=for_training) for _ in range(self.members)]
+        softmax = len(self.task.get("classes") or ()) > 1
+        net = nets[0] if self.members == 1 else Ensemble(nets, softmax=softmax)
+        task = build(self.task, "model.task", net=net)
+        if not isinstance(task, BaseTask):
+            raise InputError(f"model.task builds a {type(task).__name__}; expected a rbc_lightning.segmenters.base.BaseTask")
+        return task
+
+    def _net(self, *, for_training: bool) -> Any:  # noqa: ANN401 (a torch.nn.Module)
         bare = {} if for_training or "weights" not in self.net else {"weights": None}
         net = build({**self.net, **bare}, "model.net")
         if for_training and hasattr(net, "check_trainable"):
             with blaming("model.net"):
                 net.check_trainable()
-        task = build(self.task, "model.task", net=net)
-        if not isinstance(task, BaseTask):
-            raise InputError(f"model.task builds a {type(task).__name__}; expected a rbc_lightning.segmenters.base.BaseTask")
-        return task
+        return net
 
     @property
     def learns(self) -> bool:
@@ -129,7 +149,7 @@ class Model:
         return bool(getattr(target_of(self.task), "learns", True))
 
     def decisive(self) -> dict[str, Any]:
-        """What enters the keys of recipes: both specs, a file of weights by its content.
+        """What enters the keys of recipes: both specs, a file of weights by its content, members where there are several.
 
         A number of outputs that is left to the data stands as that of one class: data have keys of their own.
         """
@@ -137,7 +157,8 @@ class Model:
         is_file = isinstance(weights, str) and Path(weights).is_file()
         content = {"weights": file_sha256(Path(str(weights)))} if is_file else {}
         outputs = {name: count for name, count in OUTPUTS.items() if self.net.get(name, count) is None}
-        return {"net": {**self.net, **content, **outputs}, "task": self.task}
+        members = {} if self.members == 1 else {"members": self.members}
+        return {"net": {**self.net, **content, **outputs}, "task": self.task, **members}
 
 
 @dataclass(frozen=True)

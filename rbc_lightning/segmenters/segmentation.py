@@ -19,6 +19,7 @@ from rbc_lightning.segmenters.illumination import Objects
 from rbc_lightning.segmenters.losses import Loss, SoftDice
 from rbc_lightning.segmenters.optimizers import ADAMW, ONE_CYCLE, MakeOptimizer, MakeSchedule, check_factory
 from rbc_lightning.segmenters.postprocess import class_patches, split_cells
+from rbc_lightning.segmenters.restarts import Restart
 
 TILE_OVERLAP = 128
 """Pixels shared by two tiles: the seam in the middle lies two strides of FCN-8s from either border."""
@@ -52,11 +53,13 @@ class SegmentationTask(BaseTask):
         optimizer, schedule, tile, metrics, objects, classes, standard: See `BaseTask`.
         mirrored: Average an image's probabilities with those of its mirror image, left to right, in validation and use: for
             slices of heads, whose halves are alike.
+        restart: When a training begins again with another seed; None: never.
     """
 
     monitor = "val/dice"
     validated: tuple[str, ...] = ("dice",)
     takes_classes: ClassVar[bool] = True
+    gives_probabilities: ClassVar[bool] = True
     outputs: int = 1
     thresholds: tuple[str, ...] = ("threshold",)
     grid: ClassVar[tuple[float, ...]] = tuple(step / 20 for step in range(1, 20))
@@ -77,6 +80,7 @@ class SegmentationTask(BaseTask):
         classes: Sequence[str] | None = None,
         standard: Sequence[float] | None = None,
         mirrored: bool = False,
+        restart: Restart | None = None,
     ) -> None:
         super().__init__(net, optimizer, schedule, metrics, objects, tile, classes, standard)
         check_factory("loss", loss, "logits", "target")
@@ -86,7 +90,9 @@ class SegmentationTask(BaseTask):
             raise ValueError(f"cell_size must be a positive diameter in pixels or None, got {cell_size}.")
         if tile is not None and tile < self.least_tile:
             raise ValueError(f"tile must be at least {self.least_tile} pixels or None, got {tile}.")
-        self.loss, self.cell_size, self.mirrored = loss, cell_size, mirrored
+        if restart is not None and not isinstance(restart, Restart):
+            raise ValueError(f"restart must be a rbc_lightning.segmenters.restarts.Restart or None, got {restart!r}.")
+        self.loss, self.cell_size, self.mirrored, self.restart = loss, cell_size, mirrored, restart
         self.threshold = NEUTRAL if threshold is None else threshold
         self.to_choose: dict[str, tuple[float, ...]] = {"threshold": self.grid} if threshold is None else {}
         if self.n_classes > 1:

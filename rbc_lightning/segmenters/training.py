@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,9 @@ from rbc_lightning.data.spec import ImageSpec
 from rbc_lightning.errors import InputError
 from rbc_lightning.metrics.instances import Instances
 from rbc_lightning.segmenters.base import BaseTask
+from rbc_lightning.segmenters.ensemble import join_weights
 from rbc_lightning.segmenters.model import Model, TrainingSettings
+from rbc_lightning.segmenters.restarts import Restart, check_restart, guard_of
 from rbc_lightning.segmenters.segmentation import SegmentationTask
 from rbc_lightning.segmenters.thresholds import choose_thresholds
 
@@ -49,6 +52,7 @@ def fit(
     *,
     seed: int,
     loggers: Sequence[Logger] = (),
+    chooses_thresholds: bool = True,
 ) -> tuple[pl.Trainer, float | None]:
     """Train, going on where an earlier attempt stopped; validation chooses what `load_best` returns.
 
@@ -57,6 +61,10 @@ def fit(
 
     Returns:
         A trainer of one process, for a test, and the value of the task's `monitor` that chose the weights.
+
+    Raises:
+        StartAgain: the task's `restart` asks for a new task, data and seed.
+        TrainingStopped: a loss is not finite, or `restart` asks for more than it allows.
     """
     checkpoints = (directory / BEST).parent
     kept = {"dirpath": checkpoints, "filename": BEST.stem, "enable_version_counter": False}
@@ -68,11 +76,48 @@ def fit(
         # Named, for Lightning asks for the task's device before it moves the task there.
         device = "cuda" if trainer.accelerator == "gpu" else None
         callbacks.append(running_mean(training.ema_decay, device))
+    restart: Restart | None = getattr(task, "restart", None)
+    if restart is not None:
+        callbacks.append(guard_of(restart, directory, directory / LAST))
     made = build_trainer(trainer, directory, seed=seed, callbacks=callbacks, loggers=loggers, max_steps=training.steps)
     fit_or_resume(made, task, data, directory / LAST)
-    if isinstance(task, SegmentationTask) and task.to_choose and task.monitor.removeprefix("val/") in task.metrics:
+    if restart is not None:
+        check_restart(restart, directory, directory / LAST)
+    if chooses_thresholds:
         _choose_thresholds(directory, trainer, task, data)
     return test_trainer(trainer, directory, made), _best_score(directory, best)
+
+
+def join_members(
+    members: Sequence[Path],
+    trainer: TrainerSettings,
+    directory: Path,
+    task: BaseTask,
+    data: pl.LightningDataModule,
+    *,
+    loggers: Sequence[Logger] = (),
+) -> tuple[pl.Trainer, float | None]:
+    """Make of trained members, by their directories, the best checkpoint of their ensemble; `task` is the ensemble's.
+
+    Returns:
+        As of `fit`; the value is that of the mean, before thresholds are chosen.
+    """
+    weights = [_read(member / BEST)["state_dict"] for member in members]
+    content = {"state_dict": join_weights(weights), _THRESHOLDS: {}}
+    write_atomically(directory / BEST, lambda part: torch.save(content, part))
+    task.load_state_dict(content["state_dict"])
+    alone = replace(trainer, devices=1, strategy="auto")
+    tester = build_trainer(alone, directory, seed=0, callbacks=[], loggers=loggers)
+    score = tester.validate(task, datamodule=data, verbose=False)[0].get(task.monitor)
+    _choose_thresholds(directory, trainer, task, data)
+    return tester, score
+
+
+def slim(directory: Path) -> None:
+    """Of a finished training keep the chosen weights alone: without the state of the optimiser, and not the last ones."""
+    content = _read(directory / BEST)
+    write_atomically(directory / BEST, lambda part: torch.save({"state_dict": content["state_dict"]}, part))
+    (directory / LAST).unlink(missing_ok=True)
 
 
 def load_best(directory: Path, model: Model) -> BaseTask:
@@ -146,11 +191,13 @@ def _read(path: Path) -> dict[str, Any]:
     return found
 
 
-def _choose_thresholds(directory: Path, trainer: TrainerSettings, task: SegmentationTask, data: pl.LightningDataModule) -> None:
-    """Choose thresholds for the best weights, and write them into their checkpoint.
+def _choose_thresholds(directory: Path, trainer: TrainerSettings, task: BaseTask, data: pl.LightningDataModule) -> None:
+    """Choose the thresholds that the task leaves open for the best weights, and write them into their checkpoint.
 
     A training that was stopped before the end of this does it again, with the same outcome.
     """
+    if not (isinstance(task, SegmentationTask) and task.to_choose and task.monitor.removeprefix("val/") in task.metrics):
+        return
     path = directory / BEST
     content = torch.load(path, map_location="cpu", weights_only=True)
     task.load_state_dict(content["state_dict"])

@@ -22,7 +22,7 @@ from rbc_lightning.usage import CONF_DIR
 
 # What is not trained has tests of its own.
 MODELS = sorted(path.stem for path in CONF_DIR.glob("model/*.yaml") if "threshold" not in path.stem)
-SEGMENTERS = ("fcn8s", "unet", "unet_novoselov")  # the others are ranked by their cells
+SEGMENTERS = ("fcn8s", "unet", "unet_novoselov", "wmh_unet")  # the others are ranked by their cells
 STEPS, BATCH = 4, 2
 RADIUS, COUNT = 11, 9  # of the discs to train on
 # Contours of an untrained network reach everywhere: without their veto there are cells to compare.

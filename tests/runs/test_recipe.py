@@ -6,7 +6,7 @@ import pytest
 
 from rbc_lightning.commands.experiment import Experiment
 from rbc_lightning.pairs.synthetic_set import synthetic_samples
-from rbc_lightning.runs.recipe import RunLabels
+from rbc_lightning.runs.labels import RunLabels
 
 
 @pytest.fixture(scope="module")

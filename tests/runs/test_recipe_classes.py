@@ -13,7 +13,8 @@ from rbc_lightning.core.trainer import TrainerSettings
 from rbc_lightning.data.augment import TrainingAugmentation
 from rbc_lightning.data.manifest import Samples
 from rbc_lightning.data.mix import Mix
-from rbc_lightning.runs.recipe import RunLabels, TrainedSegmenter
+from rbc_lightning.runs.labels import RunLabels
+from rbc_lightning.runs.recipe import TrainedSegmenter
 from rbc_lightning.runs.untrained import UntrainedSegmenter
 from rbc_lightning.segmenters.model import Model, TrainingSettings
 from rbc_lightning.segmenters.training import find_objects, load_best

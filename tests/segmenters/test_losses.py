@@ -30,6 +30,23 @@ def test_pooling_over_the_batch_and_over_images():
     assert SoftDice(pooling="image")(logits, target).item() == pytest.approx(per_image, abs=1e-6)
 
 
+def plain_dice_loss(probabilities, target):
+    """The public code's loss over the whole batch, pixel by pixel: 1 - (2 sum(p t) + 1) / (sum(p) + sum(t) + 1)."""
+    overlap = total = 0.0
+    for p, t in zip(probabilities.flatten().tolist(), target.flatten().tolist(), strict=True):
+        overlap, total = overlap + p * t, total + p + t
+    return 1 - (2 * overlap + 1) / (total + 1)
+
+
+def test_without_squares_by_hand_and_against_the_plain_twin():
+    # p.t = 0.8 + 0.5 = 1.3; |p| = 1.5; |t| = 2.
+    logits, target = logit(0.8, 0.5, 0.2)[None], torch.tensor([[1.0, 1.0, 0.0]])
+    assert SoftDice(squared=False)(logits, target).item() == pytest.approx(1 - 3.6 / 4.5, abs=1e-6)
+    generator = torch.Generator().manual_seed(0)
+    logits, target = torch.randn(3, 5, 4, generator=generator), torch.rand(3, 5, 4, generator=generator) > 0.8
+    assert SoftDice(squared=False)(logits, target).item() == pytest.approx(plain_dice_loss(logits.sigmoid(), target), abs=1e-6)
+
+
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=40))
 def test_certain_predictions_give_one_minus_the_dice_score(pixels):
     prediction, target = torch.tensor(pixels)[None].unbind(-1)

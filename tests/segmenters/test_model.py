@@ -225,7 +225,7 @@ def test_a_name_that_would_hide_its_runs_is_refused():
 
 
 @pytest.mark.parametrize(("classes", "outputs"), [(("lesion",), 1), (("core", "oedema", "rim"), 4)])
-@pytest.mark.parametrize("name", ["fcn8s", "unet", "unet_novoselov"])
+@pytest.mark.parametrize("name", ["fcn8s", "unet", "unet_novoselov", "wmh_unet"])
 def test_models_take_classes_outputs_and_the_standard_from_the_data(name, classes, outputs):
     data = Smears(slice_spec(*classes))
     model = configured(name)
