@@ -14,7 +14,17 @@ from rbc_lightning.core.recipe import Recipe
 from rbc_lightning.data.mix import Mix
 from rbc_lightning.data.sample import Sample, common_spec
 from rbc_lightning.data.stream import CACHE_BYTES, CACHE_SHARES, VALIDATION_BYTES
-from rbc_lightning.planning.work import FCN_SCORE, SEGMENTERS, SYNTHETIC, TRANSLATOR, PlannedWork, Timing, train_samples
+from rbc_lightning.planning.work import (
+    FCN_SCORE,
+    MEMBER,
+    SEGMENTERS,
+    SYNTHETIC,
+    TRANSLATOR,
+    PlannedWork,
+    Timing,
+    train_samples,
+    tried_as,
+)
 from rbc_lightning.sweeps.places import visible_devices
 
 # Bytes per pixel of a kept label map (see `PairCache`).
@@ -120,6 +130,8 @@ def load_seconds(values: Mapping[str, float], mix: Mix, kept: Mapping[str, float
 def _training_cost(work: PlannedWork, timed: Mapping[str, Timing]) -> PlannedWork:
     """Of a run, or of the FCN-score network, which sees flipped real images: they cost no more than real ones."""
     values, recipe = work.timing.values, work.recipe
+    if tried_as(recipe) is not recipe:
+        return _ensemble_cost(work)
     train, training = train_samples(recipe), recipe.training
     mix = getattr(recipe, "mix", None) or Mix(len(train), 0, 0)
     kept, cache = _kept(mix, train)
@@ -134,10 +146,19 @@ def _training_cost(work: PlannedWork, timed: Mapping[str, Timing]) -> PlannedWor
     epochs = -(-work.left // training.steps_per_epoch)
     validations = epochs * (n_val * values["val"] + values["epoch_end"])
     seconds = work.left * step + validations + n_test * values["test"] + values["build"]
-    # The best weights and the last ones.
+    # The best weights and the last ones; a member keeps but the best.
+    copies = 1 if work.kind == MEMBER else 2
     held = min(VALIDATION_BYTES, n_val * _pair_bytes(train))
-    memory, disk = values["memory"] + cache * max(1, workers) + held, 2 * values["checkpoint"]
+    memory, disk = values["memory"] + cache * max(1, workers) + held, copies * values["checkpoint"]
     return replace(work, unit_seconds=step, seconds=seconds, memory=memory, disk=disk)
+
+
+def _ensemble_cost(work: PlannedWork) -> PlannedWork:
+    """Of a run whose members are made: each is shown validation twice, for its score and for thresholds, and the tests."""
+    values, (n_val, n_test) = work.timing.values, _held_out(work.recipe)
+    unit = (2 * n_val + n_test) * values["val"]
+    disk = work.units * values["checkpoint"]
+    return replace(work, unit_seconds=unit, seconds=work.left * unit, memory=values["memory"], disk=disk)
 
 
 def _held_out(recipe: Any) -> tuple[int, int]:  # noqa: ANN401 (a run, or the FCN-score network)

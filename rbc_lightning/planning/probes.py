@@ -35,6 +35,7 @@ from rbc_lightning.planning.work import (
     Timing,
     train_samples,
     trainer_of,
+    tried_as,
 )
 from rbc_lightning.sweeps.job import run_apart
 from rbc_lightning.tracking.base import Tracking
@@ -69,7 +70,7 @@ def time_work(work: PlannedWork, limits: PlanSettings, threads: int | None, scra
     images = _LEAST_IMAGES
     if work.kind != LAYOUT_FIT:
         images = max(images, min((1 + limits.steps) * batch, _MOST_IMAGES))
-    probe = partial(time_recipe, work.recipe, images, scratch / "artifacts", limits)
+    probe = partial(time_recipe, tried_as(work.recipe), images, scratch / "artifacts", limits)
     return measure(probe, log=scratch / "log.txt", threads=threads)
 
 
@@ -123,7 +124,9 @@ def time_recipe(recipe: Recipe[Any], images: int, scratch: Path, limits: PlanSet
     reset_peak()
     seconds, directory = _make(trial, store), store.path(trial)
     if watch.steps:
-        size = float((directory / LAST).stat().st_size) if recipe.kind in SEGMENTERS else _bytes_below(directory / LAST.parent)
+        # Members keep their best weights alone.
+        one = recipe.kind in SEGMENTERS and (directory / LAST).is_file()
+        size = float((directory / LAST).stat().st_size) if one else _bytes_below(directory / LAST.parent)
         prepare = max(0.0, seconds - (watch.ended - watch.steps[0][1])) / len(samples)
         return {**watch.numbers(), **loading, "prepare": prepare, "checkpoint": size, "images": len(samples)}
     if trial.grows:

@@ -178,7 +178,9 @@ def _names(work: PlannedWork, several: bool) -> tuple[str, ...]:
     if work.kind == RUN:
         mix = work.recipe.mix
         title = COLUMNS.get(mix.column, mix.column if mix.column in CONTROLS else "a mix")
-        return work.name, title, f"{mix.real}/{mix.synthetic}/{mix.augmented}", str(work.units)
+        # The steps of an ensemble are those of its members.
+        amount = str(work.units) if work.unit == "steps" else f"{work.units} {work.unit}"
+        return work.name, title, f"{mix.real}/{mix.synthetic}/{mix.augmented}", amount
     translator = f", {work.translator}" if several and work.translator else ""
     return f"{work.name}{translator}", f"{work.units} {work.unit}"
 

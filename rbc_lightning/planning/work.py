@@ -18,8 +18,9 @@ from rbc_lightning.errors import InputError
 if TYPE_CHECKING:
     from rbc_lightning.data.sample import Sample
 
-RUN, TRANSLATOR, FCN_SCORE, SYNTHETIC, LAYOUT_FIT = "train", "translator", "fcn_score", "synthetic", "layout_fit"
-SEGMENTERS = (RUN, FCN_SCORE)
+RUN, MEMBER, TRANSLATOR, FCN_SCORE = "train", "member", "translator", "fcn_score"
+SYNTHETIC, LAYOUT_FIT = "synthetic", "layout_fit"
+SEGMENTERS = (RUN, MEMBER, FCN_SCORE)
 """Trainings on a mix of samples, with validations."""
 
 
@@ -110,7 +111,7 @@ class PlannedWork:
     Args:
         recipe: of it.
         job: the first one that asks for it.
-        unit: "steps", "images", "masks" or "pairs".
+        unit: "steps", "images", "masks", "pairs" or "members".
         units: in all.
         done: of them, what is there already; as many as there are when it is finished.
         probe: what decides how long a unit takes; works with the same one are timed once.
@@ -153,7 +154,8 @@ class PlannedWork:
     @property
     def name(self) -> str:
         """How the user knows it: a run by its model."""
-        return str(self.recipe.model.name if self.kind == RUN else self.recipe.title.rstrip(","))
+        title: str = self.recipe.model.title if self.kind == RUN else self.recipe.title.rstrip(",")
+        return f"{title} of {self.recipe.model.name}" if self.kind == MEMBER else title
 
     @property
     def gpu_memory(self) -> float:
@@ -180,13 +182,20 @@ def works_of(job: Job) -> tuple[PlannedWork, ...]:
             whole = job.place(node)
             begun = whole if node.grows or whole == job.directory else whole.with_suffix(".partial")
             done = min(work.units, node.done_units(begun))
-        augmentation = getattr(node, "augmentation", None)
-        probe = content_hash([node.kind, work.about, None if augmentation is None else augmentation.decisive()])
+        tried = tried_as(node)
+        augmentation = getattr(tried, "augmentation", None)
+        probe = content_hash([tried.kind, work.about, None if augmentation is None else augmentation.decisive()])
         planned = PlannedWork(node, job, work.unit, work.units, done, probe, names.get(node.key, ""))
         if work.units:
             found.setdefault(node.key, planned)
     works = sorted(found.values(), key=lambda work: work.kind == RUN)
     return tuple(work for work in works if work.kind == RUN and not work.left) or tuple(works)
+
+
+def tried_as(recipe: Recipe[Any]) -> Recipe[Any]:
+    """What is timed to know the cost of a recipe: itself, of an ensemble a member."""
+    tried: Recipe[Any] = getattr(recipe, "tried_as", recipe)
+    return tried
 
 
 def train_samples(node: Node) -> Sequence[Sample]:

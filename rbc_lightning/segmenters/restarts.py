@@ -124,7 +124,7 @@ def check_restart(restart: Restart, directory: Path, last: Path) -> None:
     given_up, before = state["given_up"], read_restarts(directory)
     what = f"mean loss {given_up['loss']:.4f} of epoch {given_up['epoch']} is above {restart.above:g}"
     if len(before) == restart.times:
-        again = f", after {restart.times} restarts with other seeds" if before else ""
+        again = f", as in {len(before)} attempt{'s' * (len(before) > 1)} with other seeds before" if before else ""
         raise TrainingStopped(
             f"{what}{again}; expected a lower one: take another model.task.optimizer.lr, more training.steps_per_epoch, more "
             "model.task.restart.times, or model.task.restart.above=1, which never restarts"

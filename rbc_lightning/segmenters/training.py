@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -106,11 +107,11 @@ def join_members(
     content = {"state_dict": join_weights(weights), _THRESHOLDS: {}}
     write_atomically(directory / BEST, lambda part: torch.save(content, part))
     task.load_state_dict(content["state_dict"])
-    alone = replace(trainer, devices=1, strategy="auto")
-    tester = build_trainer(alone, directory, seed=0, callbacks=[], loggers=loggers)
-    score = tester.validate(task, datamodule=data, verbose=False)[0].get(task.monitor)
+    alone = partial(build_trainer, replace(trainer, devices=1, strategy="auto"), directory, seed=0, callbacks=[])
+    # Not logged: it is no epoch of a training.
+    score = alone(loggers=()).validate(task, datamodule=data, verbose=False)[0].get(task.monitor)
     _choose_thresholds(directory, trainer, task, data)
-    return tester, score
+    return alone(loggers=loggers), score
 
 
 def slim(directory: Path) -> None:

@@ -12,6 +12,12 @@ def test_streams_of_a_seed_are_what_they_have_always_been():
     assert derive_seed(0, "training") != derive_seed(1, "training")
 
 
+def test_numbered_streams_are_others_and_the_first_is_the_stream_itself():
+    numbered = [derive_seed(3, "training", number) for number in range(4)]
+    assert numbered[0] == derive_seed(3, "training")
+    assert len({*numbered, derive_seed(3, "split", 1)}) == 5
+
+
 def test_a_pair_has_two_seeds_of_its_own():
     first, second = pair_seeds(0, 3)
     assert tuple(mask_seed(0, 3).generate_state(2)) == tuple(first.generate_state(2))

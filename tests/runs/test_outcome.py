@@ -14,7 +14,7 @@ from rbc_lightning.data.readers.folder import read_folder
 from rbc_lightning.data.sample import ArrayPair, Sample
 from rbc_lightning.data.splits import cut_validation
 from rbc_lightning.runs import outcome
-from rbc_lightning.runs.outcome import draw, finite, thresholds, without_units, write_counts, write_per_image
+from rbc_lightning.runs.outcome import draw, finite, read_counts, thresholds, without_units, write_counts, write_per_image
 from rbc_lightning.segmenters.dcan.task import ContourTask
 from rbc_lightning.segmenters.segmentation import SegmentationTask
 from rbc_lightning.segmenters.threshold.task import ThresholdTask
@@ -23,7 +23,8 @@ from rbc_lightning.segmenters.threshold.task import ThresholdTask
 def test_draws_are_counted_over_whole_passes(tiny_folder, tmp_path):
     manifest = cut_validation(read_folder(tiny_folder), 0.2, 0)
     data = PairDataModule(manifest, (), Mix(4, 0, 4), augment=None, crop=32, batch_size=4, steps_per_epoch=2, seed=0)
-    write_counts(tmp_path, data, 4)
+    write_counts(tmp_path, data.drawn_counts(4))
+    assert read_counts(tmp_path / "drawn.csv") == data.drawn_counts(4)
     rows = read_rows(tmp_path / "drawn.csv")
     assert {(row["origin"], row["augmented"]) for row in rows} == {("real", "True"), ("real", "False")}
     assert [int(row["draws"]) for row in rows] == [2] * 8
