@@ -168,6 +168,10 @@ class Training:
 class Model:
     name: str = "fcn8s"
 
+    @property
+    def title(self):
+        return self.name
+
 
 @dataclass(frozen=True)
 class Flips:

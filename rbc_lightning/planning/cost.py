@@ -145,9 +145,9 @@ def _training_cost(work: PlannedWork, timed: Mapping[str, Timing]) -> PlannedWor
     n_val, n_test = _held_out(recipe)
     epochs = -(-work.left // training.steps_per_epoch)
     validations = epochs * (n_val * values["val"] + values["epoch_end"])
-    seconds = work.left * step + validations + n_test * values["test"] + values["build"]
-    # The best weights and the last ones; a member keeps but the best.
-    copies = 1 if work.kind == MEMBER else 2
+    # The best weights and the last ones; a member keeps but the best, and is not tested.
+    copies, tests = (1, 0.0) if work.kind == MEMBER else (2, n_test * values["test"])
+    seconds = work.left * step + validations + tests + values["build"]
     held = min(VALIDATION_BYTES, n_val * _pair_bytes(train))
     memory, disk = values["memory"] + cache * max(1, workers) + held, copies * values["checkpoint"]
     return replace(work, unit_seconds=step, seconds=seconds, memory=memory, disk=disk)

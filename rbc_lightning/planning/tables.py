@@ -195,7 +195,9 @@ def _figures(works: Sequence[PlannedWork]) -> tuple[str, str, str, str]:
     total = sum(work.seconds for work in left)
     memory = max(work.gpu_memory or work.memory for work in left)
     star = "*" if left[0].timing.values.get("warm") == 0 else ""
-    return f"{left[0].unit_seconds:.3g}{star}", hours(total / len(left)), hours(total), gigabytes(memory)
+    # Putting members together takes no steps.
+    unit = "-" if left[0].unit == "members" else f"{left[0].unit_seconds:.3g}{star}"
+    return unit, hours(total / len(left)), hours(total), gigabytes(memory)
 
 
 def _plural(count: int, word: str) -> str:

@@ -11,18 +11,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytorch_lightning as pl
-import torch
 from pytorch_lightning.loggers import Logger
 
 from rbc_lightning.core.files import write_json
 from rbc_lightning.core.progress import tell
 from rbc_lightning.core.recipe import Node, Work
+from rbc_lightning.core.seeds import derive_seed
 from rbc_lightning.data.datamodule import PairDataModule
 from rbc_lightning.data.manifest import Samples
 from rbc_lightning.runs.outcome import DRAWN, Drawn, read_counts, write_counts
 from rbc_lightning.runs.recipe import TrainedSegmenter
+from rbc_lightning.runs.training import begin
 from rbc_lightning.segmenters.base import BaseTask
 from rbc_lightning.segmenters.model import Model
+from rbc_lightning.segmenters.restarts import attempt_seed
 from rbc_lightning.segmenters.training import join_members, slim
 from rbc_lightning.tracking.base import opened
 
@@ -48,13 +50,13 @@ class Member(TrainedSegmenter):
     kind: ClassVar[str] = MEMBER
     title: ClassVar[str] = "member"
     format: ClassVar[int] = 1
-    _chooses_thresholds: ClassVar[bool] = False
+    chooses_thresholds: ClassVar[bool] = False
 
     index: int
 
-    @property
-    def _member(self) -> int:  # type: ignore[override]  # of a run a constant
-        return self.index
+    def training_seed(self, directory: Path) -> int:
+        """As a run's, of the member's own seed."""
+        return attempt_seed(derive_seed(self.seed, "training", self.index), directory)
 
     def is_complete(self, directory: Path) -> bool:
         """Whether it is there: the store renames what is whole."""
@@ -69,13 +71,11 @@ class Member(TrainedSegmenter):
 
     def _make(self, directory: Path, store: Store) -> None:
         model = self.model.with_facts(self.model.facts(Samples(self.manifest.split("train"))))
-        seed = self._training_seed(directory)
-        torch.manual_seed(seed)
-        task, data = model.build(), self._data(store, seed)
+        task, data = begin(self, directory, store, model)
         with opened(self.tracking, directory, job=self.kind, tags=[self._column, model.name], facts=self._facts()) as loggers:
             _, best, data = self._train(directory, store, model, task, data, loggers)
         write_counts(directory, self._drawn(directory, store, data))
-        about = {"key": self.key, "seed": self._training_seed(directory), task.monitor: best}
+        about = {"key": self.key, "seed": self.training_seed(directory), task.monitor: best}
         write_json(directory / _RECORD, {**about, **self._trained(directory, store)})
 
 

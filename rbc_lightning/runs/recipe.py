@@ -17,7 +17,6 @@ from pytorch_lightning.loggers import Logger
 
 from rbc_lightning import __version__
 from rbc_lightning.core.files import content_hash, to_plain, write_json, write_text
-from rbc_lightning.core.progress import tell
 from rbc_lightning.core.recipe import LAYOUT, Node, Recipe, Work, aside, outline
 from rbc_lightning.core.seeds import Seeds, derive_seed
 from rbc_lightning.core.trainer import TrainerSettings, resolve_precision
@@ -27,17 +26,16 @@ from rbc_lightning.data.datamodule import PairDataModule
 from rbc_lightning.data.manifest import Manifest, Samples
 from rbc_lightning.data.mix import Mix
 from rbc_lightning.data.sample import Sample
-from rbc_lightning.data.stream import tell_of_empty
 from rbc_lightning.errors import blaming
 from rbc_lightning.metrics.instances import Instances
-from rbc_lightning.pairs.synthetic_set import synthetic_samples
 from rbc_lightning.runs.agreement import write_agreement
 from rbc_lightning.runs.labels import RunLabels
 from rbc_lightning.runs.outcome import Drawn, draw, finite, show, thresholds, without_units, write_counts, write_per_image
+from rbc_lightning.runs.training import data_of, train
 from rbc_lightning.segmenters.base import BaseTask
 from rbc_lightning.segmenters.model import Model, TrainingSettings
-from rbc_lightning.segmenters.restarts import StartAgain, read_restarts
-from rbc_lightning.segmenters.training import find_objects, fit, is_begun, load_best
+from rbc_lightning.segmenters.restarts import attempt_seed, read_restarts
+from rbc_lightning.segmenters.training import find_objects, load_best
 from rbc_lightning.study.run_record import CONFIG, METRICS, PER_IMAGE_EXTERNAL, machine
 from rbc_lightning.study.tables import COLUMNS, CONFOUNDED
 from rbc_lightning.tracking.base import Tracking, opened
@@ -71,8 +69,7 @@ class TrainedSegmenter(Recipe[Path]):
     kind: ClassVar[str] = "train"
     title: ClassVar[str] = "run"
     format: ClassVar[int] = 2
-    _member: ClassVar[int] = 0
-    _chooses_thresholds: ClassVar[bool] = True
+    chooses_thresholds: ClassVar[bool] = True
 
     data: str
     mix: Mix
@@ -134,7 +131,7 @@ class TrainedSegmenter(Recipe[Path]):
     def build(self, directory: Path, store: Store) -> None:
         """Make what is missing upstream, train, test, and record the outcome."""
         started = time.monotonic()
-        torch.manual_seed(self._training_seed(directory))
+        torch.manual_seed(self.training_seed(directory))
         facts = self.model.facts(Samples(self.manifest.split("train")))
         model = self.model.with_facts(facts)
         spec = self.manifest.spec
@@ -144,7 +141,7 @@ class TrainedSegmenter(Recipe[Path]):
             blank = np.zeros((_TRIAL, _TRIAL, spec.n_channels), dtype=spec.dtype)
             find_objects(task, blank, spec, self.trainer.precision)
         task.train()
-        data = self._data(store, self._training_seed(directory))
+        data = data_of(self, store, self.training_seed(directory))
         config = {**self.labels.config, "model": {**self.labels.config["model"], "net": model.net, "task": model.task}}
         known = {**self._facts(), "model": config["model"]}
         with opened(self.tracking, directory, job="train", tags=[self._column, model.title], facts=known) as loggers:
@@ -187,29 +184,15 @@ class TrainedSegmenter(Recipe[Path]):
         """Optimiser steps."""
         return self.training.steps
 
-    def _training_seed(self, directory: Path) -> int:
+    def training_seed(self, directory: Path) -> int:
         """Of weights, draws and crops: another one after each restart."""
-        seed, restarts = derive_seed(self.seed, "training", self._member), len(read_restarts(directory))
-        return derive_seed(seed, "training", restarts) if restarts else seed
+        return attempt_seed(derive_seed(self.seed, "training"), directory)
 
     def _train(
         self, directory: Path, store: Store, model: Model, task: BaseTask, data: PairDataModule, loggers: Sequence[Logger]
     ) -> tuple[pl.Trainer, float | None, PairDataModule]:
-        """Train on the mix; gives what `fit` does, and what was trained on: after a restart, draws of another seed."""
-        tell(
-            f"{'Resuming' if is_begun(directory) else 'Training'} {model.name} on {COLUMNS.get(self.mix.column, 'a mix')}: "
-            f"{self.mix.real} real, {self.mix.synthetic} synthetic, {self.mix.augmented} augmented samples; "
-            f"{self.training.steps} steps with batches of {self.training.batch_size}"
-        )
-        how: dict[str, Any] = {"loggers": loggers, "chooses_thresholds": self._chooses_thresholds}
-        while True:
-            seed = self._training_seed(directory)
-            try:
-                return *fit(self.trainer, self.training, directory, task, data, seed=seed, **how), data
-            except StartAgain:
-                seed = self._training_seed(directory)
-                torch.manual_seed(seed)
-                task, data = model.build(), self._data(store, seed)
+        """Train on the mix; see `train`."""
+        return train(self, directory, store, model, task, data, loggers)
 
     def _drawn(self, directory: Path, store: Store, data: PairDataModule) -> Mapping[Drawn, int]:  # noqa: ARG002 (for overriding)
         """How often each sample was drawn."""
@@ -230,29 +213,6 @@ class TrainedSegmenter(Recipe[Path]):
         task.tested = "test"
         write_per_image(directory, task, groups, PER_IMAGE_EXTERNAL)
         return finite(scores)
-
-    def _data(self, store: Store, seed: int) -> PairDataModule:
-        """The datamodule of the mix, its synthetic pairs made or found."""
-        train = self.manifest.split("train")
-        # Donor cells are not read for a mix that pastes none.
-        augment = self.augmentation.build(train, seed, self.manifest.spec) if self.mix.augmented else None
-        if note := tell_of_empty(train):
-            tell(note)
-        synthetic, paint = synthetic_samples(self.synthetic, store, self.manifest)
-        return PairDataModule(
-            self.manifest,
-            synthetic,
-            self.mix,
-            augment=augment,
-            crop=self.training.crop,
-            focus=self.training.focus,
-            batch_size=self.training.batch_size,
-            steps_per_epoch=self.training.steps_per_epoch,
-            seed=seed,
-            num_workers=self.trainer.num_workers,
-            paint=paint,
-            select_on="test" if self.protocol == "paper" else "val",
-        )
 
     def _find(self, task: BaseTask, sample: Sample) -> Instances:
         return find_objects(task, sample.load_image(), sample.spec, self.trainer.precision)

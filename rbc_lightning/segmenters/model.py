@@ -79,7 +79,7 @@ class Model:
         if classes and not getattr(target_of(self.task), "takes_classes", False):
             raise InputError(
                 f"model.name={self.name} finds cells, the data set has classes of pixels ({', '.join(classes)}); expected a "
-                "model that takes classes: unet_novoselov, unet or fcn8s"
+                "model that takes classes: unet_novoselov, wmh_unet, unet or fcn8s"
             )
         label_maps = cache(train.label_maps)
         known: dict[str, Callable[[], Any]] = {

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from rbc_lightning.core.files import write_json
 from rbc_lightning.core.progress import tell
+from rbc_lightning.core.seeds import derive_seed
 from rbc_lightning.errors import TrainingStopped
 
 RESTARTS = "restarts.json"
@@ -95,6 +96,11 @@ def read_restarts(directory: Path) -> list[dict[str, float]]:
     path = directory / RESTARTS
     found: list[dict[str, float]] = json.loads(path.read_text())["restarts"] if path.is_file() else []
     return found
+
+
+def attempt_seed(seed: int, directory: Path) -> int:
+    """The seed of the present attempt of a training: after each restart another one, derived from that of the first."""
+    return derive_seed(seed, "training", len(restarts)) if (restarts := read_restarts(directory)) else seed
 
 
 def guard_of(restart: Restart, directory: Path, last: Path) -> RestartGuard:

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.filterwarnings(r"ignore:\s*'hydra/launcher/")
 MODELS = ("fcn8s", "faster_rcnn", "dcan")
 STEP = {"step": 5.0, "gap": 0.0, "val": 3.0, "test": 4.0, "epoch_end": 7.0, "build": 10.0, "prepare": 0.0, "checkpoint": 100}
 LOADING = {"decode": 0.1, "crop": 0.05, "augment": 0.2, "measured": 3, "images": 8}
-TRAINED = ("train", "fcn_score", "gan_stage1", "gan_stage2", "pix2pix")
+TRAINED = ("train", "member", "fcn_score", "gan_stage1", "gan_stage2", "pix2pix")
 
 
 @pytest.fixture
@@ -166,6 +166,23 @@ def test_the_four_columns_of_slices_are_planned_with_what_they_share(tmp_path, m
         assert f"unet_novoselov {column} {counts} 2 of 2 4" in " ".join(out.split())
     assert "Pix2Pix training 2 of 2" in out
     assert {path.name for path in (tmp_path / "artifacts").iterdir() if path.is_dir()} == {"volumes"}
+
+
+def test_members_are_planned_once_for_all_that_share_them(tmp_path, compose_tiny, timed, capsys):
+    two, three = (compose_tiny(tmp_path, "stage=plan", "mix=rd", f"model.members={count}") for count in (2, 3))
+    plan = plan_configurations({"two": two, "three": three}, Place()).plan
+    assert kinds(plan) == ["member"] * 3 + ["train"] * 2
+    assert timed == ["member"]
+    manifest = Experiment(three).manifest
+    n_val, n_test = len(manifest.split("val")), len(manifest.split("test"))
+    member, *_, run = (plan.costs[work.key] for work in plan.jobs["three"])
+    # Two epochs, each with a validation, of steps of two samples; the run shows every member validation twice, and the tests.
+    assert member.seconds == pytest.approx(4 * (5.0 + 2 * 0.05) + 2 * (n_val * 3.0 + 7.0) + 10.0)
+    assert run.seconds == pytest.approx(3 * (2 * n_val + n_test) * 3.0)
+    assert (member.disk, run.disk) == (100, 300)
+    out = " ".join(capsys.readouterr().out.split())
+    assert "fcn8s x3 RD 4/0/0 1 of 1 3 members - " in out
+    assert "member of fcn8s 3 of 3 4 steps" in out
 
 
 def test_every_fold_is_planned_with_all_that_it_needs(tmp_path, monkeypatch, capsys, tiny_folder, timed):
