@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rbc_lightning.commands.experiment import Experiment
-from rbc_lightning.commands.plain import group, settings
+from rbc_lightning.commands.plain import group, plain, settings
 from rbc_lightning.errors import InputError
 from rbc_lightning.segmenters.model import Model
 
@@ -27,7 +27,7 @@ def floor_of(experiment: Experiment) -> Experiment | None:
             f"floor.name={cfg.floor.name} is a model that is trained; expected one that learns nothing, or floor=none"
         )
     below = cfg.copy()
-    below.model = cfg.floor
+    below.model = {**plain(cfg.floor), "members": 1}
     floor = Experiment(below)
     # Samples are read once.
     floor.manifest = experiment.manifest

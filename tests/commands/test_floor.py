@@ -38,6 +38,7 @@ def test_a_training_makes_its_floor_which_is_the_run_of_model_threshold(finished
     metrics = json.loads((directory / "metrics.json").read_text())
     assert (metrics["data_hash"], metrics["seed"]) == (trained.metrics["data_hash"], trained.metrics["seed"])
     assert "model=threshold" in metrics["command"]
+    assert not any("members" in word for word in metrics["command"])
 
 
 def test_a_finished_training_makes_a_missing_floor_and_leaves_one_that_is_there(finished, compose_tiny, capsys):
