@@ -85,6 +85,9 @@ class RestartGuard(pl.Callback):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Give the training up where the mean over the epoch, over all processes, is too high."""
+        if not self._losses:
+            # A resumed training ends the epoch before its first step once more.
+            return
         loss = float(trainer.strategy.reduce(torch.stack(self._losses).mean(), reduce_op="mean"))
         if loss > self.restart.above:
             self.given_up = {"epoch": trainer.current_epoch + 1, "loss": loss}
