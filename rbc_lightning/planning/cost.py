@@ -23,7 +23,6 @@ from rbc_lightning.planning.work import (
     PlannedWork,
     Timing,
     train_samples,
-    tried_as,
 )
 from rbc_lightning.sweeps.places import visible_devices
 
@@ -130,7 +129,7 @@ def load_seconds(values: Mapping[str, float], mix: Mix, kept: Mapping[str, float
 def _training_cost(work: PlannedWork, timed: Mapping[str, Timing]) -> PlannedWork:
     """Of a run, or of the FCN-score network, which sees flipped real images: they cost no more than real ones."""
     values, recipe = work.timing.values, work.recipe
-    if tried_as(recipe) is not recipe:
+    if work.unit == "members":
         return _ensemble_cost(work)
     train, training = train_samples(recipe), recipe.training
     mix = getattr(recipe, "mix", None) or Mix(len(train), 0, 0)
