@@ -268,6 +268,7 @@ class Experiment:
             "model": model,
             "seed": self.seeds.training,
             "trainer": self.trainer,
+            "ignored": tuple(self.reader.ignore or ()),
             "manifest": self.manifest,
             "tracking": self.tracking,
         }

@@ -9,11 +9,13 @@ from omegaconf import DictConfig
 
 from rbc_lightning.commands.experiment import Experiment
 from rbc_lightning.commands.floor import floor_of
+from rbc_lightning.commands.plain import plain
 from rbc_lightning.commands.refusals import refuse_pairs
 from rbc_lightning.core.locks import locked
 from rbc_lightning.core.progress import console, tell
 from rbc_lightning.errors import InputError
 from rbc_lightning.runs.recipe import TrainedSegmenter
+from rbc_lightning.study.lesions import check_limits
 from rbc_lightning.study.outcome import outcome_table
 from rbc_lightning.study.run_record import read_metrics
 
@@ -35,6 +37,7 @@ class TrainResult:
 def run(cfg: DictConfig) -> TrainResult:
     """Train and test one entry of the grid, or report it when this very run is finished; make its floor where it is missing."""
     experiment = Experiment(cfg)
+    lesion_ml = check_limits(plain(cfg.report)["lesion_ml"])
     floor = floor_of(experiment)
     recipe = experiment.run()
     directory, reused = _make(experiment, recipe, anew=bool(cfg.rerun))
@@ -45,7 +48,7 @@ def run(cfg: DictConfig) -> TrainResult:
                 tell(f"Reused {made.title} {made.key}")
     if floor is not None:
         _make_floor(floor)
-    console.print(outcome_table(directory))
+    console.print(outcome_table(directory, lesion_ml))
     return TrainResult(directory, metrics, reused)
 
 

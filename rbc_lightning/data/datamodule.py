@@ -44,6 +44,7 @@ class PairDataModule(pl.LightningDataModule):
             `synthetic` draws on the fly, called on the training device after the transfer.
         select_on: the split that validation reads and weights are chosen on; "test" as in Bailo et al. 2019, which makes
             every figure optimistic.
+        ignored: names of classes under which no prediction counts, in validation and test; see `SmearDataset`.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class PairDataModule(pl.LightningDataModule):
         paint: Paint | None = None,
         select_on: Literal["val", "test"] = "val",
         cache_bytes: int = CACHE_BYTES,
+        ignored: Sequence[str] = (),
     ) -> None:
         super().__init__()
         online = callable(synthetic)
@@ -77,6 +79,7 @@ class PairDataModule(pl.LightningDataModule):
         refuse_leakage(manifest, () if callable(synthetic) else synthetic)
         self.manifest, self.paint, self.select_on = manifest, paint, select_on
         self.batch_size, self.steps_per_epoch, self.num_workers = batch_size, steps_per_epoch, num_workers
+        self.ignored = tuple(ignored)
         real = manifest.split("train")
         self.stream = MixStream(mix, len(real), mix.synthetic if callable(synthetic) else len(synthetic), seed)
         self.train_set = MixDataset(
@@ -131,7 +134,7 @@ class PairDataModule(pl.LightningDataModule):
         # A worker has the same images in every epoch, since they come in turn: each keeps its own.
         share = VALIDATION_BYTES // max(1, self.num_workers)
         return DataLoader(
-            SmearDataset(samples, share),
+            SmearDataset(samples, share, self.ignored),
             sampler=range(rank, len(samples), size) if len(samples) >= size else None,
             persistent_workers=self.num_workers > 0,
             **self._whole_images(),
@@ -139,11 +142,11 @@ class PairDataModule(pl.LightningDataModule):
 
     def test_dataloader(self) -> DataLoader[dict[str, Any]]:
         """Whole test images, one at a time; real and untouched."""
-        return DataLoader(SmearDataset(self.manifest.split("test")), **self._whole_images())
+        return DataLoader(SmearDataset(self.manifest.split("test"), ignored=self.ignored), **self._whole_images())
 
     def external_dataloader(self) -> DataLoader[dict[str, Any]]:
         """Whole images of another source, one at a time; as untouched as test."""
-        return DataLoader(SmearDataset(self.manifest.split("external")), **self._whole_images())
+        return DataLoader(SmearDataset(self.manifest.split("external"), ignored=self.ignored), **self._whole_images())
 
     def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:
         """Generate the images of samples that were drawn as label maps alone; then only what is segmented stays in these."""

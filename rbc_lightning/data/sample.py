@@ -108,6 +108,7 @@ class Sample:
     spec: ImageSpec = RGB
     volume: str | None = None  # of which this is a slice
     slice: int | None = None  # its index there
+    distance: float | None = None  # mm from slice to slice, where known
     second: Loader | None = None  # the same image with the label map of a second annotator; no part of training or of hashes
 
     @property
@@ -124,6 +125,14 @@ class Sample:
     def size(self) -> tuple[int, int]:
         """Height and width in pixels."""
         return self.loader.size()
+
+    @property
+    def place(self) -> tuple[int, tuple[float, float, float]] | None:
+        """The slice's index in its scan, and mm between columns, rows and slices; None where that is not known."""
+        if self.slice is None or self.spec.spacing is None or self.distance is None:
+            return None
+        row_mm, column_mm = self.spec.spacing
+        return self.slice, (column_mm, row_mm, self.distance)
 
     def load_image(self) -> Image:
         """The image (H, W, C) in the spec's type and value range.
@@ -146,6 +155,12 @@ class Sample:
     def load_label_map(self) -> LabelMap:
         """The label map, int32 (H, W); context is background in it. An `InputError`: a damaged file, or another array."""
         return self._label_map(self.loader)
+
+    def marked(self, names: Iterable[str]) -> NDArray[np.bool_]:
+        """Where the label map has one of these classes, targets or context, bool (H, W)."""
+        every = self.with_context()
+        values = [every.spec.class_names.index(name) + 1 for name in names]
+        return np.isin(every.load_label_map(), values)
 
     def load_second_label_map(self) -> LabelMap | None:
         """The label map of a second annotator, int32 (H, W), where there is one; for the test alone, as a ceiling of scores.

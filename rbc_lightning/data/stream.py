@@ -1,5 +1,6 @@
 """Datasets: samples to a dict of tensors."""
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -56,15 +57,16 @@ class PairCache:
 class SmearDataset(Dataset[dict[str, Any]]):
     """Whole samples in the manifest's order, for validation, test and inference.
 
-    Each item: `image` float32 (C, H, W) in [0, 1], `label_map` int64 (H, W), `sample_id`, `origin`, and `volume`, the scan of a
-    slice, else empty.
+    Each item: `image` float32 (C, H, W) in [0, 1], `label_map` int64 (H, W), `sample_id`, `origin`, `volume`, the scan of a
+    slice, else empty, and `place` float64 (4,): index in the scan and mm between columns, rows and slices, NaN where not known.
 
     Args:
         cache_bytes: bound on the decoded images that are kept for the next time, see `PairCache`.
+        ignored: names of classes; where the label map has one `ignored`, bool (H, W), is true, and no prediction counts.
     """
 
-    def __init__(self, samples: Iterable[Sample], cache_bytes: int = 0) -> None:
-        self.samples = tuple(samples)
+    def __init__(self, samples: Iterable[Sample], cache_bytes: int = 0, ignored: Sequence[str] = ()) -> None:
+        self.samples, self.ignored = tuple(samples), tuple(ignored)
         self._cache = PairCache(cache_bytes)
 
     def __len__(self) -> int:
@@ -73,7 +75,9 @@ class SmearDataset(Dataset[dict[str, Any]]):
     def __getitem__(self, index: int) -> dict[str, Any]:
         sample = self.samples[index]
         item = to_sample(*self._cache.read(sample), sample.sample_id, sample.origin, sample.spec)
-        return item | {"volume": sample.volume or ""}
+        index_in_scan, spacing = sample.place or (math.nan, (math.nan,) * 3)
+        item |= {"volume": sample.volume or "", "place": torch.tensor([index_in_scan, *spacing], dtype=torch.float64)}
+        return item | ({"ignored": torch.from_numpy(sample.marked(self.ignored))} if self.ignored else {})
 
 
 class MixDataset(Dataset[dict[str, Any]]):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -103,6 +103,11 @@ class Prediction:
     def foreground(self) -> NDArray[np.bool_]:
         """Bool (H, W); raises as `label_map`."""
         return _required(self.cells) > 0 if self.mask is None else self.mask
+
+    def outside(self, ignored: NDArray[np.bool_]) -> Prediction:
+        """With background, for metrics of pixels, where `ignored`, (H, W), is true."""
+        classes = None if self.classes is None else np.where(ignored, 0, self.classes)
+        return replace(self, mask=self.foreground & ~ignored, classes=classes)
 
 
 def _required(cells: Instances) -> NDArray[np.int32]:

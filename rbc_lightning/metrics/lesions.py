@@ -114,14 +114,27 @@ def by_size(
     Returns:
         One more than limits.
     """
-    true, found = _masks(reference, result)
-    patches, n_patches = ndimage.label(true, structure=_TOUCHING)
-    ml = np.bincount(patches.ravel(), minlength=n_patches + 1)[1:] * float(np.prod(spacing)) / 1000
-    touched = np.isin(np.arange(1, n_patches + 1), np.unique(patches[found]))
+    ml, touched = lesions_found(reference, result, spacing)
     ranges = np.digitize(ml, limits)
     return tuple(
         LesionCounts(int((ranges == index).sum()), int(touched[ranges == index].sum())) for index in range(len(limits) + 1)
     )
+
+
+def lesions_found(
+    reference: NDArray[np.integer], result: NDArray[np.bool_ | np.number], spacing: tuple[float, float, float]
+) -> tuple[NDArray[np.float64], Mask]:
+    """The size of every lesion of the reference in ml, float64 (n,), and which of them the result touches, bool (n,).
+
+    Args:
+        reference: see `wmh_scores`.
+        result: likewise.
+        spacing: likewise.
+    """
+    true, found = _masks(reference, result)
+    patches, n_patches = ndimage.label(true, structure=_TOUCHING)
+    ml = np.bincount(patches.ravel(), minlength=n_patches + 1)[1:] * float(np.prod(spacing)) / 1000
+    return ml, np.isin(np.arange(1, n_patches + 1), np.unique(patches[found]))
 
 
 def _masks(reference: NDArray[np.integer], result: NDArray[np.bool_ | np.number]) -> tuple[Mask, Mask]:

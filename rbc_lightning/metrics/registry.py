@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from operator import attrgetter
-from typing import Any, Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,48 +24,10 @@ from rbc_lightning.metrics.classes import Counts, accuracy, class_dice, class_io
 from rbc_lightning.metrics.coco import best_free_hits, pooled_coco_precision
 from rbc_lightning.metrics.instances import Prediction
 from rbc_lightning.metrics.label_maps import Overlap, aggregated_jaccard_index, count_error, overlap, panoptic_quality
+from rbc_lightning.metrics.metric import LabelMap, Metric
+from rbc_lightning.metrics.scans import scan_metrics
 
-LabelMap = NDArray[np.integer]
-
-
-@dataclass(frozen=True, eq=False)
-class Metric:
-    """A score of segmentation or detection; an instance of it, or of a subclass, is all that a new one takes.
-
-    Functions are defined at the top of a module, since a task is sent to the processes that share its training.
-
-    Args:
-        name: of its column in per_image.csv, and behind "test/" of the value over all images.
-        title: in tables and figures.
-        higher_is_better: None for a count, which is no score.
-        per_unit: measures one image, from its prediction and its true label map, integer (H, W); called once for all metrics
-            that share it.
-        value: the image's number, from what `per_unit` gave; None: no column.
-        aggregate: over images: "mean" of `value`; a function of the list of what `per_unit` gave, to pool all cells or pixels;
-            None: no value over images.
-        needs_label_map: a detector that finds boxes alone cannot be measured.
-        combine: gives of what `per_unit` gave of the slices of one scan what it would have given of the scan; None: it cannot
-            be measured on scans, nor on classes, which are no cells.
-
-    Raises:
-        ValueError: the name is no identifier, or nothing is measured.
-    """
-
-    name: str
-    title: str
-    higher_is_better: bool | None
-    per_unit: Callable[[Prediction, LabelMap], Any]
-    value: Callable[[Any], float] | None = float
-    aggregate: Callable[[Sequence[Any]], float] | Literal["mean"] | None = "mean"
-    needs_label_map: bool = False
-    combine: Callable[[Sequence[Any]], Any] | None = None
-
-    def __post_init__(self) -> None:
-        if not self.name.isidentifier():
-            raise ValueError(f"a metric's name is a column's: expected letters, digits and _, got {self.name!r}")
-        if self.value is None and not callable(self.aggregate):
-            raise ValueError(f"metric {self.name!r} has neither a value of an image nor a function over images")
-
+__all__ = ["REGISTRY", "Metric", "choose_metrics", "class_metrics", "register"]
 
 REGISTRY: dict[str, Metric] = {}
 """Every metric that tasks compute by themselves, in the order of columns; of data of classes those that `combine`."""
@@ -137,7 +99,7 @@ def class_metrics(classes: Sequence[str]) -> list[Metric]:
 
     Dice of each class, `dice_NAME`, 1.0 where neither map has it; `accuracy`; `mean_iou` and `mean_dice` over the classes that
     a map has, and the same with background as a class more; behind them as `nothing_NAME` what answering "background"
-    everywhere scores.
+    everywhere scores. Of whole scans the measures of `metrics.scans`, of the first class.
 
     Args:
         classes: names of the values 1, 2, ...
@@ -156,7 +118,7 @@ def class_metrics(classes: Sequence[str]) -> list[Metric]:
     nothing = [
         metric(f"nothing_{name}", f"{title}, nothing found", partial(_nothing, value), False) for name, title, value in _MEANS
     ]
-    return [*each, *means, *nothing]
+    return [*each, *means, *nothing, *scan_metrics(names[0] if len(names) > 1 else None)]
 
 
 def _dice_of(value: int, counts: Counts) -> float:

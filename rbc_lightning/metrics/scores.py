@@ -11,7 +11,10 @@ from numpy.typing import NDArray
 
 from rbc_lightning.metrics.instances import Prediction
 from rbc_lightning.metrics.registry import Metric
+from rbc_lightning.metrics.scans import SlicePlace
 
+UNDEFINED = "undefined_"
+"""Before the name of a metric: of how many images or scans it has no value."""
 LabelMap = NDArray[np.integer]
 
 
@@ -23,12 +26,14 @@ class ScoredImage(NamedTuple):
         units: what each function measured, in the order of the functions.
         values: further numbers of the image.
         volume: the scan that it is a slice of; empty for none.
+        place: where in the scan; of a scan that of its first slice; None where it is not known.
     """
 
     name: str
     units: tuple[Any, ...]
     values: Mapping[str, float]
     volume: str = ""
+    place: SlicePlace | None = None
 
 
 class Scores:
@@ -45,31 +50,44 @@ class Scores:
         self.metrics = tuple(metrics)
         # Of metrics that share a function, the first asks it, and puts slices together.
         self._functions = tuple(dict.fromkeys(metric.per_unit for metric in self.metrics))
-        self._combine = [next(m.combine for m in self.metrics if m.per_unit == each) for each in self._functions]
+        self._of_function = [next(m for m in self.metrics if m.per_unit == each) for each in self._functions]
         self.images: list[ScoredImage] = []
+        self._together: list[ScoredImage] = []
 
     def update(
-        self, prediction: Prediction, label_map: LabelMap, name: str = "", volume: str = "", **values: float
+        self,
+        prediction: Prediction,
+        label_map: LabelMap,
+        name: str = "",
+        volume: str = "",
+        place: SlicePlace | None = None,
+        ignored: NDArray[np.bool_] | None = None,
+        **values: float,
     ) -> dict[str, float]:
         """Add one image with its true label map, integer (H, W); give its row: every metric that has a value, by name.
 
-        `name` is its sample_id, `volume` the scan that it is a slice of, `values` are numbers of the image, such as its loss,
-        whose means `compute` gives as well.
+        `name` is its sample_id, `volume` the scan that it is a slice of, at its `place`, `values` are numbers of the image,
+        such as its loss, whose means `compute` gives as well. A slice's row is that of a scan of this slice alone. Where
+        `ignored`, bool (H, W), whatever is predicted counts as background.
 
         Raises:
             TypeError: a label map is not an integer array.
             ValueError: the label maps differ in shape, the map found has an id without a row, or boxes or scores have
                 another shape than `Instances` says. Nothing is kept of such an image.
         """
-        image = ScoredImage(name, tuple(function(prediction, label_map) for function in self._functions), values, volume)
-        row = self._row(image)
+        counted = prediction if ignored is None else prediction.outside(ignored)
+        units = tuple(function(counted, label_map) for function in self._functions)
+        image = ScoredImage(name, units, values, volume, place)
+        row = self._row(self._put_together([image]) if volume else image)
         self.images.append(image)
+        self._together = []
         return row
 
     def join(self, parts: Sequence[Sequence[ScoredImage]]) -> None:
         """Take the images of all processes instead: each once, in the order in which they were dealt out in turn."""
         dealt = (image for turn in zip_longest(*parts) for image in turn if image is not None)
         self.images = list({image.name: image for image in dealt}.values())
+        self._together = []
 
     def rows(self) -> list[dict[str, float | str]]:
         """One row for each image, or for each whole scan: `sample_id`, and every metric that has a value."""
@@ -78,6 +96,8 @@ class Scores:
     def compute(self) -> dict[str, float]:
         """The value over all images or scans of every metric that has one, by name, and the means of further numbers.
 
+        Behind one that is a mean of what is defined stands of how many it is not, see `UNDEFINED`.
+
         Raises:
             ValueError: no image was added.
         """
@@ -85,7 +105,17 @@ class Scores:
             raise ValueError("No image was added, so there is no score: call update() first.")
         whole = self._whole()
         means = {name: float(np.mean([image.values[name] for image in whole])) for name in whole[0].values}
-        return {m.name: self._over_images(m, whole) for m in self._measured() if m.aggregate is not None} | means
+        found: dict[str, float] = {}
+        for metric in (m for m in self._measured() if m.aggregate is not None):
+            found[metric.name] = self._over_images(metric, whole)
+            if metric.aggregate == "mean_defined":
+                found[f"{UNDEFINED}{metric.name}"] = float(np.isnan(self._values(metric, whole)).sum())
+        return found | means
+
+    def units(self, name: str) -> dict[str, Any]:
+        """What the function of a metric gave of each image or whole scan, by sample_id; nothing of one that is not measured."""
+        metric = next((m for m in self._measured() if m.name == name), None)
+        return {image.name: self._unit(image, metric) for image in self._whole()} if metric else {}
 
     def left_out(self, units: Sequence[str]) -> dict[str, dict[str, float]]:
         """The value over all images but those of one unit, of every metric whose `aggregate` is a function: by name and unit.
@@ -110,25 +140,34 @@ class Scores:
 
     def _measured(self) -> list[Metric]:
         """The metrics that there is a value of."""
-        has_slices = any(image.volume for image in self.images)
-        return [metric for metric in self.metrics if not has_slices or metric.combine]
+        return [metric for metric in self.metrics if all(_is_measured(metric, image) for image in self.images)]
 
     def _whole(self) -> list[ScoredImage]:
         """The images, the slices of a scan as one."""
-        slices: dict[str | int, list[ScoredImage]] = {}
-        for number, image in enumerate(self.images):
-            slices.setdefault(image.volume or number, []).append(image)
-        return [self._put_together(images) if images[0].volume else images[0] for images in slices.values()]
+        if not self._together:
+            slices: dict[str | int, list[ScoredImage]] = {}
+            for number, image in enumerate(self.images):
+                slices.setdefault(image.volume or number, []).append(image)
+            self._together = [self._put_together(some) if some[0].volume else some[0] for some in slices.values()]
+        return self._together
 
     def _put_together(self, slices: Sequence[ScoredImage]) -> ScoredImage:
         """A scan, from its slices; nothing of a metric that cannot be put together."""
+        places = [image.place for image in slices if image.place is not None]
+        known = len(places) == len(slices)
+
+        def combined(metric: Metric, units: Sequence[Any]) -> Any:  # noqa: ANN401 (the metric knows)
+            if metric.combine is None or (metric.placed and not known):
+                return None
+            return metric.combine(units, places) if metric.placed else metric.combine(units)
+
         measured = zip(*(image.units for image in slices), strict=True)
-        units = tuple(combine(each) if combine else None for each, combine in zip(measured, self._combine, strict=True))
+        units = tuple(combined(metric, each) for metric, each in zip(self._of_function, measured, strict=True))
         values = {name: float(np.mean([image.values[name] for image in slices])) for name in slices[0].values}
-        return ScoredImage(slices[0].volume, units, values, slices[0].volume)
+        return ScoredImage(slices[0].volume, units, values, slices[0].volume, places[0] if known else None)
 
     def _row(self, image: ScoredImage) -> dict[str, float]:
-        measured = (m for m in self.metrics if m.value is not None and (m.combine or not image.volume))
+        measured = (m for m in self.metrics if m.value is not None and _is_measured(m, image))
         return {m.name: float(m.value(self._unit(image, m))) for m in measured if m.value is not None}
 
     def _unit(self, image: ScoredImage, metric: Metric) -> Any:  # noqa: ANN401 (the metric knows)
@@ -138,5 +177,19 @@ class Scores:
         units = [self._unit(image, metric) for image in images]
         if callable(metric.aggregate):
             return float(metric.aggregate(units))
+        values = self._values(metric, images)
+        if metric.aggregate == "mean_defined":
+            defined = values[~np.isnan(values)]
+            return float(defined.mean()) if len(defined) else float("nan")
+        return float(np.mean(values))
+
+    def _values(self, metric: Metric, images: Sequence[ScoredImage]) -> NDArray[np.float64]:
         assert metric.value is not None  # checked by Metric
-        return float(np.mean([metric.value(unit) for unit in units]))
+        return np.array([metric.value(self._unit(image, metric)) for image in images], dtype=np.float64)
+
+
+def _is_measured(metric: Metric, image: ScoredImage) -> bool:
+    """Whether a metric has a unit of an image or scan."""
+    if metric.placed:
+        return bool(image.volume) and image.place is not None
+    return metric.combine is not None or not image.volume

@@ -22,6 +22,7 @@ from rbc_lightning.study.collect import collect_runs
 from rbc_lightning.study.comparable import runs_asked_for
 from rbc_lightning.study.curves import ALONG, gain_curves
 from rbc_lightning.study.curves import to_csv as curves_to_csv
+from rbc_lightning.study.lesions import LIMITS, check_limits, sizes_csv
 from rbc_lightning.study.luck import Luck, left_out_for_good, luck_of
 from rbc_lightning.study.run_record import Run
 from rbc_lightning.study.table2 import build_table2
@@ -42,6 +43,7 @@ class ReportSettings:
         models: those whose predictions lie over the test images; None for every model of the table.
         score: name of a metric that the runs have by image, such as "aji", or over all images but those of each unit; None for
             the headline of each model.
+        lesion_ml: ml between the ranges of sizes that lesions are counted in.
 
     Raises:
         InputError: a value is refused.
@@ -51,8 +53,10 @@ class ReportSettings:
     translator: str | None = None
     models: Sequence[str] | None = None
     score: str | None = None
+    lesion_ml: Sequence[float] = LIMITS
 
     def __post_init__(self) -> None:
+        check_limits(self.lesion_ml)
         gallery, models = self.gallery, self.models
         if gallery is not None and (isinstance(gallery, bool) or not isinstance(gallery, int) or gallery < 0):
             raise InputError(f"report.gallery={gallery}; expected a number of test images, 0 for none, or null for all of them")
@@ -103,7 +107,7 @@ def make_report(
         known = ", ".join(groups.runs)
         raise InputError(f"report.models names {unknown[0]}, of which there is no run; expected some of {known}")
     try:
-        table = build_table2(groups, settings.score)
+        table = build_table2(groups, settings.score, settings.lesion_ml)
     except ValueError as error:
         setting = "" if settings.score is None else f"report.score={settings.score}: "
         raise InputError(f"{setting}{error}; rerun=true trains a run again") from error
@@ -113,7 +117,8 @@ def make_report(
     sweeps = {sweep: gain_curves(sweep, found, data, settings.score) for sweep in ALONG}
     directory = runs_dir / "report" / "_".join(filter(None, (data, settings.translator, settings.score)))
     texts = {"table2.md": to_markdown(table), "table2.csv": to_csv(table), "table2.tex": to_latex(table)}
-    texts |= {"classes.csv": classes_to_csv(table.classes, data)} if table.classes else {}
+    texts |= {"classes.csv": classes_to_csv((*table.classes, *table.lesions), data)} if table.classes else {}
+    texts |= {"lesions_by_size.csv": sizes_csv(table.sizes, data)} if table.sizes else {}
     texts |= {f"{name}.csv": curves_to_csv(curves) for name, curves in sweeps.items() if curves}
     for name, text in texts.items():
         write_text(directory / name, text)

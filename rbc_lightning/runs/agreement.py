@@ -11,6 +11,7 @@ from rbc_lightning.data.sample import Sample
 from rbc_lightning.data.spec import LabelMap
 from rbc_lightning.metrics.instances import Instances, Prediction
 from rbc_lightning.metrics.registry import Metric
+from rbc_lightning.metrics.scans import SlicePlace
 from rbc_lightning.metrics.scores import Scores
 from rbc_lightning.study.run_record import AGREEMENT
 
@@ -29,7 +30,8 @@ def write_agreement(directory: Path, samples: Iterable[Sample], metrics: Iterabl
         second = sample.load_second_label_map()
         if second is not None:
             prediction = _as_prediction(second, bool(sample.spec.class_names))
-            scores.update(prediction, sample.load_label_map(), sample.sample_id, sample.volume or "")
+            place = SlicePlace(*sample.place) if sample.place else None
+            scores.update(prediction, sample.load_label_map(), sample.sample_id, sample.volume or "", place)
             groups[sample.unit] = sample.group
     rows = [{"sample_id": row["sample_id"], "group": groups[str(row["sample_id"])], **row} for row in scores.rows()]
     if rows:

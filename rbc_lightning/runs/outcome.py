@@ -15,10 +15,11 @@ from rbc_lightning.data.datamodule import PairDataModule
 from rbc_lightning.data.sample import Sample
 from rbc_lightning.data.splits import one_of_each_scan
 from rbc_lightning.metrics.instances import Instances
+from rbc_lightning.metrics.scans import ScanLesions
 from rbc_lightning.report.figures.runs import save_run_figure
 from rbc_lightning.segmenters.base import BaseTask
 from rbc_lightning.segmenters.segmentation import SegmentationTask
-from rbc_lightning.study.run_record import PER_IMAGE
+from rbc_lightning.study.run_record import LESIONS, PER_IMAGE
 from rbc_lightning.study.tables import OPTIMISTIC
 from rbc_lightning.tracking.base import Tracking
 from rbc_lightning.tracking.wandb_tables import log_pairs, log_predictions, log_summary
@@ -50,6 +51,18 @@ def write_per_image(directory: Path, task: BaseTask, groups: Mapping[str, str], 
     """Write a table: sample_id, group (of `groups`, by sample_id) and scores of each image or scan that was tested."""
     rows = [{"sample_id": row["sample_id"], "group": groups[str(row["sample_id"])], **row} for row in task.per_image]
     write_rows(directory / name, rows)
+
+
+def write_lesions(directory: Path, task: BaseTask, groups: Mapping[str, str]) -> None:
+    """Write `lesions.csv` where whole scans were tested: of every true lesion scan, group, ml and whether it was touched."""
+    scans: dict[str, ScanLesions] = task.units("lesion_recall")
+    rows = [
+        (name, groups[name], round(ml, 6), int(touched))
+        for name, scan in scans.items()
+        for ml, touched in zip(scan.ml.tolist(), scan.touched.tolist(), strict=True)
+    ]
+    if scans:
+        write_csv(directory / LESIONS, ("sample_id", "group", "ml", "found"), rows)
 
 
 def finite(scores: Mapping[str, float]) -> dict[str, float]:

@@ -30,7 +30,17 @@ from rbc_lightning.errors import blaming
 from rbc_lightning.metrics.instances import Instances
 from rbc_lightning.runs.agreement import write_agreement
 from rbc_lightning.runs.labels import RunLabels
-from rbc_lightning.runs.outcome import Drawn, draw, finite, show, thresholds, without_units, write_counts, write_per_image
+from rbc_lightning.runs.outcome import (
+    Drawn,
+    draw,
+    finite,
+    show,
+    thresholds,
+    without_units,
+    write_counts,
+    write_lesions,
+    write_per_image,
+)
 from rbc_lightning.runs.training import data_of, train
 from rbc_lightning.segmenters.base import BaseTask
 from rbc_lightning.segmenters.model import Model, TrainingSettings
@@ -61,6 +71,7 @@ class TrainedSegmenter(Recipe[Path]):
         protocol: "held_out" chooses weights on validation, "paper" on test (optimistic).
         seed: of weights, draws and crops.
         trainer: device, processes, precision.
+        ignored: names of classes under which no prediction counts in validation and test.
         manifest: the samples themselves.
         tracking: where curves go.
         labels: names.
@@ -80,6 +91,7 @@ class TrainedSegmenter(Recipe[Path]):
     protocol: Protocol
     seed: int
     trainer: TrainerSettings
+    ignored: tuple[str, ...] = ()
     manifest: Manifest = aside(None)
     tracking: Tracking = aside(None)
     labels: RunLabels = aside(RunLabels())
@@ -87,7 +99,8 @@ class TrainedSegmenter(Recipe[Path]):
     def settings(self) -> dict[str, Any]:
         """Without the augmentation where nothing is augmented; with the epochs, which the record tells."""
         found = super().settings() | ({} if self.labels.epochs is None else {"epochs": self.labels.epochs})
-        return found if self.mix.augmented else {name: value for name, value in found.items() if name != "augmentation"}
+        unused = {"augmentation": not self.mix.augmented, "ignored": not self.ignored}
+        return {name: value for name, value in found.items() if not unused.get(name)}
 
     @property
     def name(self) -> str:
@@ -106,10 +119,15 @@ class TrainedSegmenter(Recipe[Path]):
             "training": {**self.training.decisive(), **of_mix},
             "protocol": self.protocol,
             "trainer": self.trainer.numerics(),
+            **self._scored(),
         }
         augmented = self.augmentation.decisive() if self.mix.augmented else None
         synthetic = outline(self.synthetic) if self.synthetic else None
         return {"base": base, "augmented": to_plain(augmented), "synthetic": synthetic}
+
+    def _scored(self) -> dict[str, Any]:
+        """What scores leave out, if anything."""
+        return {"ignored": list(self.ignored)} if self.ignored else {}
 
     def work(self) -> Work:
         """Optimiser steps."""
@@ -157,6 +175,7 @@ class TrainedSegmenter(Recipe[Path]):
             write_counts(directory, self._drawn(directory, store, data))
             groups = {sample.unit: sample.group for sample in self.manifest.split("test")}
             write_per_image(directory, task, groups)
+            write_lesions(directory, task, groups)
             draw(directory, data, find, optimistic=self.protocol == "paper")
             about = {
                 "seconds": round(time.monotonic() - started, 1),
@@ -242,6 +261,7 @@ class TrainedSegmenter(Recipe[Path]):
             "seeds": self._seeds.by_purpose(),
             "steps": self._steps,
             **({} if self.labels.epochs is None else {"epochs": self.labels.epochs, "confounded": CONFOUNDED}),
+            "ignored": list(self.ignored),
             "n_test": len(task.per_image),
             "n_val": sum(sample.split == "val" for sample in self.manifest.samples),
             "precision": resolve_precision(self.trainer.precision),

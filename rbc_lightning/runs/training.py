@@ -76,4 +76,5 @@ def data_of(run: TrainedSegmenter, store: Store, seed: int) -> PairDataModule:
         num_workers=run.trainer.num_workers,
         paint=paint,
         select_on="test" if run.protocol == "paper" else "val",
+        ignored=run.ignored,
     )

@@ -55,7 +55,11 @@ class UntrainedSegmenter(TrainedSegmenter):
 
     def parts(self) -> dict[str, Any]:
         """The settings that decide the run, apart from data: those of the model."""
-        return {"base": {"model": self.model.decisive(), **self._of_classes()}, "augmented": None, "synthetic": None}
+        return {
+            "base": {"model": self.model.decisive(), **self._of_classes(), **self._scored()},
+            "augmented": None,
+            "synthetic": None,
+        }
 
     def settings(self) -> dict[str, Any]:
         """Those that decide the run; see `Recipe`."""

@@ -7,8 +7,10 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal, get_args
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
+from numpy.typing import NDArray
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
@@ -16,6 +18,7 @@ from rbc_lightning.core.processes import gather, share_buffers
 from rbc_lightning.errors import InputError
 from rbc_lightning.metrics.instances import Instances, Prediction
 from rbc_lightning.metrics.registry import Metric, choose_metrics
+from rbc_lightning.metrics.scans import SlicePlace
 from rbc_lightning.metrics.scores import Scores
 from rbc_lightning.metrics.units import unit_names
 from rbc_lightning.segmenters.illumination import Objects, standardize
@@ -28,7 +31,8 @@ class BaseTask(pl.LightningModule):
     """One network with its optimiser, schedule and metrics; subclasses train it and find objects with it.
 
     A batch is a dict: `image` float32 (B, C, H, W) in [0, 1], `label_map` int64 (B, H, W) with 0 = background,
-    `sample_id` and `origin` lists of str, and `volume` where samples are slices: of each the scan, or an empty str.
+    `sample_id` and `origin` lists of str, and where samples are slices `volume`, of each the scan, or an empty str, `place`
+    and, where some predictions count neither way, `ignored`; see `SmearDataset`.
 
     A subclass has `training_step` and `predict_instances`; validation and test follow. Logged are `val/NAME` of the metrics
     in `validated`, `test/NAME` of all, and each epoch how many samples of each kind were trained on: `drawn/real`,
@@ -170,6 +174,10 @@ class BaseTask(pl.LightningModule):
         """The rows of the test; see `Scores.rows`."""
         return self._test.rows()
 
+    def units(self, metric: str) -> dict[str, Any]:
+        """After a test, what the function of a metric gave of each image or scan; see `Scores.units`."""
+        return self._test.units(metric)
+
     def left_out(self, groups: Mapping[str, str]) -> dict[str, dict[str, float]]:
         """After a test, the value of each pooled metric without one unit: by name and unit; see `Scores.left_out`.
 
@@ -208,7 +216,10 @@ class BaseTask(pl.LightningModule):
         return Scores(self.metrics[name] for name in names)
 
 
-def names_of(batch: Batch, index: int) -> tuple[str, str]:
-    """Name and scan of a sample of a batch, as `Scores.update` takes them."""
-    volumes = batch.get("volume")
-    return batch["sample_id"][index], volumes[index] if volumes else ""
+def names_of(batch: Batch, index: int) -> tuple[str, str, SlicePlace | None, NDArray[np.bool_] | None]:
+    """Name, scan, place in it, and what is ignored, of a sample of a batch, as `Scores.update` takes them."""
+    volumes, ignored = batch.get("volume"), batch.get("ignored")
+    number, *spacing = batch["place"][index].tolist() if "place" in batch else [math.nan]
+    place = None if math.isnan(number) else SlicePlace(int(number), (spacing[0], spacing[1], spacing[2]))
+    marked = None if ignored is None else ignored[index].cpu().numpy()
+    return batch["sample_id"][index], volumes[index] if volumes else "", place, marked

@@ -5,7 +5,7 @@ classes an IoU near a half. So that score stands beside each, on the same scans,
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from rbc_lightning.study.collect import paired_scores
 from rbc_lightning.study.numbers import number_text
@@ -16,7 +16,7 @@ from rbc_lightning.study.tables import NOVOSELOV, NOVOSELOV_COLUMNS, NOVOSELOV_N
 EVERYWHERE = "background everywhere"
 _MEASURES = ("accuracy", "mean_iou", "mean_iou_background", "mean_dice", "mean_dice_background")
 _NOTHING, _OF_CLASS = "nothing_", "dice_"
-_HEADER = ("data", "model", "measure", "column", "mean", "spread", "n_seeds", "background_everywhere")
+_HEADER = ("data", "model", "measure", "column", "mean", "spread", "n_seeds", "background_everywhere", "n_undefined")
 # Phrases about images and groups of them, as they are said of scans and patients; longer ones first.
 _SAID_OF_SCANS = (
     ("groups of test images", "patients"),
@@ -46,6 +46,8 @@ class ClassMeasure:
         model, name, title: of the model, of the metric, and what people call it.
         means, spreads, n_seeds: by column: over scans (patients once each) and seeds; over seeds, None with one; how many.
         nothing: what answering "background" everywhere scores on the same scans; None where it is not recorded.
+        undefined, n_scored: by column: of how many scans it is not defined, and scans, seeds together.
+        left_out: scans that are in no mean, since some run has it not defined there.
     """
 
     model: str
@@ -55,6 +57,9 @@ class ClassMeasure:
     spreads: Mapping[str, float | None]
     n_seeds: Mapping[str, int]
     nothing: float | None
+    undefined: Mapping[str, int] = field(default_factory=dict)
+    n_scored: Mapping[str, int] = field(default_factory=dict)
+    left_out: int = 0
 
 
 def has_classes(runs: Sequence[Run]) -> bool:
@@ -85,17 +90,29 @@ def class_measures(model: str, columns: Mapping[str, Mapping[int, Run]]) -> Iter
     runs = [run for by_seed in columns.values() for run in by_seed.values()]
     if not has_classes(runs):
         return
-    for name in (*_MEASURES, *class_scores(runs[0])):
+    yield from measured(model, columns, (*_MEASURES, *class_scores(runs[0])))
+
+
+def measured(model: str, columns: Mapping[str, Mapping[int, Run]], names: Sequence[str]) -> Iterator[ClassMeasure]:
+    """The measures of these names, on the scans where all runs of a model have one defined; "-" where there is none such."""
+    for name in names:
         try:
             paired = paired_scores(columns, name)
         except ValueError:
-            continue
-        by_seed = {column: paired.by_seed(column) for column in columns}
-        means = {column: float(values.mean()) for column, values in by_seed.items()}
-        spreads = {column: spread(values) for column, values in by_seed.items()}
-        n_seeds = {column: len(values) for column, values in by_seed.items()}
-        title = runs[0].title(name)
-        yield ClassMeasure(model, name, title, means, spreads, n_seeds, nothing_found(columns, name))
+            paired = None
+        by_seed = {column: paired.by_seed(column) for column in columns} if paired else {}
+        yield ClassMeasure(
+            model,
+            name,
+            next(run for by in columns.values() for run in by.values()).title(name),
+            {column: float(values.mean()) for column, values in by_seed.items()},
+            {column: spread(values) for column, values in by_seed.items()},
+            {column: len(values) for column, values in by_seed.items()},
+            nothing_found(columns, name) if paired else None,
+            {column: sum(run.undefined(name) for run in by.values()) for column, by in columns.items()},
+            {column: sum(len(run.per_image) for run in by.values()) for column, by in columns.items()},
+            paired.n_dropped if paired else 0,
+        )
 
 
 def class_grids(measures: Sequence[ClassMeasure], columns: Sequence[str]) -> Iterator[Grid]:
@@ -103,7 +120,7 @@ def class_grids(measures: Sequence[ClassMeasure], columns: Sequence[str]) -> Ite
     if not measures:
         return
     lines = [
-        [f"{m.model}, {m.title}", _text(m.nothing), *(_text(m.means.get(c), m.spreads.get(c)) for c in columns)]
+        [f"{m.model}, {m.title}", figure(m.nothing), *(figure(m.means.get(c), m.spreads.get(c)) for c in columns)]
         for m in measures
         if len(class_names(measures)) > 1 or not m.name.startswith(_OF_CLASS)
     ]
@@ -135,7 +152,7 @@ def class_names(measures: Sequence[ClassMeasure]) -> tuple[str, ...]:
 def to_csv(measures: Sequence[ClassMeasure], data: str) -> str:
     """One line for each model, measure and column; numbers unrounded."""
     lines = [
-        (data, m.model, m.name, column, mean, m.spreads[column], m.n_seeds[column], m.nothing)
+        (data, m.model, m.name, column, mean, m.spreads[column], m.n_seeds[column], m.nothing, m.undefined.get(column, 0))
         for m in measures
         for column, mean in m.means.items()
     ]
@@ -149,5 +166,6 @@ def of_scans(text: str) -> str:
     return text
 
 
-def _text(value: float | None, spread_of: float | None = None) -> str:
+def figure(value: float | None, spread_of: float | None = None) -> str:
+    """A score to three places with its spread over seeds; "-" for none."""
     return "-" if value is None else number_text(value) + ("" if spread_of is None else f" ± {spread_of:.3f}")

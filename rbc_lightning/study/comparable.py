@@ -179,7 +179,8 @@ def data_settings(run: Run) -> Settings:
     """
     # The same data may lie elsewhere and be cut otherwise; what is tested on does not change with that.
     aside = (*_DATA_ASIDE, FOLDS, FOLD_SEED) if run.fold is None else _DATA_ASIDE
-    settings = {name: value for name, value in settings_of("data")(run).items() if name not in aside}
+    # Without what is not set, which earlier runs may not know.
+    settings = {k: value for k, value in settings_of("data")(run).items() if k not in aside and value is not None}
     return settings if run.fold is not None else settings | _test_images(run)
 
 

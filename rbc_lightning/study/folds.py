@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from rbc_lightning.metrics.scores import UNDEFINED
 from rbc_lightning.study.run_record import Run
 
 _TEST = "test/"
@@ -23,8 +24,9 @@ def join_folds(runs: Sequence[Run]) -> Run:
     first = runs[0]
     if len(runs) == 1:
         return first
-    names = [name for name in first.metrics if name.startswith(_TEST)]
-    scores = {name: _mean(name.removeprefix(_TEST), runs) for name in names}
+    # The first may have no score where it is not defined.
+    names = dict.fromkeys(name for run in runs for name in run.metrics if name.startswith(_TEST))
+    scores = {name: _joined(name.removeprefix(_TEST), runs) for name in names}
     pooled = [name for name in first.metrics.get("left_out", {}) if all(run.left_out(name) for run in runs)]
     left_out = {name: {unit: value for run in runs for unit, value in run.left_out(name).items()} for name in pooled}
     metrics: dict[str, Any] = {**first.metrics, **scores, "left_out": left_out}
@@ -71,7 +73,12 @@ def missing_folds(run: Run) -> str | None:
     return f"{fold} {tested} of {asked} alone: the test images of the others are not in it yet (data.fold={','.join(missing)})"
 
 
-def _mean(score: str, runs: Sequence[Run]) -> float:
+def _joined(score: str, runs: Sequence[Run]) -> float:
+    """The mean over images or folds; of counts of undefined scores the sum."""
+    if score.startswith(UNDEFINED):
+        return sum(run.whole(score) for run in runs)
+    # A fold without a defined score of an image has no part in a mean over images.
+    runs = [run for run in runs if not run.undefined(score) or _n_scored(run, score)] or runs
     weights = [len(run.left_out(score)) or _n_scored(run, score) or len(run.per_image) for run in runs]
     return float(np.average([run.whole(score) for run in runs], weights=weights))
 

@@ -8,6 +8,7 @@ from rich.table import Table
 from rbc_lightning.study.choose import floor_beside, runs_beside
 from rbc_lightning.study.classes import EVERYWHERE, class_scores, has_classes, of_scans
 from rbc_lightning.study.collect import collect_runs, version_notes
+from rbc_lightning.study.lesions import LIMITS, lesion_lines
 from rbc_lightning.study.run_record import Run, read_metrics
 from rbc_lightning.study.tables import (
     CAUTION,
@@ -26,8 +27,12 @@ from rbc_lightning.study.tables import (
 _NOTHING, _EXTERNAL = "test/nothing_", "external/"
 
 
-def outcome_table(directory: Path) -> Table:
+def outcome_table(directory: Path, lesion_ml: Sequence[float] = LIMITS) -> Table:
     """The closing table of a finished run; runs to stand beside it are looked for in the same `runs_dir`.
+
+    Args:
+        directory: of the run.
+        lesion_ml: between ranges of sizes of lesions.
 
     Raises:
         InputError: its metrics.json is damaged.
@@ -57,7 +62,8 @@ def outcome_table(directory: Path) -> Table:
     if paper:
         table.add_row(PAPER_TITLE, *(f"{value:.3f}" for value in paper.values()), style="dim")
     hidden = [other for other in found.runs if other.model == run.model and other not in shown.values()]
-    notes = [*_about_run(run, metric), *_floor_line(floor, run.score), *_beside_nothing(run), *_external_line(run)]
+    notes = [*_about_run(run, metric), *_floor_line(floor, run.score), *lesion_lines(run, lesion_ml), *_beside_nothing(run)]
+    notes += _external_line(run)
     notes += _about_others(run, shown, hidden) if run.column in COLUMNS else []
     table.caption = "\n".join(notes) or None
     return table

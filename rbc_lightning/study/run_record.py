@@ -18,7 +18,7 @@ from rbc_lightning.core.seeds import SEED_KEYS
 from rbc_lightning.errors import InputError
 
 METRICS, PER_IMAGE, CONFIG = "metrics.json", "per_image.csv", "config.yaml"
-PER_IMAGE_EXTERNAL, AGREEMENT = "per_image_external.csv", "agreement.csv"
+PER_IMAGE_EXTERNAL, AGREEMENT, LESIONS = "per_image_external.csv", "agreement.csv", "lesions.csv"
 PARTS = ("base", "augmented", "synthetic")
 """Parts of a run's recipe: the training itself; augmented and synthetic samples, None for a mix without them."""
 
@@ -123,6 +123,10 @@ class Run:
     def whole(self, metric: str) -> float:
         """A score over all test images together; NaN where it is not recorded."""
         return _number(self.metrics.get(f"test/{metric}"))
+
+    def undefined(self, metric: str) -> int:
+        """Of how many test images or scans a score is not defined."""
+        return sum(math.isnan(row.get(metric, 0.0)) for row in self.per_image.values())
 
     def left_out(self, metric: str) -> dict[str, float]:
         """A score over all test images but those of a unit, by unit: a group, or `image <sample_id>` without one.

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from rbc_lightning.study.choose import RunGroups
 from rbc_lightning.study.classes import ClassMeasure, class_measures, of_scans
 from rbc_lightning.study.collect import all_runs, version_notes
+from rbc_lightning.study.lesions import LIMITS, SizeRange, lesion_measures, size_ranges
 from rbc_lightning.study.rows import ModelRow, model_row
 from rbc_lightning.study.run_record import Run
 from rbc_lightning.study.tables import CAUTION, COLUMNS, TITLES, is_tiny
@@ -22,6 +23,8 @@ class Table2:
         notes: how the runs were trained, and what was left out.
         caution: what is to be known before any figure is read; None where there is nothing.
         classes: measures of data of classes, whose units are scans; none of data of cells.
+        lesions: those of the WMH challenge, of whole scans.
+        sizes: true lesions found by their size.
     """
 
     data: str
@@ -30,15 +33,18 @@ class Table2:
     notes: tuple[str, ...]
     caution: str | None = None
     classes: tuple[ClassMeasure, ...] = ()
+    lesions: tuple[ClassMeasure, ...] = ()
+    sizes: tuple[SizeRange, ...] = ()
 
 
-def build_table2(groups: RunGroups, score: str | None = None) -> Table2:
+def build_table2(groups: RunGroups, score: str | None = None, lesion_ml: Sequence[float] = LIMITS) -> Table2:
     """Compare the columns of every model, pairing by seed and test image.
 
     Args:
         groups: comparable runs, as `group_runs` chose them.
         score: name of a metric that the runs have by image, such as "aji", or with each image or group left out; None for the
             headline of each model.
+        lesion_ml: between ranges of sizes of lesions.
 
     Raises:
         ValueError: no runs, no model with this score, or none of the test images is in all runs of a model.
@@ -64,7 +70,10 @@ def build_table2(groups: RunGroups, score: str | None = None) -> Table2:
     classes = tuple(measure for model, of_model in known.items() for measure in class_measures(model, of_model))
     if classes:
         rows = tuple(map(_of_scans, rows))
-    return Table2(groups.data, columns, rows, (*_about(runs), *lacking, *groups.left_out), caution, classes)
+    notes = (*_about(runs), *lacking, *groups.left_out)
+    lesions = tuple(measure for model, of_model in known.items() for measure in lesion_measures(model, of_model))
+    sizes = tuple(each for model, of_model in known.items() for each in size_ranges(model, of_model, lesion_ml))
+    return Table2(groups.data, columns, rows, notes, caution, classes, lesions, sizes)
 
 
 def _of_scans(row: ModelRow) -> ModelRow:

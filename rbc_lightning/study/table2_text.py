@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from rbc_lightning.study.classes import EVERYWHERE, Grid, class_grids, class_notes, of_scans
 from rbc_lightning.study.compare import NO_P, Comparison, interval_text
+from rbc_lightning.study.lesions import lesion_grids, lesion_notes
 from rbc_lightning.study.numbers import CUT, number_text
 from rbc_lightning.study.rows import ModelRow, TableEntry
 from rbc_lightning.study.table2 import Table2
@@ -114,8 +115,14 @@ def grids(table: Table2) -> Iterator[Grid]:
 
     A line of a single text spans the columns.
     """
-    for caption, header, lines in (*_grids(table), *class_grids(table.classes, table.columns)):
+    for caption, header, lines in (*_grids(table), *further_grids(table)):
         yield worded(table, caption), header, lines
+
+
+def further_grids(table: Table2) -> Iterator[Grid]:
+    """Measures of whole scans and of classes, as `grids`."""
+    yield from lesion_grids(table.lesions, table.sizes, table.columns)
+    yield from class_grids(table.classes, table.columns)
 
 
 def worded(table: Table2, text: str) -> str:
@@ -179,6 +186,7 @@ def _footnotes(table: Table2) -> Iterator[str]:
     if any(row.external for row in table.rows):
         yield _EXTERNAL
     yield from _cut_note(table)
+    yield from lesion_notes(table.lesions)
     yield from class_notes(table.classes)
     yield from table.notes
 

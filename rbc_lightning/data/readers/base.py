@@ -27,6 +27,7 @@ class Reader(ABC):
     folds: int | None = None  # deal the groups of train and test into so many folds; None for the splits of the data set
     fold: int | None = None  # which of them is the test split, from 0
     fold_seed: int = 0  # of the dealing, one for all runs of a sweep
+    ignore: tuple[str, ...] | None = None  # classes under which no prediction counts in scores; None: they are background
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", check_name("data.name", self.name))

@@ -97,6 +97,12 @@ def read_volume(path: Path) -> Volume:
     return Volume(path, array, image.affine.astype(np.float64))
 
 
+def read_grid(path: Path) -> tuple[tuple[int, ...], NDArray[np.float64]]:
+    """Shape and affine of a volume, its header alone being read; see `read_volume`."""
+    image = _load(path)
+    return _squeezed(path, image.shape), image.affine.astype(np.float64)
+
+
 def read_labels(path: Path) -> Volume:
     """Read labels as int32; what misses a whole number by less than `LABEL_TOLERANCE` is rounded. See `read_volume`.
 

@@ -55,7 +55,7 @@ class Preparation:
     def __post_init__(self) -> None:
         if not self.channels or len(set(self.channels)) < len(self.channels):
             raise InputError(f"data.channels={list(self.channels)}; expected one or more names, all different")
-        named = tuple(dict.fromkeys(name for value, name in self.classes.items() if value != 0 and name))
+        named = self.masked
         if not named:
             raise InputError("data.classes names no class to segment; expected such as {1: lesion}")
         if self.targets == ():
@@ -72,9 +72,14 @@ class Preparation:
         _ = self.spec
 
     @property
+    def masked(self) -> tuple[str, ...]:
+        """Classes that masks name."""
+        return tuple(dict.fromkeys(name for value, name in self.classes.items() if value != 0 and name))
+
+    @property
     def names(self) -> tuple[str, ...]:
         """Classes of label maps, values 1, 2, ...: targets, the others, the outline, the head's."""
-        named = tuple(dict.fromkeys(name for value, name in self.classes.items() if value != 0 and name))
+        named = self.masked
         targets = named if self.targets is None else self.targets
         context = (*(name for name in named if name not in targets), *self._computed)
         return (*targets, *context)

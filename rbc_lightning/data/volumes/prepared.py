@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -22,8 +22,9 @@ from rbc_lightning.data.checked import CheckedPairs
 from rbc_lightning.data.manifest import Manifest
 from rbc_lightning.data.sample import Sample
 from rbc_lightning.data.spec import ImageSpec
+from rbc_lightning.data.volumes.grid import SliceGrid
 from rbc_lightning.data.volumes.intensity import brain_mask, check_varies
-from rbc_lightning.data.volumes.nifti import Volume, check_same_grid, read_labels, read_volume
+from rbc_lightning.data.volumes.nifti import Volume, check_same_grid, read_grid, read_labels, read_volume
 from rbc_lightning.data.volumes.preparation import Preparation
 from rbc_lightning.data.volumes.scan import Scan
 from rbc_lightning.data.volumes.slices import SliceLoader, image_file, label_file
@@ -60,8 +61,11 @@ class PreparedScans(Recipe[Manifest]):
     def load(self, directory: Path, store: Store) -> Manifest:  # noqa: ARG002 (nothing else is needed)
         """Every slice of every scan, in its split."""
         scans = {scan.scan_id: scan for scan in self.scans}
+        # Of the files: tables of earlier versions do not have them.
+        distances = {name: slice_distance(scan.images[0]) for name, scan in scans.items()}
         with (directory / _TABLE).open(newline="") as handle:
-            return Manifest(tuple(self._sample(row, scans[row["scan_id"]], directory) for row in csv.DictReader(handle)))
+            rows = list(csv.DictReader(handle))
+        return Manifest(tuple(self._sample(row, scans[row["scan_id"]], distances, directory) for row in rows))
 
     def _prepare(self, scan: Scan, directory: Path) -> list[dict[str, object]]:
         volumes, labels = read_scan(scan)
@@ -89,7 +93,7 @@ class PreparedScans(Recipe[Manifest]):
             for index in range(grid.depth)
         ]
 
-    def _sample(self, row: dict[str, Any], scan: Scan, directory: Path) -> Sample:
+    def _sample(self, row: dict[str, Any], scan: Scan, distances: Mapping[str, float], directory: Path) -> Sample:
         index, shape = int(row["slice"]), (int(row["rows"]), int(row["columns"]))
         loader = SliceLoader(directory, scan.scan_id, index, shape, scan.images[0], int(row["brain"]), int(row["targets"]))
         return Sample(
@@ -102,6 +106,7 @@ class PreparedScans(Recipe[Manifest]):
             spec=replace(self._spec, spacing=(float(row["row_mm"]), float(row["column_mm"]))),
             volume=scan.scan_id,
             slice=index,
+            distance=distances[scan.scan_id],
         )
 
     @cached_property
@@ -117,6 +122,11 @@ def read_scan(scan: Scan) -> tuple[list[Volume], Volume]:
     for other in (*volumes[1:], labels):
         check_same_grid(volumes[0], other)
     return volumes, labels
+
+
+def slice_distance(path: Path) -> float:
+    """Distance of the slices of a file in mm, see `SliceGrid.thickness`; its header alone is read."""
+    return round(SliceGrid.of(*read_grid(path)).thickness, 6)
 
 
 def prepare_scans(scans: Sequence[Scan], preparation: Preparation, store: Store) -> Manifest:

@@ -16,12 +16,12 @@ from PIL import Image
 from rbc_lightning.report.page.content import Chart, Page, Picture
 from rbc_lightning.report.page.overlay_styles import LEGEND, ONE_CLASS_LEGEND, LegendEntry, class_legend
 from rbc_lightning.report.page.series import STYLE
-from rbc_lightning.study.classes import class_grids, class_names
+from rbc_lightning.study.classes import class_names
 from rbc_lightning.study.compare import Answer
 from rbc_lightning.study.numbers import signed_text
 from rbc_lightning.study.rows import ModelRow
 from rbc_lightning.study.table2 import Table2
-from rbc_lightning.study.table2_text import bound_lines, figure_text, footnotes, p_of
+from rbc_lightning.study.table2_text import bound_lines, figure_text, footnotes, further_grids, p_of
 from rbc_lightning.study.tables import OPTIMISTIC, PAPER_TITLE, TITLES, sentence
 
 _REFUSED_IN_SVG = ("script", "foreignObject", "image")
@@ -84,7 +84,7 @@ def render(page: Page) -> str:
         layer_names=list(dict.fromkeys(layer.name for image in page.gallery for layer in image.layers)),
         embedded=_embedded(page),
         footnotes=list(footnotes(page.table)),
-        classes=list(class_grids(page.table.classes, page.table.columns)),
+        classes=list(further_grids(page.table)),
         scans=bool(page.table.classes),
         titles=TITLES,
         paper_title=PAPER_TITLE,

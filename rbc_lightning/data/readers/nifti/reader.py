@@ -57,7 +57,8 @@ class NiftiReader(Reader):
         super().__post_init__()
         # A folder called 2024, or nan, is a number on a command line.
         object.__setattr__(self, "root", Path(str(self.root)))
-        for name, example in (("channels", "[FLAIR,T1w]"), ("targets", "[lesion], or null for all")):
+        examples = {"channels": "[FLAIR,T1w]", "targets": "[lesion], or null for all", "ignore": "[rim], or null for none"}
+        for name, example in examples.items():
             names: object = getattr(self, name)
             if names is not None and not isinstance(names, list | tuple):
                 raise InputError(f"data.{name}={names}; expected a list, such as {example}")
@@ -67,7 +68,11 @@ class NiftiReader(Reader):
         if self.slices_per_patient is not None:
             check_count("data.slices_per_patient", self.slices_per_patient, 1)
         check_word("data.slices_chosen", self.slices_chosen, get_args(Choice))
-        _ = self.preparation
+        named = [name for name in self.preparation.masked if name not in self.preparation.spec.classes]
+        for name in self.ignore or ():
+            if name not in named:
+                known = ", ".join(named) or "none here"
+                raise InputError(f"data.ignore: {name!r}; expected classes of masks that are no targets ({known}), or null")
 
     @cached_property
     def preparation(self) -> Preparation:
