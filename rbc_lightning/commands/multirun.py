@@ -11,6 +11,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, flag_override
 
+from rbc_lightning.commands.folds import expand_folds
 from rbc_lightning.commands.missing import check_missing
 from rbc_lightning.core.files import check_name
 from rbc_lightning.errors import InputError
@@ -42,6 +43,7 @@ class SweepCallback(Callback):  # type: ignore[misc]  # hydra has no annotations
         """Remember where the jobs will write how they went; ends the process where the sweep cannot be."""
         try:
             check_name("sweep_name", config.sweep_name)
+            expand_folds(config)
             if config.stage != _PLAN:
                 # Imported here: it brings all libraries, which the workers of a launcher need not wait for.
                 from rbc_lightning.commands.feasible import check_real_images, swept_values
