@@ -54,13 +54,14 @@ def check_consistency(experiment: Experiment) -> None:
 
 
 def _check_given(experiment: Experiment) -> None:
-    """Refuse things made elsewhere where the number of real images is the question."""
-    n_real_images = experiment.reader.n_real_images
+    """Refuse things made elsewhere where the number of real images or patients is the question."""
+    counts = {name: getattr(experiment.reader, name) for name in ("n_real_images", "n_real_patients")}
+    name = next((name for name, count in counts.items() if count is not None), None)
     for key in ("translator", "synthetic"):
         path = experiment.cfg[key].path
-        if n_real_images is not None and path is not None:
+        if name is not None and path is not None:
             raise InputError(
-                f"data.n_real_images={n_real_images} with {key}.path={path}, which may have seen more images; drop {key}.path, "
+                f"data.{name}={counts[name]} with {key}.path={path}, which may have seen more images; drop {key}.path, "
                 "so that it is made from those alone"
             )
 

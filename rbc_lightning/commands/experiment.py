@@ -22,7 +22,15 @@ from rbc_lightning.core.trainer import TrainerSettings, check_count, check_word
 from rbc_lightning.data.manifest import Manifest, Samples
 from rbc_lightning.data.mix import Mix, large_total
 from rbc_lightning.data.readers.base import Reader
-from rbc_lightning.data.splits import check_groups, check_test, cut_validation, deal_folds, keep_real_images, merge_validation
+from rbc_lightning.data.splits import (
+    check_groups,
+    check_test,
+    cut_validation,
+    deal_folds,
+    keep_real_groups,
+    keep_real_images,
+    merge_validation,
+)
 from rbc_lightning.errors import InputError
 from rbc_lightning.evaluation.result import QualitySettings
 from rbc_lightning.segmenters.model import Model, TrainingSettings
@@ -69,7 +77,7 @@ def note_older(artifacts_dir: str) -> None:
 
 
 def read_split(reader: Reader, store: Store, protocol: str, seed: int) -> Manifest:
-    """Samples split by fold, for a protocol ("held_out", "paper") and a seed, with `data.n_real_images` of them."""
+    """Samples split by fold, for a protocol ("held_out", "paper") and a seed, fewer of train where that is asked for."""
     groups = reader.groups()
     if groups is not None:
         check_groups(groups, reader.name, reader.folds, reader.fold, validates=protocol != "paper")
@@ -83,9 +91,10 @@ def read_split(reader: Reader, store: Store, protocol: str, seed: int) -> Manife
     else:
         manifest = cut_validation(manifest, reader.validation_fraction, derive_seed(seed, "split"))
     manifest = reader.narrow(manifest)
-    if reader.n_real_images is None:
-        return manifest
-    return keep_real_images(manifest, reader.n_real_images, derive_seed(seed, "real_images"))
+    kept = derive_seed(seed, "real_images")
+    if reader.n_real_patients is not None:
+        return keep_real_groups(manifest, reader.n_real_patients, kept)
+    return manifest if reader.n_real_images is None else keep_real_images(manifest, reader.n_real_images, kept)
 
 
 class Experiment:

@@ -148,6 +148,21 @@ def keep_real_images(manifest: Manifest, count: int, seed: int) -> Manifest:
     return Manifest(tuple(s for s in manifest.samples if s.split != "train" or s.group in kept))
 
 
+def keep_real_groups(manifest: Manifest, count: int, seed: int) -> Manifest:
+    """Drop training samples of all but `count` groups; validation and test stay as they are.
+
+    Under one seed a smaller choice is part of a larger one. An `InputError` refuses more groups than train has.
+    """
+    groups = sorted({sample.group for sample in manifest.split("train")})
+    if count > len(groups):
+        raise InputError(
+            f"data.n_real_patients={count}; expected at most {len(groups)}, the training patients (groups) beside those of "
+            "validation, or null for all of them"
+        )
+    kept = set(_shuffled(groups, seed)[:count])
+    return Manifest(tuple(s for s in manifest.samples if s.split != "train" or s.group in kept))
+
+
 def one_of_each_scan(samples: Iterable[Sample]) -> tuple[Sample, ...]:
     """For pictures: of each scan the slice with most labelled pixels, and every sample that is no slice, in order."""
     shown: dict[str, tuple[int, Sample]] = {}

@@ -264,6 +264,7 @@ class TrainedSegmenter(Recipe[Path]):
             "ignored": list(self.ignored),
             "n_test": len(task.per_image),
             "n_val": sum(sample.split == "val" for sample in self.manifest.samples),
+            "groups": {split: len({s.group for s in self.manifest.samples if s.split == split}) for split in ("train", "val")},
             "precision": resolve_precision(self.trainer.precision),
             "recipe": parts,
             "identity": {

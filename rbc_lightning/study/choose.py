@@ -11,7 +11,9 @@ from rbc_lightning.study.left_out import Settings
 from rbc_lightning.study.run_record import Run
 from rbc_lightning.study.tables import TITLES, WITHOUT_TRAINING
 
-_RATIO, _N_REAL = "mix.ratio", "data.n_real_images"
+_RATIO = "mix.ratio"
+N_IMAGES, N_PATIENTS = "data.n_real_images", "data.n_real_patients"
+"""How many real images, or patients, a run was trained on."""
 _RATIO_COLUMNS = ("rd_aug", "rd_sd_aug", "rd_sd")
 _REAL_COLUMNS = ("rd", "rd_aug", "rd_sd_aug")
 
@@ -61,10 +63,13 @@ def group_runs(runs: Sequence[Run], data: str) -> RunGroups:
     of all samples and splits.
     """
     every, runs = runs, [run for run in runs if run.column != WITHOUT_TRAINING]
-    plain = [run for run in runs if run.settings.get(_RATIO) is None and run.settings.get(_N_REAL) is None]
+    swept = (_RATIO, N_IMAGES, N_PATIENTS)
+    plain = [run for run in runs if all(run.settings.get(name) is None for name in swept)]
     notes = []
     if len(plain) < len(runs) and any(run.data == data for run in plain):
-        notes = [f"{len(runs) - len(plain)} runs with {_RATIO} or {_N_REAL} are not in the table; their sweeps have curves"]
+        patients = [N_PATIENTS] if any(run.settings.get(N_PATIENTS) is not None for run in runs) else []
+        told = f"{len(runs) - len(plain)} runs with {' or '.join([_RATIO, N_IMAGES, *patients])}"
+        notes = [f"{told} are not in the table; their sweeps have curves"]
         runs = plain
     chosen = RunFilter()
     others = [run for run in runs if run.data == data and run.column not in TITLES]
@@ -102,7 +107,7 @@ def ratio_runs(runs: Sequence[Run], data: str) -> tuple[SweepRuns, ...]:
     augmented. Of several such families the one with most runs is taken. Empty where there is no such run on these data.
     """
     mine = [run for run in runs if run.data == data and run.settings.get(_RATIO) is not None and run.column in _RATIO_COLUMNS]
-    chosen = RunFilter(lambda run: run.settings.get(_N_REAL) is None, _synthetic_share)
+    chosen = RunFilter(lambda run: run.settings.get(N_IMAGES) is None, _synthetic_share)
     found = []
     for model, of, comparable in _by_model(chosen, chosen.on_data(mine, data_settings, data)):
         kept = of.fullest(comparable, _ratio_family, "with another mix", model)
@@ -111,27 +116,46 @@ def ratio_runs(runs: Sequence[Run], data: str) -> tuple[SweepRuns, ...]:
     return tuple(found)
 
 
-def real_images_runs(runs: Sequence[Run], data: str) -> tuple[SweepRuns, ...]:
+def real_images_runs(runs: Sequence[Run], data: str, key: str = N_IMAGES) -> tuple[SweepRuns, ...]:
     """For each model its runs along `+sweep=real_images`, filed by the number of real training images.
 
     Runs on all images, Table 2's as well, stand at the number they were trained on where their settings agree with the
-    others'. Empty where no run on these data has a `data.n_real_images`.
+    others'. Empty where no run on these data has a number in `key`, which is `N_PATIENTS` for `+sweep=real_patients`.
     """
+    other = N_IMAGES if key == N_PATIENTS else N_PATIENTS
     mine = [run for run in runs if run.data == data and run.settings.get(_RATIO) is None and run.column in _REAL_COLUMNS]
     # A part of the real images drawn by the mix alone is another question: the translator would see them all.
-    mine = [run for run in mine if run.settings.get("mix.real") == "all"]
-    chosen = RunFilter(lambda run: not math.isinf(_count(run)), _count, apart=True)
-    mine = chosen.on_data(mine, lambda run: {k: v for k, v in data_settings(run).items() if k != _N_REAL}, data)
+    mine = [run for run in mine if run.settings.get("mix.real") == "all" and run.settings.get(other) is None]
+
+    def count(run: Run) -> float:
+        """Asked for; infinite for all, until their number is known."""
+        asked = run.settings.get(key)
+        return math.inf if asked is None else float(asked)
+
+    chosen = RunFilter(lambda run: not math.isinf(count(run)), count, apart=True)
+    mine = chosen.on_data(mine, lambda run: {k: v for k, v in data_settings(run).items() if k != key}, data)
     found = []
     for model, of, comparable in _by_model(chosen, mine):
         kept = of.one_mix(comparable, model)
-        whole = [run.metrics["mix"]["real"] for run in kept if not of.first(run)]
+        whole = [run for run in kept if not of.first(run)]
         if len(whole) < len(kept):
             # It may differ by seed, where validation is cut by groups of several images.
-            everything = float(round(sum(whole) / len(whole))) if whole else None
-            points = _points({run: _count(run) if of.first(run) else everything or math.inf for run in kept}, of, model)
+            known = [n for run in whole if (n := trained_on(run, key)) is not None]
+            everything = float(round(sum(known) / len(known))) if known else None
+            points = _points({run: count(run) if of.first(run) else everything or math.inf for run in kept}, of, model)
             found.append(SweepRuns(model, points, everything, (*chosen.left_out, *of.left_out)))
     return tuple(found)
+
+
+def real_patients_runs(runs: Sequence[Run], data: str) -> tuple[SweepRuns, ...]:
+    """The same along `+sweep=real_patients`, filed by the number of training patients."""
+    return real_images_runs(runs, data, N_PATIENTS)
+
+
+def trained_on(run: Run, key: str) -> int | None:
+    """How many real images or patients, as `key` says, a run on all of them had; None where that is not recorded."""
+    found = run.metrics["mix"]["real"] if key == N_IMAGES else run.metrics.get("groups", {}).get("train")
+    return None if found is None else int(found)
 
 
 def runs_beside(run: Run, runs: Sequence[Run]) -> dict[str, Run]:
@@ -171,9 +195,3 @@ def _ratio_family(run: Run) -> Settings:
     mix = run.metrics["mix"]
     given = {name: value for name, value in settings_of("mix")(run).items() if name != _RATIO}
     return {**given, "real samples": mix["real"], "total": sum(mix[part] for part in ("real", "synthetic", "augmented"))}
-
-
-def _count(run: Run) -> float:
-    """Real training images asked for; infinite for all of them, until their number is known."""
-    count = run.settings.get(_N_REAL)
-    return math.inf if count is None else float(count)

@@ -4,16 +4,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from rbc_lightning.study.choose import SweepRuns, ratio_runs, real_images_runs
+from rbc_lightning.study.choose import SweepRuns, ratio_runs, real_images_runs, real_patients_runs
 from rbc_lightning.study.collect import all_runs, paired_scores, version_notes
 from rbc_lightning.study.rows import TableEntry, make_entry
 from rbc_lightning.study.run_record import Run
 from rbc_lightning.study.statistics import Difference
 from rbc_lightning.study.tables import REFERENCES, TITLES, csv_text
 
-Sweep = Literal["ratio", "real_images"]
-ALONG: dict[Sweep, str] = {"ratio": "the share of synthetic samples", "real_images": "the number of real images"}
-_CHOOSE = {"ratio": ratio_runs, "real_images": real_images_runs}
+Sweep = Literal["ratio", "real_images", "real_patients"]
+ALONG: dict[Sweep, str] = {
+    "ratio": "the share of synthetic samples",
+    "real_images": "the number of real images",
+    "real_patients": "the number of patients",
+}
+COUNTED = {"real_images": "real images", "real_patients": "patients"}
+"""What is counted along a sweep."""
+_CHOOSE = {"ratio": ratio_runs, "real_images": real_images_runs, "real_patients": real_patients_runs}
 
 
 @dataclass(frozen=True)
@@ -39,7 +45,7 @@ class GainCurve:
     Attributes:
         sweep: "ratio" (x = synthetic samples / all samples of the mix, gains against the mix without them) or "real_images"
             (x = real images that were annotated, those of training and those of validation that weights are chosen on; gains of
-            RD+SD+aug against RD+aug and RD trained on the same images).
+            RD+SD+aug against RD+aug and RD trained on the same images), or "real_patients", the same of patients.
         data, model: names of the data set and of the model.
         score, higher_is_better: title of what is compared, such as "Dice", and its direction.
         n_images: test images that every run has a score of.
@@ -91,7 +97,7 @@ def to_csv(curves: Sequence[GainCurve]) -> str:
 
 
 def _curve(sweep: Sweep, chosen: SweepRuns, data: str, score: str | None) -> GainCurve:
-    chosen, counted = _with_validation(chosen) if sweep == "real_images" else (chosen, ())
+    chosen, counted = _with_validation(chosen, sweep) if sweep in COUNTED else (chosen, ())
     filed = {(x, column): runs for x, columns in chosen.points.items() for column, runs in columns.items()}
     every = all_runs(filed)
     metric = score or every[0].score
@@ -119,19 +125,22 @@ def _curve(sweep: Sweep, chosen: SweepRuns, data: str, score: str | None) -> Gai
     )
 
 
-def _with_validation(chosen: SweepRuns) -> tuple[SweepRuns, tuple[str, ...]]:
-    """The places with the validation images on top, and a note that says so: they are annotated as well.
+def _with_validation(chosen: SweepRuns, sweep: Sweep) -> tuple[SweepRuns, tuple[str, ...]]:
+    """The places with the validation images, or patients, on top, and a note that says so: they are annotated as well.
 
     Of seeds that cut off different numbers, whole groups each, the rounded mean; of runs that did not record it, none.
     """
     every = [run for columns in chosen.points.values() for run in all_runs(columns)]
-    recorded = [int(run.metrics["n_val"]) for run in every if "n_val" in run.metrics]
+    if sweep == "real_images":
+        recorded = [int(run.metrics["n_val"]) for run in every if "n_val" in run.metrics]
+    else:
+        recorded = [int(run.metrics["groups"]["val"]) for run in every if "groups" in run.metrics]
     beside = round(sum(recorded) / len(recorded)) if recorded else 0
     if not beside:
         return chosen, ()
     points = {x + beside: columns for x, columns in chosen.points.items()}
     everything = None if chosen.everything is None else chosen.everything + beside
-    note = f"real images count the {beside} of validation, which weights are chosen on, beside those trained on"
+    note = f"{COUNTED[sweep]} count the {beside} of validation, which weights are chosen on, beside those trained on"
     return chosen._replace(points=points, everything=everything), (note,)
 
 
@@ -139,14 +148,14 @@ def _references(sweep: Sweep, x: float, column: str) -> Iterator[tuple[str, floa
     """What a column is compared with, as column and place."""
     if sweep == "ratio" and x > 0:
         yield "rd_aug", 0.0
-    elif sweep == "real_images" and column == "rd_sd_aug":
+    elif sweep in COUNTED and column == "rd_sd_aug":
         yield from ((against, x) for against in REFERENCES)
 
 
 def _missing(sweep: Sweep, chosen: SweepRuns) -> Iterator[str]:
     if sweep == "ratio" and 0.0 not in chosen.points:
         yield "no gains: the mix without synthetic samples was not run"
-    for x, columns in chosen.points.items() if sweep == "real_images" else ():
+    for x, columns in chosen.points.items() if sweep in COUNTED else ():
         absent = [TITLES[column] for column in ("rd_sd_aug", *REFERENCES) if column not in columns]
         if absent:
-            yield f"{x:g} real images: {', '.join(absent)} not run"
+            yield f"{x:g} {COUNTED[sweep]}: {', '.join(absent)} not run"

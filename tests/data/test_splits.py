@@ -14,6 +14,7 @@ from rbc_lightning.data.splits import (
     cut_validation,
     deal_folds,
     evenly,
+    keep_real_groups,
     keep_real_images,
     merge_validation,
     one_of_each_scan,
@@ -76,6 +77,23 @@ def test_groups_are_kept_whole():
     assert kept == {("a", "a", "a", "b", "b"), ("a", "a", "a", "c", "c")}
     with pytest.raises(InputError, match=r"n_real_images=1; whole groups .* come to 0 images \(the smallest group has 2\)"):
         keep_real_images(manifest, 1, seed=0)
+
+
+def test_of_groups_the_fewer_are_among_the_more():
+    sizes = {"a": 3, "b": 2, "c": 4}
+    samples = (plain_sample(f"{group}{i}", group=group) for group, size in sizes.items() for i in range(size))
+    manifest = Manifest((*samples, plain_sample("v0", "val"), plain_sample("t0", "test")))
+    for seed in range(4):
+        kept = [{sample.group for sample in keep_real_groups(manifest, n, seed).split("train")} for n in (1, 2, 3)]
+        assert [len(groups) for groups in kept] == [1, 2, 3]
+        assert kept[0] < kept[1] < kept[2]
+        assert all(
+            len([s for s in keep_real_groups(manifest, 3, seed).split("train") if s.group == g]) == sizes[g] for g in sizes
+        )
+    assert len({keep_real_groups(manifest, 1, seed).ids("train") for seed in range(8)}) > 1
+    assert keep_real_groups(manifest, 1, 0).ids("test") == ("t0",)
+    with pytest.raises(InputError, match=r"data.n_real_patients=4; expected at most 3, the training patients"):
+        keep_real_groups(manifest, 4, seed=0)
 
 
 @pytest.mark.parametrize("count", [0, 11, -1, True, 2.5, "all"])

@@ -169,3 +169,15 @@ def test_a_slice_names_its_scan():
     (first, *_) = slice_manifest().samples
     assert (SmearDataset([first])[0]["sample_id"], SmearDataset([first])[0]["volume"]) == ("a1_000", "a1")
     assert SmearDataset([fluorescent_sample("a", 0)])[0]["volume"] == ""
+
+
+def test_a_slice_tells_its_place_and_what_is_ignored_where_they_are_known():
+    first = slice_manifest().samples[1]
+    item = SmearDataset([first])[0]
+    assert item["place"].isnan().all()
+    assert "ignored" not in item
+    placed = replace(first, spec=replace(first.spec, spacing=(2.0, 3.0)), distance=6.0)
+    item = SmearDataset([placed], ignored=("outline",))[0]
+    assert item["place"].tolist() == [1.0, 3.0, 2.0, 6.0]
+    assert np.array_equal(item["ignored"].numpy(), first.with_context().load_label_map() == 2)
+    assert item["ignored"].any()

@@ -1,7 +1,7 @@
 import pytest
 from run_records import RECIPE, changed, write_floor, write_run
 
-from rbc_lightning.study.choose import group_runs, ratio_runs, real_images_runs, runs_beside
+from rbc_lightning.study.choose import group_runs, ratio_runs, real_images_runs, real_patients_runs, runs_beside
 from rbc_lightning.study.collect import collect_runs
 
 
@@ -130,6 +130,25 @@ def test_numbers_of_real_images_are_filed_with_all_of_them_at_their_own(tmp_path
         x: {column: [f"n{count}_{column}_0", f"n{count}_{column}_1"] for column in ("rd", "rd_sd_aug")}
         for x, count in ((5.0, 5), (20.0, 20), (48.0, None))
     }
+
+
+def test_numbers_of_patients_are_a_sweep_of_their_own(tmp_path):
+    """All of them stand at the number of patients that they were trained on; runs on fewer images are none of it."""
+    for count in (1, 3, None):
+        settings, groups = changed(data__n_real_patients=count), {"train": count or 7, "val": 2}
+        for seed in (0, 1):
+            record = {"settings": settings, "groups": groups, "data_hash": f"p{count}_{seed}"}
+            write_run(tmp_path, f"n{count}_rd_{seed}", "rd", seed, **record)
+    write_real(tmp_path, 5, "rd")
+    runs = collect_runs(tmp_path).runs
+    (sweep,) = real_patients_runs(runs, "smears")
+    assert sweep.everything == 7
+    assert filed(sweep) == {x: {"rd": [f"n{n}_rd_0", f"n{n}_rd_1"]} for x, n in ((1.0, 1), (3.0, 3), (7.0, None))}
+    table = group_runs(runs, "smears")
+    assert [run.directory.name for run in table.every()] == ["nNone_rd_0", "nNone_rd_1"]
+    assert "5 runs with mix.ratio or data.n_real_images or data.n_real_patients are not in the table" in table.left_out[0]
+    (of_images,) = real_images_runs(runs, "smears")
+    assert 1.0 not in of_images.points
 
 
 def test_a_number_that_is_all_images_and_all_images_are_one_place(tmp_path):

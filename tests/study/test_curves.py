@@ -99,6 +99,19 @@ def test_validation_images_are_counted_on_the_axis_since_they_are_annotated_too(
     assert "real images count the 12 of validation, which weights are chosen on, beside those trained on" in curve.notes
 
 
+def test_patients_are_counted_with_those_of_validation(tmp_path):
+    for count in (2, None):
+        for column, value in (("rd_aug", 0.7), ("rd_sd_aug", 0.75)):
+            settings, groups = changed(data__n_real_patients=count), {"train": count or 6, "val": 1}
+            images = {"x": value, "y": value - 0.1}
+            write_run(tmp_path, f"{column}{count}", column, images=images, settings=settings, groups=groups)
+    (curve,) = gain_curves("real_patients", collect_runs(tmp_path).runs, "smears")
+    assert (curve.everything, [point.x for point in curve.points]) == (7, [3, 7])
+    assert curve.points[0].gains["rd_sd_aug", "rd_aug"].value == pytest.approx(0.05)
+    assert "patients count the 1 of validation, which weights are chosen on, beside those trained on" in curve.notes
+    assert "3 patients: RD not run" in curve.notes
+
+
 @pytest.mark.parametrize("facts", [{}, {"n_val": 0}])
 def test_without_validation_only_what_is_trained_on_counts(tmp_path, facts):
     write_count(tmp_path, 5, "rd", 0.8, **facts)

@@ -24,6 +24,9 @@ class Reader(ABC):
     name: str  # of the data set, in tables and directory names
     validation_fraction: float = 0.2  # share of the training groups kept for choosing weights, unless there is a val split
     n_real_images: int | None = None  # train on so many real images, drawn by the seed after validation is cut; None for all
+    n_real_patients: int | None = (
+        None  # likewise real groups (patients), the fewer among the more
+    )
     folds: int | None = None  # deal the groups of train and test into so many folds; None for the splits of the data set
     fold: int | None = None  # which of them is the test split, from 0
     fold_seed: int = 0  # of the dealing, one for all runs of a sweep
@@ -34,8 +37,11 @@ class Reader(ABC):
         # 0 is for data sets with a val split of their own.
         if self.validation_fraction != 0:
             check_fraction(self.validation_fraction)
-        if self.n_real_images is not None:
-            check_count("data.n_real_images", self.n_real_images, 1)
+        for name in ("n_real_images", "n_real_patients"):
+            if getattr(self, name) is not None:
+                check_count(f"data.{name}", getattr(self, name), 1)
+        if self.n_real_images is not None and self.n_real_patients is not None:
+            raise InputError("data.n_real_images and data.n_real_patients are both set; expected one of them")
         self._check_folds()
 
     def _check_folds(self) -> None:

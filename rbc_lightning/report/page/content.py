@@ -66,7 +66,7 @@ class Page:
         table: with the verdicts.
         bars: scores by column with intervals, one chart for each model.
         learning: learning curves, one chart for each model.
-        sweeps: gain against the share of synthetic samples, and against the number of real images.
+        sweeps: gain against the share of synthetic samples, and against the number of real images or patients.
         cards: layout card and quality card.
         sheets: synthetic cells and smears, or slices.
         gallery: test images with truth and predictions.

@@ -6,7 +6,7 @@ from rbc_lightning.report.page import svg
 from rbc_lightning.report.page.content import Chart
 from rbc_lightning.report.page.series import COLORS, MARKS, PLAIN, Key, blank, interval, interval_keys, legend, score_scale
 from rbc_lightning.study.compare import interval_text
-from rbc_lightning.study.curves import ALONG, GainCurve
+from rbc_lightning.study.curves import ALONG, COUNTED, GainCurve
 from rbc_lightning.study.rows import TableEntry
 from rbc_lightning.study.statistics import Difference
 from rbc_lightning.study.tables import OPTIMISTIC, REFERENCES, TITLES
@@ -103,11 +103,11 @@ def _place_ticks(curve: GainCurve, across: svg.Scale) -> tuple[list[float], list
         return ticks, [f"{100 * tick:.0f} %" for tick in ticks], "synthetic samples in the mix"
     ticks = [point.x for point in curve.points]
     names = ["all" if tick == curve.everything else f"{tick:g}" for tick in ticks]
-    return ticks, names, "annotated real images" + (f" (all: {curve.everything:g})" if "all" in names else "")
+    return ticks, names, f"annotated {COUNTED[curve.sweep]}" + (f" (all: {curve.everything:g})" if "all" in names else "")
 
 
 def _place_text(curve: GainCurve, x: float) -> str:
-    return f"{100 * x:.1f} % synthetic" if curve.sweep == "ratio" else f"{x:g} real images"
+    return f"{100 * x:.1f} % synthetic" if curve.sweep == "ratio" else f"{x:g} {COUNTED[curve.sweep]}"
 
 
 def _curve_caption(curve: GainCurve) -> Iterator[str]:
@@ -117,7 +117,7 @@ def _curve_caption(curve: GainCurve) -> Iterator[str]:
     if curve.sweep == "ratio":
         yield "All mixes have the same total and the same number of real samples; the others are augmented or synthetic."
     else:
-        yield "Shape bank, translator and segmenter were trained on no other real images than these."
+        yield f"Shape bank, translator and segmenter were trained on no other {COUNTED[curve.sweep]} than these."
     yield "Above the line at 0 synthetic samples help; each interval stands for its own point, uncorrected for their number."
     if curve.optimistic:
         yield f"{OPTIMISTIC.capitalize()}."

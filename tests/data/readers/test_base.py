@@ -52,6 +52,8 @@ def test_a_name_that_is_no_directory_name_is_refused(name):
         ({"validation_fraction": None}, "data.validation_fraction=None; expected a number"),
         ({"n_real_images": 0}, "data.n_real_images=0; expected a whole number of at least 1"),
         ({"n_real_images": 2.5}, "data.n_real_images=2.5; expected a whole number"),
+        ({"n_real_patients": 0}, "data.n_real_patients=0; expected a whole number of at least 1"),
+        ({"n_real_images": 5, "n_real_patients": 1}, "data.n_real_images and data.n_real_patients are both set; expected one"),
         ({"folds": 1, "fold": 0}, "data.folds=1; expected a whole number of at least 2"),
         ({"folds": 3}, "data.folds=3 without the one to test on; expected data.fold=0, or 0,1,2 for all of them"),
         ({"fold": 0}, "data.fold=0 without a number of folds; expected data.folds=5"),

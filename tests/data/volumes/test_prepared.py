@@ -34,6 +34,8 @@ def test_every_slice_is_a_sample_of_its_scan_and_patient(folder):
     sample = manifest.samples[6]
     assert (sample.sample_id, sample.volume, sample.slice, sample.group) == ("sub-05_000", "sub-05", 0, "p5")
     assert (sample.spec.spacing, sample.size) == ((4.5, 4.5), (40, 40))
+    assert sample.place == (0, (4.5, 4.5, 20.0))
+    assert manifest.samples[11].place == (5, (4.5, 4.5, 20.0))
     assert sample.where == f"{folder / 'sub-05' / 'sub-05_FLAIR.nii.gz'}, slice 0"
     assert manifest.spec.context == ("ventricles", "rim", "brain")
 
@@ -48,6 +50,8 @@ def test_slices_hold_images_targets_and_context(folder):
         assert label_map.max() <= 1
         with_context = sample.with_context().load_label_map()
         assert [(with_context == value).sum() for value in (2, 3)] == [(labels[..., index] == value).sum() for value in (2, 3)]
+        assert sample.marked(("rim",)).sum() == (labels[..., index] == 3).sum()
+        assert sample.marked(("lesion", "ventricles")).sum() == np.isin(labels[..., index], (1, 2)).sum()
     # Lesions are bright in the first channel, anterior is on top.
     image, lesion = samples[2].load_image(), samples[2].load_label_map() == 1
     assert image[lesion][:, 0].mean() > image[..., 0].mean() + 500

@@ -6,7 +6,7 @@ import pytest
 import yaml
 from run_records import changed, write_run
 
-from rbc_lightning.report.page.proposals import SWEPT, proposal
+from rbc_lightning.report.page.proposals import PATIENTS, SWEPT, proposal
 from rbc_lightning.study.collect import collect_runs
 from rbc_lightning.usage import CONF_DIR
 
@@ -29,6 +29,16 @@ def runs(tmp_path):
 def test_the_numbers_are_those_of_the_sweep():
     sweep = yaml.safe_load((Path(CONF_DIR) / "sweep" / "real_images.yaml").read_text())
     assert sweep["hydra"]["sweeper"]["params"]["data.n_real_images"] == ",".join([*map(str, SWEPT), "null"])
+    sweep = yaml.safe_load((Path(CONF_DIR) / "sweep" / "real_patients.yaml").read_text())
+    assert sweep["hydra"]["sweeper"]["params"]["data.n_real_patients"] == ",".join([*map(str, PATIENTS), "null"])
+
+
+@pytest.mark.parametrize(("n_train", "told"), [(7, ""), (6, " data.n_real_patients=1,2,3,null"), (1, None)])
+def test_no_more_patients_are_proposed_than_every_run_has(runs, n_train, told):
+    by_image = {"nothing_mean_dice": {"x": 0.0, "y": 0.0}}
+    found = proposal("real_patients", runs(30, by_image=by_image, groups={"train": n_train, "val": 1}))
+    expected = None if told is None else f"gain against the number of patients: {COMMAND.format('real_patients')}{told}"
+    assert found == expected
 
 
 @pytest.mark.parametrize(

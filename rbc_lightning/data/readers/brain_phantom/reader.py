@@ -68,6 +68,7 @@ class BrainPhantomReader(Reader):
     coarseness: float = 1.0
     tumour: bool = False
     phantom_seed: int
+    targets: tuple[str, ...] | None = None  # None: lesions, or the three classes of the tumour
     outline: str | None = None
     side: int | None = None
     spacing: float | None = None
@@ -114,14 +115,11 @@ class BrainPhantomReader(Reader):
 
     def at(self, root: Path) -> NiftiReader:
         """The reader of the scans that were drawn into a folder, with all settings of this one."""
-        targets = TUMOUR_CLASSES if self.tumour else {1: CLASSES[1]}
-        return NiftiReader(
-            root=root,
-            channels=CHANNELS,
-            classes={**CLASSES, **TUMOUR_CLASSES} if self.tumour else CLASSES,
-            targets=tuple(targets.values()),
-            **{entry.name: getattr(self, entry.name) for entry in fields(NiftiReader) if hasattr(self, entry.name)},
-        )
+        same = {entry.name: getattr(self, entry.name) for entry in fields(NiftiReader) if hasattr(self, entry.name)}
+        if self.targets is None:
+            same["targets"] = tuple(TUMOUR_CLASSES.values()) if self.tumour else (CLASSES[1],)
+        classes = {**CLASSES, **TUMOUR_CLASSES} if self.tumour else CLASSES
+        return NiftiReader(root=root, channels=CHANNELS, classes=classes, **same)
 
 
 def write_brains(

@@ -90,6 +90,20 @@ def test_values_that_are_others_by_the_layout_are_refused(tmp_path):
     assert reader(tmp_path, classes=None, targets=None).preparation.names == ("lesion", "ventricles", "rim", "brain")
 
 
+@pytest.mark.parametrize(
+    ("ignore", "message"),
+    [
+        (["lesion"], r"data.ignore: 'lesion'; expected classes of masks that are no targets \(ventricles, rim\), or null"),
+        (["brain"], "data.ignore: 'brain'; expected classes of masks"),
+        ("rim", r"data.ignore=rim; expected a list, such as \[rim\]"),
+    ],
+)
+def test_what_cannot_be_ignored_is_refused(ignore, message):
+    assert reader("scans", ignore=["rim"]).ignore == ("rim",)
+    with pytest.raises(InputError, match=message):
+        reader("scans", ignore=ignore)
+
+
 def test_the_command_names_the_folder(tmp_path):
     assert reader(tmp_path).overrides() == ["data=mri", "data.name=mri", f"data.root={tmp_path}"]
 
