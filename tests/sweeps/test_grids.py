@@ -50,6 +50,17 @@ def test_real_images_varies_their_number_in_three_columns():
     assert len(jobs) == 15
 
 
+def test_real_patients_varies_their_number_in_three_columns():
+    jobs = jobs_of("real_patients")
+    assert {cfg.data.n_real_patients for cfg in jobs} == {1, 2, 3, 6, None}
+    assert {Mix.resolve(16, **cfg.mix).column for cfg in jobs} == {"rd", "rd_aug", "rd_sd_aug"}
+
+
+def test_leave_one_out_asks_for_all_folds_of_five_columns():
+    params = dict(whole_config("+sweep=leave_one_out").hydra.sweeper.params)
+    assert params == {"data.fold": "all", "mix": "rd,sd,rd_aug,rd_sd,rd_sd_aug", "seed": 0}
+
+
 def test_luck_crosses_training_and_translator_on_one_split():
     params = dict(whole_config("+sweep=luck").hydra.sweeper.params)
     assert params == {"translator.seed": "0,1,2", "training.seed": "0,1,2", "seed": "0"}
@@ -59,7 +70,7 @@ def test_luck_crosses_training_and_translator_on_one_split():
     assert Mix.resolve(16, **compose(["+sweep=luck", "mix=rd_sd"]).mix).column == "rd_sd"
 
 
-@pytest.mark.parametrize("sweep", ["table2", "ratio", "real_images", "luck"])
+@pytest.mark.parametrize("sweep", ["table2", "ratio", "real_images", "real_patients", "leave_one_out", "luck"])
 def test_a_sweep_needs_no_flag_and_names_its_record(sweep):
     cfg = whole_config(f"+sweep={sweep}", "runs_dir=elsewhere")
     assert cfg.hydra.mode == RunMode.MULTIRUN

@@ -24,9 +24,7 @@ class Reader(ABC):
     name: str  # of the data set, in tables and directory names
     validation_fraction: float = 0.2  # share of the training groups kept for choosing weights, unless there is a val split
     n_real_images: int | None = None  # train on so many real images, drawn by the seed after validation is cut; None for all
-    n_real_patients: int | None = (
-        None  # likewise real groups (patients), the fewer among the more
-    )
+    n_real_patients: int | None = None  # likewise real groups (patients), the fewer among the more
     folds: int | None = None  # deal the groups of train and test into so many folds; None for the splits of the data set
     fold: int | None = None  # which of them is the test split, from 0
     fold_seed: int = 0  # of the dealing, one for all runs of a sweep
