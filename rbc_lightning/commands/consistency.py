@@ -30,7 +30,7 @@ def check_consistency(experiment: Experiment) -> None:
     # Its recipes are made only to have their settings checked.
     unread = copy(experiment)
     unread.train = unread.val = Samples(())
-    unread.pairs()
+    pairs = unread.pairs()
     measures = cfg.translator.choose == "quality" or (stage == "translator" and experiment.quality.enabled)
     if measures:
         experiment.quality.check_steps(experiment.training.steps_per_epoch)
@@ -49,7 +49,7 @@ def check_consistency(experiment: Experiment) -> None:
     if stage == "train" or (trains_translator and measures):
         trainer.check_batch("training.batch_size", experiment.training.batch_size)
     if trains_translator:
-        for name, size in unread.translator().batch_sizes().items():
+        for name, size in (unread.translator() if stage == "translator" else pairs).batch_sizes().items():
             trainer.check_batch(name, size)
 
 

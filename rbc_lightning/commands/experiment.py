@@ -179,6 +179,10 @@ class Experiment:
             style=self.synthetic.style,
             masks=self.masks(),
             translator=self.translator(),
+            gan_seed=self.seeds.translator,
+            trainer=self.trainer,
+            tracking=self.tracking,
+            crop=self.training.crop,
         )
 
     def synthetic_set(self, count: int) -> Any:  # noqa: ANN401 (a recipe)

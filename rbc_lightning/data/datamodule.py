@@ -94,17 +94,21 @@ class PairDataModule(pl.LightningDataModule):
         *,
         per_pass: int | None = None,
         transforms: Mapping[str, Mapping[str, Any]] | None = None,
+        stream: MixStream | None = None,
         **settings: Any,  # noqa: ANN401
     ) -> Self:
-        """Real samples, each draw mirrored at random: what translators and the FCN-score network see.
+        """Real samples, each draw mirrored at random: what GANs and the FCN-score network see.
 
-        A pass takes `per_pass` of the training samples in turn, or all; `transforms` follow on the mirror image, none by
-        default; `settings` are those of the class.
+        A pass takes `per_pass` of the training samples in turn, or all, unless a `stream` says what is drawn; `transforms`
+        follow on the mirror image, none by default; `settings` are those of the class.
         """
         train = tuple(train)
         augment = build_augmentation({**FLIPS, **(transforms or {})}, common_spec(train))
         mix = Mix(real=0, synthetic=0, augmented=len(train) if per_pass is None else per_pass)
-        return cls(Manifest((*train, *val)), (), mix, augment=augment, **settings)
+        data = cls(Manifest((*train, *val)), (), mix, augment=augment, **settings)
+        if stream is not None:
+            data.stream = data.train_set.stream = stream
+        return data
 
     def train_dataloader(self) -> DataLoader[dict[str, Any]]:
         """One epoch of the stream, shared out among the processes of a distributed run."""

@@ -149,6 +149,37 @@ class MixStream:
         return slots
 
 
+class SharedStream(MixStream):
+    """An endless, reproducible stream of augmented draws of real samples, of which some samples get a share of their own.
+
+    A pass is as long as there are samples; in each of the two parts every sample has its turn, see `MixStream`.
+
+    Args:
+        of_some: whether a sample is one of them, by index.
+        share: of the draws of a pass that they get, in (0, 1), though at least one draw is left to each part.
+
+    Raises:
+        InputError: a share out of its range, or a part without samples.
+    """
+
+    def __init__(self, of_some: Sequence[bool], share: float, seed: int) -> None:
+        self._parts = [[i for i, some in enumerate(of_some) if some is wanted] for wanted in (True, False)]
+        if not 0 < share < 1 or not all(self._parts):
+            sizes = " and ".join(str(len(part)) for part in self._parts)
+            raise InputError(f"a share of {share} of the draws among {sizes} samples; expected one in (0, 1), and some of each")
+        n = len(of_some)
+        self._first = min(max(round(share * n), 1), n - 1)
+        super().__init__(Mix(0, 0, n), n, 0, seed)
+
+    def __getitem__(self, serial: int) -> Draw:
+        place, number = super().__getitem__(serial).index, serial // self.mix.total
+        if place < self._first:
+            part, turn = self._parts[0], number * self._first + place
+        else:
+            part, turn = self._parts[1], number * (self.mix.total - self._first) + place - self._first
+        return Draw("real", part[turn % len(part)], True)
+
+
 def large_total(large: int, per_real: float | None, n_real: int) -> int:
     """Samples in one pass of the large mixes: `large`, and at least `per_real` times the `n_real` real training images.
 

@@ -63,6 +63,13 @@ class PairSource(Node):
         """Refuse pairs that descend from validation or test samples, before any is made; the `InputError` names one."""
         refuse_held_out(manifest.samples, "the pair source", self.trained_on(store))
 
+    def batch_sizes(self) -> dict[str, int]:
+        """Images of an optimiser step of the trainings that pairs need, by the name of the setting."""
+        return {}
+
+    def check_samples(self) -> None:
+        """Refuse training samples that no such pairs can be made of, before anything is made; the `InputError` says why."""
+
     @property
     def translator_key(self) -> str:
         """Hash of what makes the images, for the lineage of pairs."""

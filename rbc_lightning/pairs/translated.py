@@ -100,6 +100,10 @@ class TranslatedPairs(PairSource):
         where = getattr(self.translator, "path", store.path(self.translator))
         refuse_held_out(manifest.samples, f"the translator in {where}", self.translator.trained_on(store))
 
+    def batch_sizes(self) -> dict[str, int]:
+        """Those of the translator."""
+        return self.translator.batch_sizes()
+
     @property
     def translator_key(self) -> str:
         """Of the translator."""

@@ -6,6 +6,7 @@ import math
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 
 import pytorch_lightning as pl
@@ -13,11 +14,13 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam
 from torch.optim.lr_scheduler import LambdaLR
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from rbc_lightning.errors import TrainingStopped
 from rbc_lightning.translators.pix2pixhd.layers import check_range
 
 _FLAT = 5e-3  # standard deviation over pixels, in [-1, 1] units, below which an image counts as one flat colour
+_SAME = 5e-3  # mean absolute difference of generated images, in these units, below which they count as one
 _PINNED = 1e-5  # loss of the discriminator below which the generator gets nothing to learn from
 
 
@@ -34,6 +37,24 @@ class Generated:
     images: Tensor
     n_images: int
     given: Any = None
+
+
+def averaged(network: nn.Module, decay: float, *, buffers: bool = False) -> AveragedModel:
+    """A running mean of a network's weights, to be moved by `update_parameters`; its `module` is the network to be used.
+
+    Args:
+        network: at its start.
+        decay: share of the old mean in the new one.
+        buffers: take the mean of those as well, such as the statistics of batch norm.
+    """
+    # torch's own function cannot be sent to the new processes of a distributed training.
+    average = AveragedModel(network, multi_avg_fn=partial(_follow, decay), use_buffers=buffers)
+    average.requires_grad_(False)
+    return average
+
+
+def _follow(decay: float, *arguments: Any) -> None:  # noqa: ANN401 (what AveragedModel passes)
+    get_ema_multi_avg_fn(decay)(*arguments)  # type: ignore[no-untyped-call]  # torch
 
 
 class AdversarialTask(pl.LightningModule):
@@ -133,40 +154,64 @@ class AdversarialTask(pl.LightningModule):
 
 
 class CollapseGuard:
-    """Watch losses and images step by step; after `patience` bad ones in a row the training counts as collapsed."""
+    """Watch losses and images step by step; after `patience` bad ones in a row the training counts as collapsed.
 
-    def __init__(self, patience: int = 200) -> None:
+    Args:
+        patience: steps.
+        rate: name of the setting of the learning rate, for messages.
+        width: of that of the discriminator's width.
+        bounded: losses of the discriminator whose sum ends at 0; none of an objective without a bound.
+    """
+
+    def __init__(
+        self,
+        patience: int = 200,
+        rate: str = "translator.task.learning_rate",
+        width: str = "translator.task.discriminator_channels",
+        bounded: Sequence[str] = ("d_real", "d_fake"),
+    ) -> None:
         if patience < 1:
             raise ValueError(f"patience must be at least 1 step, got {patience}")
-        self.patience = patience
-        self._flat_steps = self._pinned_steps = 0
+        self.patience, self.rate, self.width, self.bounded = patience, rate, width, tuple(bounded)
+        self._flat_steps = self._same_steps = self._pinned_steps = 0
 
-    def check(self, losses: Mapping[str, Tensor], fake: Tensor, sample_ids: Sequence[str]) -> None:
+    def check(
+        self, losses: Mapping[str, Tensor], fake: Tensor, sample_ids: Sequence[str], distance: Tensor | None = None
+    ) -> None:
         """Raise if this step shows that training cannot go on.
 
         Args:
-            losses: scalars by name; `d_real` and `d_fake` among them.
+            losses: scalars by name; those of `bounded` among them.
             fake: generated images (B, C, H, W) in [-1, 1].
             sample_ids: of the batch, which a `TrainingStopped` names.
+            distance: mean absolute difference of generated images that have nothing in common but the networks; None where
+                there are no such.
         """
         spread = fake.detach().float().std(dim=(2, 3)).max()
+        apart = torch.full_like(spread, torch.inf) if distance is None else distance.detach().float()
         # One transfer for everything: on a GPU each .item() would wait for the device.
-        *values, flatness = torch.stack([*(loss.detach().float() for loss in losses.values()), spread]).tolist()
+        seen = torch.stack([*(loss.detach().float() for loss in losses.values()), spread, apart]).tolist()
+        *values, flatness, difference = seen
         by_name = dict(zip(losses, values, strict=True))
         where = f"batch {', '.join(sample_ids)}"
         if bad := [name for name, value in by_name.items() if not math.isfinite(value)]:
-            raise TrainingStopped(
-                f"{', '.join(bad)} not finite on {where}; look at these images, or lower translator.task.learning_rate"
-            )
+            raise TrainingStopped(f"{', '.join(bad)} not finite on {where}; look at these images, or lower {self.rate}")
         self._flat_steps = self._flat_steps + 1 if flatness < _FLAT else 0
-        self._pinned_steps = self._pinned_steps + 1 if by_name["d_real"] + by_name["d_fake"] < _PINNED else 0
+        self._same_steps = self._same_steps + 1 if difference < _SAME else 0
+        pinned = bool(self.bounded) and sum(by_name[name] for name in self.bounded) < _PINNED
+        self._pinned_steps = self._pinned_steps + 1 if pinned else 0
         if self._flat_steps >= self.patience:
             raise TrainingStopped(
                 f"the generator has given images of one flat colour for {self.patience} steps, last on {where}: lower "
-                "translator.task.learning_rate, or take another seed"
+                f"{self.rate}, or take another seed"
+            )
+        if self._same_steps >= self.patience:
+            raise TrainingStopped(
+                f"the generator has given one and the same image for {self.patience} steps, last on {where}: lower "
+                f"{self.rate}, or take another seed"
             )
         if self._pinned_steps >= self.patience:
             raise TrainingStopped(
                 f"the discriminator's loss has been zero for {self.patience} steps, last on {where}: the generator "
-                "learns nothing more; lower translator.task.discriminator_channels"
+                f"learns nothing more; lower {self.width}"
             )

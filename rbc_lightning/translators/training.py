@@ -1,4 +1,4 @@
-"""What the trainings of all GAN translators share: flipped crops of the train split, checkpoints, resuming."""
+"""What the trainings of all GANs share: flipped crops of the train split, checkpoints, resuming."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 from rbc_lightning.core.seeds import derive_seed
 from rbc_lightning.core.training import LAST, build_trainer, fit_or_resume, last_checkpoint
 from rbc_lightning.data.datamodule import PairDataModule
+from rbc_lightning.data.mix import MixStream
 from rbc_lightning.tracking.base import opened
 from rbc_lightning.translators.phases import AdversarialPhase, steps_per_epoch
 
@@ -27,8 +28,10 @@ def fit_gan(
     crop: int | None,
     samples_per_image: int = 1,
     transforms: Mapping[str, Mapping[str, Any]] | None = None,
+    focus: float = 0,
+    stream: MixStream | None = None,
 ) -> None:
-    """Train a translator's task in `directory`, going on from its last checkpoint if there is one.
+    """Train a GAN's task in `directory`, going on from its last checkpoint if there is one.
 
     Args:
         phase: says on what, and how.
@@ -36,8 +39,10 @@ def fit_gan(
         task: as it is to be trained.
         job: name of the training for loggers.
         crop: side of the training crops, pixels; None for whole images.
-        samples_per_image: samples of the train split that one generated image takes.
+        samples_per_image: samples of the train split that one generated image of a step takes.
         transforms: of image and label map after their mirror image, as `build_augmentation` takes them.
+        focus: share of the crops that lie about something labelled.
+        stream: what is drawn; None: every sample in turn.
     """
     seed, train = derive_seed(phase.seed, "translator"), phase.train
     batch_size = phase.batch_size * samples_per_image
@@ -53,6 +58,8 @@ def fit_gan(
         seed=seed,
         num_workers=phase.trainer.num_workers,
         transforms=transforms,
+        focus=focus,
+        stream=stream,
     )
     # The candidate before last.ckpt: a run killed in between repeats the epoch instead of losing the candidate.
     callbacks = [*_candidates(directory, phase.candidates, phase.epochs), last_checkpoint((directory / LAST).parent)]

@@ -10,7 +10,9 @@ from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
+from torch.distributed.nn.functional import all_reduce
 
+from rbc_lightning.core.processes import rank_and_size
 from rbc_lightning.translators.weights import init_conv_weights
 
 Norm = Literal["batch", "layer", "none"]
@@ -108,6 +110,31 @@ class PairCritic(nn.Module):
         return cast(Tensor, self.layers(pairs)).flatten()
 
 
+class SharedBatchNorm2d(nn.BatchNorm2d):
+    """Batch norm of the whole batch, however many processes share it; PyTorch's own is for GPUs alone."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Normalise (B, C, H, W); all processes of a training have to ask together."""
+        _, size = rank_and_size()
+        if size == 1 or not self.training:
+            return super().forward(input)
+        x = input.float()
+        mean = all_reduce(x.mean(dim=(0, 2, 3))) / size  # type: ignore[no-untyped-call]  # torch
+        apart = x - mean[:, None, None]
+        variance = all_reduce(apart.square().mean(dim=(0, 2, 3))) / size  # type: ignore[no-untyped-call]  # torch
+        with torch.no_grad():
+            assert self.running_mean is not None
+            assert self.running_var is not None
+            assert self.momentum is not None
+            assert self.num_batches_tracked is not None
+            count = x.numel() // x.shape[1] * size
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_var.lerp_(variance * count / (count - 1), self.momentum)
+            self.num_batches_tracked.add_(1)
+        scale = self.weight * torch.rsqrt(variance + self.eps)
+        return (apart * scale[:, None, None] + self.bias[:, None, None]).to(input.dtype)
+
+
 def _widths(base_channels: int, times: int) -> list[int]:
     return [base_channels * min(8, 2**index) for index in range(times)]
 
@@ -115,7 +142,7 @@ def _widths(base_channels: int, times: int) -> list[int]:
 def _normed(channels: int, norm: Norm) -> list[nn.Module]:
     if norm == "none":
         return []
-    return [nn.BatchNorm2d(channels) if norm == "batch" else nn.GroupNorm(1, channels)]
+    return [SharedBatchNorm2d(channels) if norm == "batch" else nn.GroupNorm(1, channels)]
 
 
 def _check_positive(**numbers: int) -> None:

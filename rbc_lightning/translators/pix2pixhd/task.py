@@ -7,17 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields
-from functools import partial
 from typing import Any, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
 from rbc_lightning.core.labels import paint_table, semantic_condition
-from rbc_lightning.translators.adversarial import AdversarialTask, Generated
+from rbc_lightning.translators.adversarial import AdversarialTask, Generated, averaged
 from rbc_lightning.translators.conditioning import generator_input, reflect_pad, seeded_noise, shrink_pair
 from rbc_lightning.translators.losses import GanLoss
 from rbc_lightning.translators.pix2pixhd.adversary import Adversary, MultiscaleDiscriminator
@@ -117,9 +116,7 @@ class Pix2PixHDTask(AdversarialTask):
             self.encoder.requires_grad_(False)
         self.average: AveragedModel | None = None
         if ema_decay:
-            # torch's own function cannot be sent to the new processes of a distributed training.
-            self.average = AveragedModel(_pair(self.generator, self.encoder), multi_avg_fn=partial(_follow, ema_decay))
-            self.average.requires_grad_(False)
+            self.average = averaged(_pair(self.generator, self.encoder), ema_decay)
         if checkpoint_activations:
             checkpoint_blocks(self.generator)
         if channels_last:
@@ -210,7 +207,3 @@ class Pix2PixHDTask(AdversarialTask):
 
 def _pair(generator: nn.Module, encoder: nn.Module) -> nn.ModuleDict:
     return nn.ModuleDict({"generator": generator, "encoder": encoder})
-
-
-def _follow(decay: float, *arguments: Any) -> None:  # noqa: ANN401 (what AveragedModel passes)
-    get_ema_multi_avg_fn(decay)(*arguments)  # type: ignore[no-untyped-call]  # torch

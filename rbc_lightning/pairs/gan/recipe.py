@@ -1,0 +1,132 @@
+"""Pairs of a pair GAN, image and label map drawn together from noise; the configurations dcgan, wgan, wgan_gp."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rbc_lightning.core.build import Spec
+from rbc_lightning.core.recipe import Node, aside
+from rbc_lightning.core.seeds import pair_seeds
+from rbc_lightning.core.trainer import TrainerSettings, check_count
+from rbc_lightning.data.manifest import Manifest
+from rbc_lightning.errors import InputError, blaming
+from rbc_lightning.pairs.base import Pair, PairSource
+from rbc_lightning.pairs.gan.phase import PairGanPhase, slice_heights
+
+if TYPE_CHECKING:
+    from rbc_lightning.core.store import Store
+    from rbc_lightning.tracking.base import Tracking
+
+
+@dataclass(frozen=True, kw_only=True)
+class GanPairs(PairSource):
+    """Pairs that a GAN draws; their heights are those of training slices, drawn as often as in its training.
+
+    Args:
+        task, steps, steps_per_epoch, batch_size, height, labelled, focus: see `PairGanPhase`.
+        gan_seed: of the training.
+        trainer: how it is trained, and where pairs are drawn.
+        name: what tables and plans call it.
+        tracking: where the curves go.
+        context: draw the classes that lie around as well, which pairs on disk leave out.
+        speck: patches of the mask of fewer pixels are left out.
+        crop: side of the crops that segmenters are trained on, pixels, None for whole images; pairs are not smaller.
+
+    Raises:
+        InputError: a setting is refused.
+    """
+
+    task: Spec
+    gan_seed: int
+    trainer: TrainerSettings
+    name: str = aside("pair GAN")
+    tracking: Tracking | None = aside(None)
+    steps: int
+    steps_per_epoch: int
+    batch_size: int
+    height: bool = True
+    labelled: float | None = None
+    focus: float = 0
+    context: bool = False
+    speck: int = 3
+    crop: int | None = aside(None)
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "steps_per_epoch", "batch_size"):
+            check_count(f"pairs.{name}", getattr(self, name), 1)
+        check_count("pairs.speck", self.speck, 0)
+        if self.steps % self.steps_per_epoch:
+            raise InputError(
+                f"pairs.steps={self.steps} is no multiple of pairs.steps_per_epoch={self.steps_per_epoch}; take "
+                f"pairs.steps={self.steps - self.steps % self.steps_per_epoch + self.steps_per_epoch}"
+            )
+        for name, low in (("labelled", "above"), ("focus", "from")):
+            value = getattr(self, name)
+            if value is not None and not (0 < value < 1 if name == "labelled" else 0 <= value <= 1):
+                raise InputError(f"pairs.{name}={value}; expected a share {low} 0 {'and below' if low == 'above' else 'to'} 1")
+        from rbc_lightning.pairs.gan.nets import halvings
+
+        size = self.task.get("size", 64)
+        check_count("pairs.task.size", size, 1)
+        with blaming("pairs.task"):
+            halvings(size)
+        if self.crop is not None and self.crop > size:
+            raise InputError(
+                f"pairs.task.size={size} px, while segmenters are trained on crops of {self.crop} (training.crop); expected pairs "
+                f"of at least that size: take training.crop={size}"
+            )
+
+    @cached_property
+    def phase(self) -> PairGanPhase:
+        """The training."""
+        own = ("task", "steps", "steps_per_epoch", "batch_size", "height", "labelled", "focus", "trainer", "tracking", "name")
+        around = {"train": self.train.with_context(), "n_targets": len(self.train.spec.classes)} if self.context else {}
+        given = {"train": self.train, **around, **{name: getattr(self, name) for name in own}}
+        return PairGanPhase(seed=self.gan_seed, **given)
+
+    def settings(self) -> dict[str, Any]:
+        """Those that are not settings of the training."""
+        return {"source": type(self).__name__, "seed": self.seed, "speck": self.speck}
+
+    def inputs(self) -> dict[str, Node]:
+        """Training samples, and the training."""
+        return {"train": self.train, self.phase.kind: self.phase}
+
+    @property
+    def translator_key(self) -> str:
+        """Of the training."""
+        return self.phase.key
+
+    def open(self, store: Store) -> Callable[[int], Pair]:
+        """See `PairSource`."""
+        import torch
+
+        task, phase = store.make(self.phase), self.phase
+        device = self.trainer.device
+        network = task.drawing_network.to(device).eval()
+        heights = np.array([*slice_heights(phase.train).values()]) if phase.conditioned else None
+        chances = phase.chances if phase.conditioned else None
+
+        @torch.no_grad()  # type: ignore[untyped-decorator]  # torch
+        def draw(index: int) -> Pair:
+            rng = np.random.default_rng(pair_seeds(self.seed, index)[1])
+            noise = torch.from_numpy(task.draw_noise(rng))[None].to(device)
+            condition = None
+            if heights is not None:
+                condition = torch.tensor([rng.choice(heights, p=chances)], dtype=noise.dtype, device=device)
+            return Pair(*task.code.decode(network(noise, condition)[0].cpu().numpy(), self.speck))
+
+        return draw
+
+    def batch_sizes(self) -> dict[str, int]:
+        """See `PairSource`."""
+        return {"pairs.batch_size": self.batch_size}
+
+    def check_samples(self) -> None:
+        """See `PairSource`."""
+        self.phase.check_samples()
