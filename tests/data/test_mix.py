@@ -6,7 +6,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rbc_lightning.data.mix import Mix, MixStream, large_total
+from rbc_lightning.data.mix import Mix, MixStream, SharedStream, large_total
 from rbc_lightning.errors import InputError
 
 CONF = Path(__file__).parents[2] / "conf" / "mix"
@@ -214,3 +214,29 @@ def test_augmented_parts_of_two_sources_go_on_as_well():
     counts = Counter((draw.source, draw.index) for draw in draws if draw.augmented)
     # Three of five are real ones: 36 of twelve passes over three; two are synthetic: 24 over four.
     assert counts == {("real", i): 12 for i in range(3)} | {("synthetic", i): 6 for i in range(4)}
+
+
+def test_some_samples_get_their_share_and_each_its_turn():
+    some = [True, False, True, False, False]
+    stream = SharedStream(some, 0.6, seed=3)
+    draws = [stream[serial] for serial in range(30)]
+    assert {(draw.source, draw.augmented) for draw in draws} == {("real", True)}
+    for first in range(0, 30, 5):
+        assert sum(some[draw.index] for draw in draws[first : first + 5]) == 3
+    counts = Counter(draw.index for draw in draws)
+    # Six passes: eighteen draws for two, twelve for three.
+    assert counts == {0: 9, 2: 9, 1: 4, 3: 4, 4: 4}
+    assert [stream[serial] for serial in (17, 3)] == [draws[17], draws[3]]
+    assert [SharedStream(some, 0.6, seed=4)[serial] for serial in range(30)] != draws
+
+
+def test_each_part_keeps_a_draw_however_small_its_share():
+    for share in (0.01, 0.99):
+        stream = SharedStream([True, False, False], share, seed=0)
+        assert {stream[serial].index for serial in range(60)} == {0, 1, 2}
+
+
+@pytest.mark.parametrize(("some", "share"), [([True, True], 0.5), ([False], 0.5), ([True, False], 0), ([True, False], 1)])
+def test_a_share_of_nothing_is_refused(some, share):
+    with pytest.raises(InputError, match=rf"a share of {share} of the draws among . and . samples; expected one in"):
+        SharedStream(some, share, seed=0)

@@ -26,3 +26,19 @@ def test_guard_names_the_batch():
         guard.check(pinned, noise, ["smear_4"])
     with pytest.raises(ValueError, match="patience must be at least 1 step, got 0"):
         CollapseGuard(patience=0)
+
+
+def test_guard_of_an_objective_without_bound_and_of_pairs():
+    losses = {"g_loss": torch.tensor(1.0), "d_loss": torch.tensor(-3.0)}
+    noise = torch.randn(2, 3, 8, 8)
+    guard = CollapseGuard(patience=2, rate="pairs.task.optimizer.lr", width="pairs.task.base_channels", bounded=())
+    for _ in range(3):
+        guard.check(losses, noise, ["a"], torch.tensor(0.2))
+    guard.check(losses, noise, ["a"], torch.tensor(1e-3))
+    with pytest.raises(
+        TrainingStopped, match=r"one and the same image for 2 steps, last on batch b: lower pairs\.task\.optimizer"
+    ):
+        guard.check(losses, noise, ["b"], torch.tensor(1e-3))
+    guard = CollapseGuard(patience=1, width="pairs.task.base_channels", bounded=("d_loss",))
+    with pytest.raises(TrainingStopped, match=r"zero for 1 steps, last on batch c: .*lower pairs\.task\.base_channels"):
+        guard.check(losses | {"d_loss": torch.tensor(0.0)}, noise, ["c"])

@@ -143,14 +143,14 @@ class PairGanPhase(AdversarialPhase["PairGanTask"]):
         return Work(self.steps, "steps", about)
 
     def check_samples(self) -> None:
-        """Refuse samples that no GAN learns pairs from, with an `InputError`: one patient, a class that none shows, small images."""
+        """Refuse, with an `InputError`, samples of one patient alone, a class that none of them shows, and small images."""
         spec, size = self.train.spec, int(self.arguments["size"])
         for sample in self.train:
             if min(sample.size) < size:
                 height, width = sample.size
                 raise InputError(
-                    f"pairs.task.size={size} px, and {sample.sample_id!r} has {height} x {width}; expected images of at least that "
-                    "size: lower pairs.task.size and training.crop"
+                    f"pairs.task.size={size} px, and {sample.sample_id!r} has {height} x {width}; expected images of at least "
+                    "that size: lower training.crop, or pairs.task.size and training.crop"
                 )
         groups = {sample.group for sample in self.train}
         if len(groups) == 1:
@@ -162,8 +162,8 @@ class PairGanPhase(AdversarialPhase["PairGanTask"]):
         missing = [name for value, name in enumerate(spec.class_names or spec.classes[:1], start=1) if value not in found]
         if missing:
             raise InputError(
-                f"none of the {len(self.train)} training label maps shows {missing[0]!r}, whose mask a GAN would learn as empty; "
-                "expected some: check the masks, or leave it out of data.targets"
+                f"none of the {len(self.train)} training label maps shows {missing[0]!r}, whose mask a GAN would learn as "
+                "empty; expected some: check the masks, or leave it out of data.targets"
             )
 
 

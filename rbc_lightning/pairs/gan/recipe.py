@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,6 @@ from rbc_lightning.core.build import Spec
 from rbc_lightning.core.recipe import Node, aside
 from rbc_lightning.core.seeds import pair_seeds
 from rbc_lightning.core.trainer import TrainerSettings, check_count
-from rbc_lightning.data.manifest import Manifest
 from rbc_lightning.errors import InputError, blaming
 from rbc_lightning.pairs.base import Pair, PairSource
 from rbc_lightning.pairs.gan.phase import PairGanPhase, slice_heights
@@ -65,20 +64,26 @@ class GanPairs(PairSource):
                 f"pairs.steps={self.steps} is no multiple of pairs.steps_per_epoch={self.steps_per_epoch}; take "
                 f"pairs.steps={self.steps - self.steps % self.steps_per_epoch + self.steps_per_epoch}"
             )
-        for name, low in (("labelled", "above"), ("focus", "from")):
-            value = getattr(self, name)
-            if value is not None and not (0 < value < 1 if name == "labelled" else 0 <= value <= 1):
-                raise InputError(f"pairs.{name}={value}; expected a share {low} 0 {'and below' if low == 'above' else 'to'} 1")
+        if self.labelled is not None and not 0 < self.labelled < 1:
+            raise InputError(f"pairs.labelled={self.labelled}; expected a share above 0 and below 1, or null")
+        if not 0 <= self.focus <= 1:
+            raise InputError(f"pairs.focus={self.focus}; expected a share from 0 to 1")
+        self._check_size(self.task.get("size", 64))
+
+    def _check_size(self, size: object) -> None:
         from rbc_lightning.pairs.gan.nets import halvings
 
-        size = self.task.get("size", 64)
-        check_count("pairs.task.size", size, 1)
+        if not isinstance(size, int) or size < 1:
+            raise InputError(
+                f"pairs.task.size={size}; expected a whole number of at least 1, the side of the pairs in pixels: set it, or "
+                "training.crop, which it follows"
+            )
         with blaming("pairs.task"):
             halvings(size)
         if self.crop is not None and self.crop > size:
             raise InputError(
-                f"pairs.task.size={size} px, while segmenters are trained on crops of {self.crop} (training.crop); expected pairs "
-                f"of at least that size: take training.crop={size}"
+                f"pairs.task.size={size} px, while segmenters are trained on crops of {self.crop} (training.crop); expected "
+                f"pairs of at least that size: take training.crop={size}"
             )
 
     @cached_property

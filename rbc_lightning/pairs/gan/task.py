@@ -35,8 +35,8 @@ class PairGanTask(pl.LightningModule):
     A batch holds `image` float32 (n, C, size, size) in [0, 1], `label_map` int64 (n, size, size), `sample_id` (n strings) and
     `noise_seed` int64 (n,), n a multiple of `n_critic`. Call `use_conditions` first where it is conditioned.
 
-    Logs `train/g_loss`, `train/d_loss`, `train/d_penalty`, and of generated pairs and of real ones (`_real`): `train/empty`, the
-    share without anything labelled, `train/labelled`, the share of labelled pixels, `train/distance`, the mean absolute
+    Logs `train/g_loss`, `train/d_loss`, `train/d_penalty`, and of generated pairs and of real ones (`_real`): `train/empty`,
+    the share without anything labelled, `train/labelled`, the share of labelled pixels, `train/distance`, the mean absolute
     difference of two.
 
     Args:
