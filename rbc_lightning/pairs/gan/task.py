@@ -150,6 +150,8 @@ class PairGanTask(pl.LightningModule):
         self.log_dict({f"train/{name}": value for name, value in logged.items()}, batch_size=size)
 
     def _step_critic(self, real: Tensor, condition: Tensor | None, seeds: Sequence[int]) -> dict[str, Tensor]:
+        # Autocast keeps weights as it cast them first: before a step, and without a graph where none was wanted.
+        torch.clear_autocast_cache()
         _, optimizer = cast(list[Any], self.optimizers())
         losses = self._critic_losses(real, condition, seeds)
         optimizer.zero_grad()
@@ -165,6 +167,7 @@ class PairGanTask(pl.LightningModule):
         self, real: Tensor, condition: Tensor | None, seeds: Sequence[int], critic: Mapping[str, Tensor], names: Sequence[str]
     ) -> dict[str, Tensor]:
         """Step the generator, unless what it gives and the critic's losses show that training cannot go on."""
+        torch.clear_autocast_cache()
         optimizer, _ = cast(list[Any], self.optimizers())
         fake = self.generator(self._noise(seeds, _GENERATOR, real), condition).float()
         seen = fake.detach().requires_grad_()

@@ -70,7 +70,7 @@ def test_each_is_another_run_but_the_seeds_of_others_decide_nothing(name, compos
     ("overrides", "message"),
     [
         (["synthetic.mode=online"], r"synthetic\.mode=online cannot make the pairs of GanPairs; take synthetic\.mode=offline"),
-        (["training.crop=40"], r"pairs\.task: size must be 4 to 16 times 8, 16, .*got 40"),
+        (["training.crop=50"], r"pairs\.task: size must be 4 to 16 times 8, 16, .*got 50"),
         (
             ["pairs.task.size=32"],
             r"pairs\.task\.size=32 px, while segmenters are trained on crops of 64 .*take training\.crop=32",

@@ -143,6 +143,20 @@ def test_bf16_keeps_the_penalty_in_float32(monkeypatch):
     assert all(torch.isfinite(value) for value in trainer.callback_metrics.values())
 
 
+@pytest.mark.parametrize("form", ["dcgan", "wgan_gp"])
+def test_bf16_takes_nearly_the_steps_of_float32(form):
+    """Weights that autocast has cast once are cast again after each step, and with their graph for the generator's."""
+    moves = []
+    for precision in ("32-true", "bf16-mixed"):
+        task = task_of(form, ema_decay=0)
+        start = {name: value.detach().clone() for name, value in task.named_parameters()}
+        fit(task, SAMPLES[:4], precision=precision)
+        moves.append({name: value.detach() - start[name] for name, value in task.named_parameters()})
+    for name, exact in moves[0].items():
+        likeness = torch.nn.functional.cosine_similarity(exact.flatten(), moves[1][name].flatten(), dim=0)
+        assert likeness > 0.95 or exact.abs().max() < 1e-5, name
+
+
 class Halves(pl.LightningDataModule):
     def train_dataloader(self):
         rank, world_size = self.trainer.global_rank, self.trainer.world_size
