@@ -107,6 +107,8 @@ class PairGanTask(pl.LightningModule):
         bounded = ("d_loss",) if objective == "log" else ()
         self.guard = CollapseGuard(rate="pairs.task.optimizer.lr", width="pairs.task.base_channels", bounded=bounded)
         self._conditions: dict[str, float] = {}
+        # Refuses their arguments before anything is written.
+        self.configure_optimizers()
 
     def use_conditions(self, conditions: Mapping[str, float]) -> None:
         """Give every training sample's number, by sample_id."""
