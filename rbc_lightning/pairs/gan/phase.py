@@ -44,9 +44,9 @@ class PairGanPhase(AdversarialPhase["PairGanTask"]):
     title: ClassVar[str] = "pair GAN training"
 
     task: Spec
-    steps: int = 1  # type: ignore[assignment]  # a property of other phases
+    steps: int = 1
     steps_per_epoch: int = 1
-    batch_size: int = 1  # type: ignore[assignment]
+    batch_size: int = 1
     height: bool = True
     labelled: float | None = None
     n_targets: int | None = None
@@ -158,7 +158,7 @@ class PairGanPhase(AdversarialPhase["PairGanTask"]):
                 f"all {len(self.train)} training images are of one patient or slide, {groups.pop()!r}, which a GAN would copy; "
                 "expected at least two: add some, or take pairs=translated"
             )
-        found = frozenset().union(*self.values)
+        found = {value for values in self.values for value in values}
         missing = [name for value, name in enumerate(spec.class_names or spec.classes[:1], start=1) if value not in found]
         if missing:
             raise InputError(

@@ -90,8 +90,10 @@ class GanPairs(PairSource):
     def phase(self) -> PairGanPhase:
         """The training."""
         own = ("task", "steps", "steps_per_epoch", "batch_size", "height", "labelled", "focus", "trainer", "tracking", "name")
-        around = {"train": self.train.with_context(), "n_targets": len(self.train.spec.classes)} if self.context else {}
-        given = {"train": self.train, **around, **{name: getattr(self, name) for name in own}}
+        around: dict[str, Any] = (
+            {"train": self.train.with_context(), "n_targets": len(self.train.spec.classes)} if self.context else {}
+        )
+        given: dict[str, Any] = {"train": self.train, **around, **{name: getattr(self, name) for name in own}}
         return PairGanPhase(seed=self.gan_seed, **given)
 
     def settings(self) -> dict[str, Any]:
@@ -117,14 +119,15 @@ class GanPairs(PairSource):
         heights = np.array([*slice_heights(phase.train).values()]) if phase.conditioned else None
         chances = phase.chances if phase.conditioned else None
 
-        @torch.no_grad()  # type: ignore[untyped-decorator]  # torch
         def draw(index: int) -> Pair:
             rng = np.random.default_rng(pair_seeds(self.seed, index)[1])
             noise = torch.from_numpy(task.draw_noise(rng))[None].to(device)
             condition = None
             if heights is not None:
                 condition = torch.tensor([rng.choice(heights, p=chances)], dtype=noise.dtype, device=device)
-            return Pair(*task.code.decode(network(noise, condition)[0].cpu().numpy(), self.speck))
+            with torch.no_grad():
+                pair = network(noise, condition)[0].cpu().numpy()
+            return Pair(*task.code.decode(pair, self.speck))
 
         return draw
 
