@@ -19,7 +19,6 @@ from rbc_lightning.pairs.gan.phase import PairGanPhase, slice_heights
 
 if TYPE_CHECKING:
     from rbc_lightning.core.store import Store
-    from rbc_lightning.tracking.base import Tracking
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +43,7 @@ class GanPairs(PairSource):
     gan_seed: int
     trainer: TrainerSettings
     name: str = aside("pair GAN")
-    tracking: Tracking | None = aside(None)
+    tracking: Any = aside(None)  # a `Tracking`
     steps: int
     steps_per_epoch: int
     batch_size: int

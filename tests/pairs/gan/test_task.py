@@ -143,12 +143,10 @@ def test_bf16_keeps_the_penalty_in_float32(monkeypatch):
     assert all(torch.isfinite(value) for value in trainer.callback_metrics.values())
 
 
-@pytest.mark.parametrize("form", ["dcgan", "wgan_gp"])
-def test_bf16_takes_nearly_the_steps_of_float32(form):
-    """Weights that autocast has cast once are cast again after each step, and with their graph for the generator's."""
+def test_bf16_takes_nearly_the_steps_of_float32():
     moves = []
     for precision in ("32-true", "bf16-mixed"):
-        task = task_of(form, ema_decay=0)
+        task = task_of("wgan_gp", ema_decay=0)
         start = {name: value.detach().clone() for name, value in task.named_parameters()}
         fit(task, SAMPLES[:4], precision=precision)
         moves.append({name: value.detach() - start[name] for name, value in task.named_parameters()})
