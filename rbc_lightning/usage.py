@@ -15,6 +15,7 @@ STAGES = {
     "masks": "make label maps from the chosen source (masks=...)",
     "translator": "train the GAN that turns label maps into images",
     "synthesize": "make synthetic pairs (synthetic.count of them) from the chosen source (pairs=...)",
+    "pairs": "measure synthetic pairs beside real ones: layout, faithfulness, diversity, copies (synthetic.count of pairs=...)",
     "predict": "find the cells in images, or the classes in scans, of a folder by a trained run (predict.run, predict.images)",
     "plan": "time a few steps of everything a run or +sweep=NAME needs; print hours, memory and disk",
     "report": "collect finished runs into Table 2: means, intervals, p-values, a verdict for each model",

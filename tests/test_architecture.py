@@ -24,7 +24,7 @@ ALLOWED = {
     "data": FOUNDATION | {"masks", "metrics"},
     "tracking": FOUNDATION | {"data", "metrics", "report", "study"},
     "segmenters": FOUNDATION | {"data", "metrics", "masks"},
-    "evaluation": FOUNDATION | {"data", "metrics", "masks", "segmenters", "tracking", "translators"},
+    "evaluation": FOUNDATION | {"data", "metrics", "masks", "pairs", "segmenters", "tracking", "translators"},
     "translators": FOUNDATION | {"data", "metrics", "masks", "evaluation", "report", "tracking"},
     "pairs": FOUNDATION | {"data", "masks", "translators"},
     "study": FOUNDATION | {"metrics"},

@@ -31,7 +31,7 @@ def check_consistency(experiment: Experiment) -> None:
     unread = copy(experiment)
     unread.train = unread.val = Samples(())
     pairs = unread.pairs()
-    measures = cfg.translator.choose == "quality" or (stage == "translator" and experiment.quality.enabled)
+    measures = cfg.translator.choose == "quality" or stage == "pairs" or (stage == "translator" and experiment.quality.enabled)
     if measures:
         experiment.quality.check_steps(experiment.training.steps_per_epoch)
     if (measures or cfg.translator.choose == "validation") and experiment.protocol == "paper":
@@ -45,7 +45,7 @@ def check_consistency(experiment: Experiment) -> None:
             f"synthetic.mode=online paints in one process, trainer.devices={trainer.devices} asks for {trainer.processes}: "
             "take synthetic.mode=offline"
         )
-    trains_translator = stage in ("translator", "synthesize") or (has_synthetic and experiment.synthetic.path is None)
+    trains_translator = stage in ("translator", "synthesize", "pairs") or (has_synthetic and experiment.synthetic.path is None)
     if stage == "train" or (trains_translator and measures):
         trainer.check_batch("training.batch_size", experiment.training.batch_size)
     if trains_translator:

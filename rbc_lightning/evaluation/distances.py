@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial.distance import pdist
 from scipy.stats import wasserstein_distance
 
 Floats = NDArray[np.floating[Any]]
@@ -94,12 +95,29 @@ def kernel_distance_over_splits(
     return KernelDistances(distance, deviation, halves, halves_deviation)
 
 
+class NearestPatterns(NamedTuple):
+    """For every query the distance to the nearest reference, float64 (n,), and the index of that one, int64 (n,)."""
+
+    distance: NDArray[np.float64]
+    index: NDArray[np.int64]
+
+
 def nearest_distances(queries: NDArray[np.float32], references: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Distance of every cell's pattern to that of the nearest reference cell, as it is or mirrored.
+    """Distance of every cell's pattern to that of the nearest reference cell, as it is or mirrored; see `nearest_patterns`."""
+    return nearest_patterns(queries, references).distance
+
+
+def nearest_patterns(queries: NDArray[np.float32], references: NDArray[np.float32], shift: int = 0) -> NearestPatterns:
+    """The nearest reference of every query, as it is or mirrored, by their patterns.
 
     A crop's pattern is the crop with mean 0 per channel and deviation 1: generated cells take their stain from training
     cells by design, and smoother ones would be nearer to everything. The distance is the root mean square difference of two
     patterns, which is sqrt(2 (1 - correlation)): 0 for a copy, 1.41 for unrelated patterns.
+
+    Args:
+        queries: cells or whole images, (n, H, W, C).
+        references: (m, H, W, C).
+        shift: queries are moved by up to so many pixels in each direction as well; the outer pixels then do not count.
 
     Raises:
         ValueError: crops of different size, or no reference.
@@ -108,17 +126,29 @@ def nearest_distances(queries: NDArray[np.float32], references: NDArray[np.float
         raise ValueError(f"crops must have one size, got {queries.shape[1:]} and {references.shape[1:]}")
     if len(references) == 0:
         raise ValueError("expected at least one reference cell, got none")
-    known = _patterns(references)
+    height, width = (side - 2 * shift for side in queries.shape[1:3])
+    known = _patterns(references[:, shift : shift + height, shift : shift + width])
     squares = (known**2).sum(axis=1)
-    nearest = np.full(len(queries), np.inf)
+    nearest, index = np.full(len(queries), np.inf), np.zeros(len(queries), np.int64)
+    moves = range(2 * shift + 1)
     # Mirroring the queries alone covers mirrored references too.
     for mirrored in (queries, queries[:, ::-1], queries[:, :, ::-1], queries[:, ::-1, ::-1]):
-        rows = _patterns(mirrored)
-        for start in range(0, len(rows), _CHUNK):
-            part = rows[start : start + _CHUNK]
-            distances = (part**2).sum(axis=1)[:, None] + squares[None] - 2 * part @ known.T
-            nearest[start : start + _CHUNK] = np.minimum(nearest[start : start + _CHUNK], distances.min(axis=1))
-    return np.asarray(np.sqrt(np.clip(nearest, 0, None) / known.shape[1]))
+        for top, left in ((top, left) for top in moves for left in moves):
+            rows = _patterns(mirrored[:, top : top + height, left : left + width])
+            for start in range(0, len(rows), _CHUNK):
+                part = rows[start : start + _CHUNK]
+                distances = (part**2).sum(axis=1)[:, None] + squares[None] - 2 * part @ known.T
+                best = distances.argmin(axis=1)
+                found = np.asarray(distances[np.arange(len(part)), best])
+                nearer = np.flatnonzero(found < nearest[start : start + _CHUNK])
+                nearest[start + nearer], index[start + nearer] = found[nearer], best[nearer]
+    return NearestPatterns(np.sqrt(np.clip(nearest, 0, None) / known.shape[1]), index)
+
+
+def pattern_distances(images: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Distances of the patterns of all pairs of images (n, H, W, C), as they are: float64 (n (n - 1) / 2,), as `pdist`'s."""
+    rows = _patterns(images)
+    return np.asarray(pdist(rows) / math.sqrt(rows.shape[1]))
 
 
 def _patterns(crops: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -153,7 +153,7 @@ class Quality:
         """Plain containers for JSON, with `score`, `diversity` and `format`; None stands for NaN."""
         content = {**asdict(self), "score": self.score, "diversity": self.diversity, "format": QUALITY_FORMAT}
         # NaN alone differs from itself.
-        return dict(_changed(content, lambda value: value if value == value else None, list))
+        return dict(changed(content, lambda value: value if value == value else None, list))
 
     def to_json(self) -> str:
         """JSON text of `to_dict`."""
@@ -162,15 +162,15 @@ class Quality:
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Quality:
         """Read back what `to_dict` gave."""
-        values = _changed(content, lambda value: math.nan if value is None else value, tuple)
+        values = changed(content, lambda value: math.nan if value is None else value, tuple)
         given = {key: value for key, value in values.items() if key not in ("score", "diversity", "format")}
         return cls(**given | {"samples": QualitySamples(**given["samples"])})
 
 
-def _changed(value: Any, change: Callable[[Any], Any], many: type) -> Any:  # noqa: ANN401 (any nested plain value)
+def changed(value: Any, change: Callable[[Any], Any], many: type) -> Any:  # noqa: ANN401 (any nested plain value)
     """A nested plain value with every leaf changed, and sequences of one type."""
     if isinstance(value, Mapping):
-        return {key: _changed(entry, change, many) for key, entry in value.items()}
+        return {key: changed(entry, change, many) for key, entry in value.items()}
     if isinstance(value, list | tuple):
-        return many(_changed(entry, change, many) for entry in value)
+        return many(changed(entry, change, many) for entry in value)
     return change(value)

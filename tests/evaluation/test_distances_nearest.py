@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from tiny_data import disc_smear
 
-from rbc_lightning.evaluation.distances import nearest_distances
+from rbc_lightning.evaluation.distances import nearest_distances, nearest_patterns, pattern_distances
 from rbc_lightning.evaluation.realism import cell_crops
 
 
@@ -58,3 +58,21 @@ def test_distances_by_hand_and_in_chunks():
 def test_bad_arguments_are_named(queries, references, message):
     with pytest.raises(ValueError, match=message):
         nearest_distances(np.zeros(queries), np.zeros(references))
+
+
+def test_a_shifted_copy_is_found_with_its_number():
+    rng = np.random.default_rng(3)
+    references = rng.normal(size=(4, 12, 12, 2)).astype(np.float32)
+    moved = np.roll(references[[2, 0]], (1, -1), axis=(1, 2))
+    found = nearest_patterns(moved, references, shift=1)
+    assert found.index.tolist() == [2, 0]
+    assert found.distance == pytest.approx(0, abs=2e-3)
+    assert nearest_patterns(moved, references).distance.min() > 0.8
+
+
+def test_distances_of_patterns_by_correlation():
+    rng = np.random.default_rng(4)
+    images = rng.normal(size=(3, 6, 6, 1)).astype(np.float32)
+    flat = images.reshape(3, -1)
+    expected = [np.sqrt(2 * (1 - np.corrcoef(flat[a], flat[b])[0, 1])) for a, b in ((0, 1), (0, 2), (1, 2))]
+    assert pattern_distances(images) == pytest.approx(expected, abs=1e-4)

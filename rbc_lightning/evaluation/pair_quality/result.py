@@ -1,0 +1,184 @@
+"""The quality of synthetic pairs: its numbers, each beside what real pairs give, and what stands out."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from rbc_lightning.evaluation.pair_quality.layout import Distances, LayoutRow
+from rbc_lightning.evaluation.pair_quality.measured import MeasuredPair
+from rbc_lightning.evaluation.result import changed
+
+QUALITY_FILE = "pair_quality.json"
+
+# Below this share of the diversity of training pairs a set has collapsed.
+_COLLAPSED = 0.5
+# Of the pairs nearer to train than 99 of 100 validation pairs are: above this share it is said.
+_COPIED = 0.1
+# A network whose Dice on real pairs is not so many times that of exchanged masks tells little.
+_TELLS = 1.5
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Dice of what the FCN-score network finds in images and of their masks, of one set.
+
+    Attributes:
+        dice: mean over pairs whose mask is not empty.
+        pooled: of the pixels of all pairs.
+        exchanged: the same against the mask of the next pair: what chance and place alone give.
+        by_pair: of each pair whose mask is not empty.
+    """
+
+    dice: float
+    pooled: float
+    exchanged: float
+    by_pair: tuple[float, ...]
+
+    @classmethod
+    def of(cls, pairs: Sequence[MeasuredPair]) -> Agreement:
+        """Of measured pairs that the network was shown; NaN without any."""
+        by_pair = tuple(round(pair.agreement().dice, 4) for pair in pairs if not pair.is_empty)
+        turned = [(a, b) for a, b in zip(pairs, [*pairs[1:], *pairs[:1]], strict=True) if np.array_equal(a.shape, b.shape)]
+        own, others = [pair.agreement() for pair in pairs], [a.agreement(b) for a, b in turned]
+        return cls(float(np.mean(by_pair)) if by_pair else math.nan, _pooled(own), _pooled(others), by_pair)
+
+
+@dataclass(frozen=True)
+class SetNovelty:
+    """Diversity and memorisation of one set: see `Diversity` and `Nearest`; medians, NaN where not measured.
+
+    Attributes:
+        images, masks, twins: diversity.
+        nearest, rmse, cells: distances to the nearest training pair or cell.
+        nearest_values, cells_values: of each, for figures.
+    """
+
+    images: float
+    masks: float
+    twins: float
+    nearest: float = math.nan
+    rmse: float = math.nan
+    cells: float = math.nan
+    nearest_values: tuple[float, ...] = ()
+    cells_values: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class NearestPair:
+    """A synthetic pair and the training pair whose image is most like its own."""
+
+    pair: int
+    train_id: str
+    distance: float
+    rmse: float
+
+
+@dataclass(frozen=True)
+class PairQuality:
+    """Everything measured of the first pairs of a source.
+
+    Attributes:
+        n, n_train, n_val: pairs measured.
+        layout: see `LayoutRow`.
+        agreement, agreement_val: see `Agreement`.
+        novelty, novelty_train, novelty_val: see `SetNovelty`; of train nothing is its own nearest.
+        near_1, near_5: share of pairs nearer to a training pair than the 1st and the 5th percentile of validation pairs.
+        cells_near_1, cells_near_5: the same of cells or patches.
+        twins_1: share of pairs nearer to another one than the 1st percentile of training pairs is.
+        nearest: the pairs nearest to a training pair, nearest first.
+    """
+
+    n: int
+    n_train: int
+    n_val: int
+    layout: tuple[LayoutRow, ...]
+    agreement: Agreement
+    agreement_val: Agreement
+    novelty: SetNovelty
+    novelty_train: SetNovelty
+    novelty_val: SetNovelty
+    near_1: float
+    near_5: float
+    cells_near_1: float
+    cells_near_5: float
+    twins_1: float
+    nearest: tuple[NearestPair, ...]
+
+    def findings(self) -> list[str]:
+        """What stands out, a line each."""
+        return [*self._of_masks(), *self._of_images()]
+
+    def _of_masks(self) -> list[str]:
+        lines, empty = [], self.layout[0]
+        if empty.mean == 1:
+            lines.append(f"Every mask is empty; of the training pairs {empty.mean_train:.0%} are.")
+        far = [row.name for row in self.layout if row.is_far]
+        if far:
+            lines.append(f"Further from the training masks than other real ones are: {'; '.join(far)}.")
+        return lines
+
+    def _of_images(self) -> list[str]:
+        lines, ours, real = [], self.novelty, self.novelty_train
+        for what, value, reference in (("Images", ours.images, real.images), ("Masks", ours.masks, real.masks)):
+            if value < _COLLAPSED * reference:
+                lines.append(
+                    f"Collapsed: {what.lower()} differ by {value:.3f}, those of training pairs by {reference:.3f} "
+                    f"({value / reference:.0%} of it)."
+                )
+        if self.twins_1 > _COPIED:
+            lines.append(
+                f"Repeated: {self.twins_1:.0%} of the images are nearer to another one than 99 % of the training images are."
+            )
+        for what, share in (("images", self.near_1), ("cells or patches", self.cells_near_1)):
+            if share > _COPIED:
+                lines.append(
+                    f"Memorised: {share:.0%} of the {what} are nearer to a training one than 99 % of the validation ones are."
+                )
+        told = self.agreement_val
+        if not told.pooled > _TELLS * told.exchanged:
+            lines.append(
+                f"The network tells little: on real validation pairs its pooled Dice is {told.pooled:.2f}, masks exchanged "
+                f"{told.exchanged:.2f}; train it longer (translator.quality.steps)."
+            )
+        elif not self.agreement.pooled > _TELLS * self.agreement.exchanged:
+            lines.append(
+                f"Images do not show their masks: pooled Dice {self.agreement.pooled:.2f}, with masks exchanged "
+                f"{self.agreement.exchanged:.2f}."
+            )
+        return lines
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain containers for JSON, with `findings`; None stands for NaN."""
+        content = {**asdict(self), "findings": self.findings()}
+        # NaN alone differs from itself.
+        return dict(changed(content, lambda value: value if value == value else None, list))
+
+    def to_json(self) -> str:
+        """JSON text of `to_dict`."""
+        return json.dumps(self.to_dict(), indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> PairQuality:
+        """Read back what `to_json` gave."""
+        content = changed(json.loads(text), lambda value: math.nan if value is None else value, tuple)
+        del content["findings"]
+        layout = tuple(_row(row) for row in content["layout"])
+        agreements = {name: Agreement(**content[name]) for name in ("agreement", "agreement_val")}
+        sets = {name: SetNovelty(**content[name]) for name in ("novelty", "novelty_train", "novelty_val")}
+        nearest = tuple(NearestPair(**entry) for entry in content["nearest"])
+        return cls(**content | agreements | sets | {"layout": layout, "nearest": nearest})
+
+
+def _row(row: dict[str, Any]) -> LayoutRow:
+    return LayoutRow(**row | {name: Distances(**row[name]) for name in ("generated", "val", "one_patient")})
+
+
+def _pooled(counts: Sequence[Any]) -> float:
+    total = sum(count.prediction + count.target for count in counts)
+    return 2 * sum(count.both for count in counts) / total if total else math.nan
