@@ -60,9 +60,13 @@ class MeasuredPair:
         """What the network finds in its image against its own mask, or against another pair's of the same size."""
         return overlap(self._unpack(self.found), self._unpack((other or self).mask))
 
-    def mask_dice(self, other: MeasuredPair) -> float:
-        """Dice of the masks of two pairs of the same size; 1 for two empty ones."""
-        return overlap(self._unpack(self.mask), self._unpack(other.mask)).dice
+    def mask_distance(self, other: MeasuredPair) -> float:
+        """1 - Dice of two masks of the same size over what unrelated masks so large have: 0 = the same, 1 = unrelated."""
+        both = overlap(self._unpack(self.mask), self._unpack(other.mask))
+        # So many pixels of two masks fall together by chance: the product of their sizes over all pixels.
+        by_chance = 2 * both.prediction * both.target / int(self.shape.prod())
+        unlike = 1 - by_chance / max(1, both.prediction + both.target)
+        return (1 - both.dice) / unlike if unlike > 0 else 0.0
 
     def save(self, path: Path) -> None:
         """Write it, atomically."""

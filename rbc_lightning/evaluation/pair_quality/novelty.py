@@ -30,7 +30,7 @@ class Diversity:
 
     Attributes:
         images: 1 - MS-SSIM of two images drawn at random, averaged (Odena et al. 2017): 0 = all the same.
-        masks: 1 - Dice of the masks of two pairs drawn at random from those that are not empty.
+        masks: see `MeasuredPair.mask_distance`, of two pairs drawn at random from those that are not empty, averaged.
         twins: median distance of a small image's pattern to the nearest other one of the set; 0 = copies of each other.
         twin_distances: of each, float64 (n,).
     """
@@ -70,13 +70,13 @@ def diversity(pairs: Sequence[MeasuredPair], seed: int, twins_of: int) -> Divers
     images = smalls(pairs)
     filled = [pair for pair in pairs if not pair.is_empty]
     two = [(filled[a], filled[b]) for a, b in _two_of(len(filled), rng)]
-    dice = [a.mask_dice(b) for a, b in two if np.array_equal(a.shape, b.shape)]
+    apart_in_mask = [a.mask_distance(b) for a, b in two if np.array_equal(a.shape, b.shape)]
     apart = squareform(pattern_distances(images[:twins_of]))
     np.fill_diagonal(apart, np.inf)
     twins = apart.min(axis=1) if len(apart) > 1 else np.zeros(0)
     return Diversity(
         images=_dissimilarity(images, _two_of(len(pairs), rng)),
-        masks=1 - float(np.mean(dice)) if dice else float("nan"),
+        masks=float(np.mean(apart_in_mask)) if apart_in_mask else float("nan"),
         twins=float(np.median(twins)) if len(twins) else float("nan"),
         twin_distances=twins,
     )

@@ -20,8 +20,12 @@ QUALITY_FILE = "pair_quality.json"
 _COLLAPSED = 0.5
 # Of the pairs nearer to train than 99 of 100 validation pairs are: above this share it is said.
 _COPIED = 0.1
-# A network whose Dice on real pairs is not so many times that of exchanged masks tells little.
-_TELLS = 1.5
+# A network that finds less of real masks, beyond what place alone gives, tells little.
+_TELLS = 0.2
+# Images whose masks it finds so much less of than of real ones do not show them.
+_SHOWS = 0.5
+# Percentiles of fewer validation pairs are those of one or two.
+_FEW = 20
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,7 @@ class Agreement:
     Attributes:
         dice: mean over pairs whose mask is not empty.
         pooled: of the pixels of all pairs.
-        exchanged: the same against the mask of the next pair: what chance and place alone give.
+        exchanged: the same against the mask of the next pair: what place alone gives; NaN for a single pair.
         by_pair: of each pair whose mask is not empty.
     """
 
@@ -45,8 +49,15 @@ class Agreement:
         """Of measured pairs that the network was shown; NaN without any."""
         by_pair = tuple(round(pair.agreement().dice, 4) for pair in pairs if not pair.is_empty)
         turned = [(a, b) for a, b in zip(pairs, [*pairs[1:], *pairs[:1]], strict=True) if np.array_equal(a.shape, b.shape)]
+        turned = turned if len(pairs) > 1 else []
         own, others = [pair.agreement() for pair in pairs], [a.agreement(b) for a, b in turned]
         return cls(float(np.mean(by_pair)) if by_pair else math.nan, _pooled(own), _pooled(others), by_pair)
+
+    @property
+    def beyond_place(self) -> float:
+        """Pooled Dice as a share of the way from that of exchanged masks to 1."""
+        place = 0.0 if math.isnan(self.exchanged) else self.exchanged
+        return (self.pooled - place) / (1 - place) if place < 1 else math.nan
 
 
 @dataclass(frozen=True)
@@ -112,46 +123,50 @@ class PairQuality:
 
     def findings(self) -> list[str]:
         """What stands out, a line each."""
-        return [*self._of_masks(), *self._of_images()]
+        return [*self._of_masks(), *self._of_diversity(), *self._of_copies(), *self._of_agreement()]
 
     def _of_masks(self) -> list[str]:
         lines, empty = [], self.layout[0]
         if empty.mean == 1:
-            lines.append(f"Every mask is empty; of the training pairs {empty.mean_train:.0%} are.")
+            lines.append(f"Every mask is empty; of the training pairs {percent(empty.mean_train)} are.")
         far = [row.name for row in self.layout if row.is_far]
         if far:
             lines.append(f"Further from the training masks than other real ones are: {'; '.join(far)}.")
         return lines
 
-    def _of_images(self) -> list[str]:
+    def _of_diversity(self) -> list[str]:
         lines, ours, real = [], self.novelty, self.novelty_train
-        for what, value, reference in (("Images", ours.images, real.images), ("Masks", ours.masks, real.masks)):
+        for what, value, reference in (("images", ours.images, real.images), ("masks", ours.masks, real.masks)):
             if value < _COLLAPSED * reference:
                 lines.append(
-                    f"Collapsed: {what.lower()} differ by {value:.3f}, those of training pairs by {reference:.3f} "
-                    f"({value / reference:.0%} of it)."
+                    f"Collapsed: {what} differ by {value:.3f}, those of training pairs by {reference:.3f} "
+                    f"({percent(value / reference)} of it)."
                 )
         if self.twins_1 > _COPIED:
-            lines.append(
-                f"Repeated: {self.twins_1:.0%} of the images are nearer to another one than 99 % of the training images are."
-            )
-        for what, share in (("images", self.near_1), ("cells or patches", self.cells_near_1)):
-            if share > _COPIED:
-                lines.append(
-                    f"Memorised: {share:.0%} of the {what} are nearer to a training one than 99 % of the validation ones are."
-                )
-        told = self.agreement_val
-        if not told.pooled > _TELLS * told.exchanged:
-            lines.append(
-                f"The network tells little: on real validation pairs its pooled Dice is {told.pooled:.2f}, masks exchanged "
-                f"{told.exchanged:.2f}; train it longer (translator.quality.steps)."
-            )
-        elif not self.agreement.pooled > _TELLS * self.agreement.exchanged:
-            lines.append(
-                f"Images do not show their masks: pooled Dice {self.agreement.pooled:.2f}, with masks exchanged "
-                f"{self.agreement.exchanged:.2f}."
-            )
+            share = percent(self.twins_1)
+            lines.append(f"Repeated: {share} of the images are nearer to another one than 99 % of the training images are.")
         return lines
+
+    def _of_copies(self) -> list[str]:
+        lines = [
+            f"Memorised: {percent(share)} of the {what} are nearer to a training one than 99 % of the validation ones are."
+            for what, share in (("images", self.near_1), ("cells or patches", self.cells_near_1))
+            if share > _COPIED
+        ]
+        if self.n_val < _FEW:
+            lines.append(f"Validation pairs: {self.n_val}; percentiles of fewer than {_FEW} are those of one or two.")
+        return lines
+
+    def _of_agreement(self) -> list[str]:
+        ours, real = self.agreement, self.agreement_val
+        if not real.beyond_place > _TELLS:
+            return [
+                f"The network tells little: on real validation pairs its pooled Dice is {real.pooled:.2f}, masks exchanged "
+                f"{real.exchanged:.2f}; train it longer (translator.quality.steps)."
+            ]
+        if not ours.beyond_place > _SHOWS * real.beyond_place:
+            return [f"Images do not show their masks: pooled Dice {ours.pooled:.2f}, masks exchanged {ours.exchanged:.2f}."]
+        return []
 
     def to_dict(self) -> dict[str, Any]:
         """Plain containers for JSON, with `findings`; None stands for NaN."""
@@ -173,6 +188,11 @@ class PairQuality:
         sets = {name: SetNovelty(**content[name]) for name in ("novelty", "novelty_train", "novelty_val")}
         nearest = tuple(NearestPair(**entry) for entry in content["nearest"])
         return cls(**content | agreements | sets | {"layout": layout, "nearest": nearest})
+
+
+def percent(share: float) -> str:
+    """A share as whole per cent."""
+    return f"{100 * share:.0f} %"
 
 
 def _row(row: dict[str, Any]) -> LayoutRow:

@@ -13,7 +13,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from rbc_lightning.evaluation.pair_quality.layout import LayoutRow
-from rbc_lightning.evaluation.pair_quality.result import PairQuality
+from rbc_lightning.evaluation.pair_quality.result import PairQuality, percent
 from rbc_lightning.report.figures.runs import save_figure
 
 _GENERATED, _VAL, _TRAIN = "#d55e00", "#0072b2", "#999999"
@@ -30,10 +30,10 @@ LAYOUT_LEGEND = (
 HEAD = ("images", "generated", "val.", "train")
 LEGEND = (
     "Dice: what an FCN-score network, trained on the training pairs, finds in an image against its mask; exchanged: against "
-    "the mask of the next pair, which is what place alone gives. Diversity: 1 - MS-SSIM of two images, 1 - Dice of two masks "
-    "that are not empty (0 = all the same). Nearest: median distances of patterns, 0 = copy, 1.41 = unrelated; RMSE in grey "
-    "levels, at the best small shift and mirror image. Nearer than: share of distances below the 1st (5th) percentile of "
-    "validation's, or of train's. Wanted: as validation, or as train."
+    "the mask of the next pair, which is what place alone gives. Diversity: 1 - MS-SSIM of two images; 1 - Dice of two masks "
+    "that are not empty, over that of unrelated ones so large (0 = all the same). Nearest: median distances of patterns, 0 = "
+    "copy, 1.41 = unrelated; RMSE in grey levels, at the best small shift and mirror image. Nearer than: share of distances "
+    "below the 1st (5th) percentile of validation's, or of train's. Wanted: as validation, or as train."
 )
 
 
@@ -75,7 +75,7 @@ def pair_tables(quality: PairQuality) -> tuple[Table, Table]:
 
 def save_layout_card(path: Path, quality: PairQuality) -> None:
     """Save the layout card as PNG: a cumulative distribution for each row but the share of empty masks, and the table."""
-    rows = [row for row in quality.layout if len({*row.percentiles, *row.percentiles_train}) > 1][1:]
+    rows = quality.layout[1:]
     n_rows = max(1, math.ceil(len(rows) / _COLUMNS))
     table = 0.6 + 0.24 * len(quality.layout)
     figure = plt.figure(figsize=(14, 2.9 * n_rows + table + 1.2), layout="constrained")
@@ -130,7 +130,9 @@ def _distribution(axis: Axes, row: LayoutRow) -> None:
             axis.step(values, np.linspace(0, 1, len(values)), where="post", color=color, label=f"{name} ({n})", linewidth=1.5)
     axis.set_title(row.name, fontsize=10)
     axis.set_ylabel("share below", fontsize=8)
-    axis.legend(fontsize=8, loc="lower right")
+    axis.locator_params(axis="x", nbins=6)
+    if axis.lines:
+        axis.legend(fontsize=8, loc="lower right")
 
 
 def _numbers(
@@ -182,7 +184,7 @@ def _layout_cells(row: LayoutRow) -> tuple[str, ...]:
 
 
 def _shares(*shares: float) -> str:
-    texts = ["-" if math.isnan(share) else f"{share:.0%}".replace("%", " %") for share in shares]
+    texts = ["-" if math.isnan(share) else percent(share) for share in shares]
     return texts[0] if len(texts) == 1 else f"{texts[0]} ({texts[1]})"
 
 

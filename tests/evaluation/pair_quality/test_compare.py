@@ -37,8 +37,8 @@ def test_training_pairs_themselves_are_memorised(shown, val):
     quality = compare(shown(*range(10)), TRAIN, val, RGB, 0)
     assert (quality.near_1, quality.near_5, quality.cells_near_1) == (1, 1, 1)
     assert [entry.train_id for entry in quality.nearest] == [f"real_{entry.pair}" for entry in quality.nearest]
-    assert any(line.startswith("Memorised: 100% of the images") for line in quality.findings())
-    assert any(line.startswith("Memorised: 100% of the cells") for line in quality.findings())
+    assert any(line.startswith("Memorised: 100 % of the images") for line in quality.findings())
+    assert any(line.startswith("Memorised: 100 % of the cells") for line in quality.findings())
     assert quality.novelty.images == pytest.approx(quality.novelty_train.images)
     assert all(row.generated.wasserstein == 0 for row in quality.layout)
 
@@ -49,7 +49,7 @@ def test_one_pair_always_has_collapsed(shown, val):
     assert "Collapsed: images differ by 0.000" in found
     assert "Collapsed: masks differ by 0.000" in found
     assert quality.twins_1 == 1
-    assert "Repeated: 100% of the images" in found
+    assert "Repeated: 100 % of the images" in found
 
 
 def test_two_pairs_in_turn_are_repeated(shown, val):
@@ -79,7 +79,7 @@ def test_empty_masks_are_counted_and_told(shown, val):
     assert quality.layout[0].mean == 0.75
     assert len(quality.agreement.by_pair) == 1
     every = compare(blank, TRAIN, val, RGB, 0)
-    assert every.findings()[0] == "Every mask is empty; of the training pairs 0% are."
+    assert every.findings()[0] == "Every mask is empty; of the training pairs 0 % are."
     assert np.isnan(every.agreement.dice)
     assert every.agreement.pooled == 0
 

@@ -22,11 +22,13 @@ def test_context_makes_no_mask():
     assert (empty.is_empty, filled.is_empty) == (True, False)
 
 
-def test_dice_of_masks_by_hand():
+def test_distance_of_masks_by_hand():
     first, second = measured(brain((4, 12, 4)), brain((4, 14, 4)))
-    # 16 pixels each, 8 in both.
-    assert first.mask_dice(second) == pytest.approx(0.5)
-    assert first.mask_dice(first) == 1
+    # 16 pixels each, 8 in both; of unrelated ones 16 x 16 / 1600 would be.
+    assert first.mask_distance(second) == pytest.approx(0.5 / (1 - 0.16 / 16))
+    assert first.mask_distance(first) == 0
+    (full,) = measured((np.zeros((8, 8, 2), np.uint16), np.ones((8, 8), np.int32)))
+    assert full.mask_distance(full) == 0
 
 
 def test_the_network_is_compared_with_the_own_mask_and_with_anothers(place, network):

@@ -31,6 +31,18 @@ def test_dice_by_pair_pooled_and_against_the_next_mask():
     assert agreement.exchanged == pytest.approx(2 * 24 / 64)
 
 
+def test_dice_beyond_what_place_gives():
+    # From 0.6 by place alone a quarter of the way to 1.
+    assert Agreement(0.7, 0.7, 0.6, ()).beyond_place == pytest.approx(0.25)
+    assert Agreement(0.7, 0.7, math.nan, ()).beyond_place == pytest.approx(0.7)
+    assert math.isnan(Agreement(1, 1, 1, ()).beyond_place)
+
+
+def test_a_single_pair_has_no_other_mask():
+    (pair,) = measured(brain((4, 12, 4)))
+    assert math.isnan(Agreement.of([replace(pair, found=pair.mask)]).exchanged)
+
+
 def test_without_pairs_there_is_no_agreement():
     found = Agreement.of([])
     assert found.by_pair == ()
@@ -48,9 +60,10 @@ def test_json_has_null_for_what_could_not_be_measured_and_reads_back(quality):
 
 
 def test_findings_are_about_what_stands_out(quality):
-    assert [line.split(":")[0] for line in quality.findings()] == ["The network tells little"]
+    found = quality.findings()
+    assert [line.split(":")[0] for line in found] == ["Validation pairs", "The network tells little"]
     told = Agreement(0.6, 0.6, 0.1, ())
-    assert replace(quality, agreement_val=told).findings() == []
+    assert replace(quality, agreement_val=told, n_val=20).findings() == []
     changes = {"near_1": 0.4, "cells_near_1": 0.05, "twins_1": 0.2, "agreement": Agreement(0.1, 0.1, 0.09, ())}
-    found = replace(quality, agreement_val=told, **changes).findings()
+    found = replace(quality, agreement_val=told, n_val=20, **changes).findings()
     assert [line.split(":")[0] for line in found] == ["Repeated", "Memorised", "Images do not show their masks"]

@@ -50,7 +50,7 @@ def test_the_tables_fit_eighty_columns_and_tell_what_stands_out(quality):
         console.print(table)
     text = console.export_text()
     assert "3 synthetic pairs beside 3 of train and 3 of validation" in text
-    assert "Memorised: 50% of the images" in text
+    assert "Memorised: 50 % of the images" in text
     assert "…" not in text
 
 
