@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from pair_helpers import SPEC, brain, measured, real
+from scipy.stats import ks_2samp
 from tiny_data import disc_smear
 
 from rbc_lightning.data.spec import RGB
@@ -20,6 +21,8 @@ def test_distances_of_two_distributions_by_hand():
     apart = Distances.between(np.array([0.0, 0, 1, 1]), np.array([0.0, 1, 1, 3]))
     assert (apart.wasserstein, apart.ks) == pytest.approx((0.75, 0.25))
     assert np.isnan(Distances.between(np.zeros(0), np.zeros(3)).ks)
+    first, second = np.random.default_rng(0).integers(0, 9, (2, 30)).astype(float)
+    assert Distances.between(first, second[:20]).ks == pytest.approx(ks_2samp(first, second[:20]).statistic)
 
 
 def test_every_row_by_hand():
