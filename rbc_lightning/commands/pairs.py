@@ -81,8 +81,8 @@ def _sheets(experiment: Experiment, draw: Callable[[int], Pair], quality: PairQu
         return _shown(sample.load_image(), sample.load_label_map(), spec, f"train {sample.sample_id[-24:]}")
 
     rng = np.random.default_rng(derive_seed(experiment.seeds.synthetic, "preview"))
-    chosen = sorted(rng.choice(len(train), min(_SHOWN, len(train)), replace=False).tolist())
     first = [made(index) for index in range(min(_SHOWN, quality.n))]
+    chosen = sorted(rng.choice(len(train), min(len(first), len(train)), replace=False).tolist())
     save_sheet_of_pairs(random, first, [real(train[index]) for index in chosen])
     named = quality.nearest[:_SHOWN]
     pairs = [made(one.pair, f"\ndistance {one.distance:.2f}, RMSE {one.rmse:.1f}") for one in named]

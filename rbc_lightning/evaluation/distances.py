@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -95,7 +96,8 @@ def kernel_distance_over_splits(
     return KernelDistances(distance, deviation, halves, halves_deviation)
 
 
-class NearestPatterns(NamedTuple):
+@dataclass(frozen=True)
+class NearestPatterns:
     """For every query the distance to the nearest reference, float64 (n,), and the index of that one, int64 (n,)."""
 
     distance: NDArray[np.float64]

@@ -39,6 +39,7 @@ def compare(generated: Sequence[MeasuredPair], train: RealPairs, val: RealPairs,
     ours = nearest_training_pairs(generated, train.pairs, seed)
     theirs = nearest_training_pairs(val.pairs, train.pairs, seed) if val.pairs else None
     found = {"": ours, "_val": theirs}
+    distances, cells = (theirs.distance, theirs.cells) if theirs else (np.zeros(0), np.zeros(0))
     novelties = {f"novelty{name}": _novelty(spreads.get(name), found.get(name)) for name in ("", "_train", "_val")}
     order = np.argsort(ours.distance, kind="stable")[:_NAMED].tolist()
     return PairQuality(
@@ -49,10 +50,10 @@ def compare(generated: Sequence[MeasuredPair], train: RealPairs, val: RealPairs,
         agreement=Agreement.of(generated),
         agreement_val=Agreement.of(val.pairs),
         **novelties,
-        near_1=_nearer(ours.distance, theirs and theirs.distance, 1),
-        near_5=_nearer(ours.distance, theirs and theirs.distance, 5),
-        cells_near_1=_nearer(ours.cells, theirs and theirs.cells, 1),
-        cells_near_5=_nearer(ours.cells, theirs and theirs.cells, 5),
+        near_1=_nearer(ours.distance, distances, 1),
+        near_5=_nearer(ours.distance, distances, 5),
+        cells_near_1=_nearer(ours.cells, cells, 1),
+        cells_near_5=_nearer(ours.cells, cells, 5),
         twins_1=_nearer(spreads[""].twin_distances, spreads["_train"].twin_distances, 1),
         nearest=tuple(
             NearestPair(index, train.ids[ours.index[index]], float(ours.distance[index]), float(ours.rmse[index]))
@@ -61,9 +62,9 @@ def compare(generated: Sequence[MeasuredPair], train: RealPairs, val: RealPairs,
     )
 
 
-def _nearer(ours: Floats, reference: Floats | None, percentile: float) -> float:
+def _nearer(ours: Floats, reference: Floats, percentile: float) -> float:
     """Share of distances below a percentile of the reference's; NaN where either is empty."""
-    if reference is None or not len(ours) or not len(reference):
+    if not len(ours) or not len(reference):
         return math.nan
     return float((ours < np.percentile(reference, percentile)).mean())
 

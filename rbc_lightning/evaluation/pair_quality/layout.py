@@ -103,12 +103,17 @@ def _statistics(generated: Sequence[MeasuredPair], train: RealPairs, spec: Image
             return values
 
         areas = of("area")
-        yield f"{name}: number per {per}", lambda pair, areas=areas: np.array([float(len(areas(pair)))])
-        yield f"{name}: area per {per} ({length}²)", lambda pair, areas=areas: np.array([areas(pair).sum()])
+        yield f"{name}: number per {per}", _reduced(areas, len)
+        yield f"{name}: area per {per} ({length}²)", _reduced(areas, np.sum)
         yield f"{name}: size of one ({length}²)", areas
         if place is not None and not (place == "ventricle" and value == ventricle_value(spec)):
             title = {"ventricle": "the ventricles", "middle": "the middle of the head"}[place]
             yield f"{name}: distance from {title} ({length})", of(place)
+
+
+def _reduced(values: Values, reduce: Callable[[Floats], float]) -> Values:
+    """One value for each pair."""
+    return lambda pair: np.array([float(reduce(values(pair)))])
 
 
 def _place(generated: Sequence[MeasuredPair], train: RealPairs, spec: ImageSpec) -> str | None:

@@ -106,7 +106,7 @@ def save_quality_card(path: Path, quality: PairQuality) -> None:
                 axis.ecdf(values, color=color, label=f"{name} ({len(values)})", linewidth=1.5)
         axis.set(title=title, xlabel=label, ylabel="share below", xlim=(0, None if number else 1))
         if axis.lines:
-            axis.legend(fontsize=8)
+            axis.legend(fontsize=8, loc="upper left")
     _numbers(
         figure.add_subplot(grid[:, 1]),
         HEAD,
