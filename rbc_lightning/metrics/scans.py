@@ -22,9 +22,9 @@ _Over = Literal["mean", "mean_defined"]
 
 
 class SlicePlace(NamedTuple):
-    """Where a slice lies in its scan: its index from the lowest, and mm between columns, rows and slices (x, y, z)."""
+    """Where a slice lies in its scan: its number from the lowest, and mm between columns, rows and slices (x, y, z)."""
 
-    index: int
+    level: int
     spacing: tuple[float, float, float]
 
 
@@ -66,11 +66,11 @@ def stack_lesions(slices: Sequence[LesionSlice], places: Sequence[SlicePlace]) -
     spacing, shape = places[0].spacing, slices[0].true.shape
     if any(place.spacing != spacing for place in places) or any(each.true.shape != shape for each in slices):
         raise ValueError("slices of one scan differ in size or spacing; expected one grid")
-    lowest = min(place.index for place in places)
-    depth = max(place.index for place in places) - lowest + 1
+    lowest = min(place.level for place in places)
+    depth = max(place.level for place in places) - lowest + 1
     true, found = np.zeros((2, depth, *shape), dtype=np.bool_)
     for each, place in zip(slices, places, strict=True):
-        true[place.index - lowest], found[place.index - lowest] = each
+        true[place.level - lowest], found[place.level - lowest] = each
     reference = true.astype(np.uint8)
     scores = wmh_scores(reference, found, spacing)
     diagonal = float(np.linalg.norm((np.array(true.shape[::-1]) - 1) * spacing))

@@ -132,7 +132,8 @@ class SharedBatchNorm2d(nn.BatchNorm2d):
             self.running_var.lerp_(variance * count / (count - 1), self.momentum)
             self.num_batches_tracked.add_(1)
         scale = self.weight * torch.rsqrt(variance + self.eps)
-        return (apart * scale[:, None, None] + self.bias[:, None, None]).to(input.dtype)
+        normalized: Tensor = apart * scale[:, None, None] + self.bias[:, None, None]
+        return normalized.to(input.dtype)
 
 
 def _widths(base_channels: int, times: int) -> list[int]:

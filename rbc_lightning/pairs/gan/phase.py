@@ -98,7 +98,7 @@ class PairGanPhase(AdversarialPhase["PairGanTask"]):
         some = np.array(self.shows)
         if self.share is None:
             return np.full(len(some), 1 / len(some))
-        return np.where(some, self.share / some.sum(), (1 - self.share) / (~some).sum())
+        return np.asarray(np.where(some, self.share / some.sum(), (1 - self.share) / (~some).sum()))
 
     def build(self, directory: Path, store: Store) -> None:  # noqa: ARG002 (the samples lie in no store)
         """Train; an `InputError` names a setting of the task that is refused."""

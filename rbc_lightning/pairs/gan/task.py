@@ -123,7 +123,7 @@ class PairGanTask(pl.LightningModule):
         """Noise of one pair, float32 (latent,)."""
         latent = self.hparams["latent"]
         drawn = rng.uniform(-1, 1, latent) if self.hparams["noise"] == "uniform" else rng.standard_normal(latent)
-        return drawn.astype(np.float32)
+        return np.asarray(drawn, np.float32)
 
     def configure_optimizers(self) -> list[Optimizer]:
         """One for the generator, one for the critic."""
