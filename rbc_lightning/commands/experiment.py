@@ -14,23 +14,15 @@ from omegaconf import DictConfig
 from rbc_lightning.commands.consistency import check_consistency
 from rbc_lightning.commands.overrides import overrides_of
 from rbc_lightning.commands.plain import group, plain, settings
+from rbc_lightning.commands.splits import read_split
 from rbc_lightning.core.build import build
 from rbc_lightning.core.progress import tell
-from rbc_lightning.core.seeds import Seeds, derive_seed
+from rbc_lightning.core.seeds import Seeds
 from rbc_lightning.core.store import Store
 from rbc_lightning.core.trainer import TrainerSettings, check_count, check_word
 from rbc_lightning.data.manifest import Manifest, Samples
 from rbc_lightning.data.mix import Mix, large_total
 from rbc_lightning.data.readers.base import Reader
-from rbc_lightning.data.splits import (
-    check_groups,
-    check_test,
-    cut_validation,
-    deal_folds,
-    keep_real_groups,
-    keep_real_images,
-    merge_validation,
-)
 from rbc_lightning.errors import InputError
 from rbc_lightning.evaluation.result import QualitySettings
 from rbc_lightning.segmenters.model import Model, TrainingSettings
@@ -74,27 +66,6 @@ def note_older(artifacts_dir: str) -> None:
             f"note: {len(older)} directories in {artifacts_dir} were made by an older layout of this package (such as "
             f"{older[0].parent.name}/{older[0].name}): they are not used and stay where they are"
         )
-
-
-def read_split(reader: Reader, store: Store, protocol: str, seed: int) -> Manifest:
-    """Samples split by fold, for a protocol ("held_out", "paper") and a seed, fewer of train where that is asked for."""
-    groups = reader.groups()
-    if groups is not None:
-        check_groups(groups, reader.name, reader.folds, reader.fold, validates=protocol != "paper")
-    manifest = reader.read(store)
-    if reader.folds is None or reader.fold is None:
-        check_test(manifest, reader.name)
-    else:
-        manifest = deal_folds(manifest, reader.folds, reader.fold, reader.fold_seed)
-    if protocol == "paper":
-        manifest = merge_validation(manifest)
-    else:
-        manifest = cut_validation(manifest, reader.validation_fraction, derive_seed(seed, "split"))
-    manifest = reader.narrow(manifest)
-    kept = derive_seed(seed, "real_images")
-    if reader.n_real_patients is not None:
-        return keep_real_groups(manifest, reader.n_real_patients, kept)
-    return manifest if reader.n_real_images is None else keep_real_images(manifest, reader.n_real_images, kept)
 
 
 class Experiment:

@@ -6,8 +6,8 @@ from pathlib import Path
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
-from rbc_lightning.commands.experiment import read_split
 from rbc_lightning.commands.plain import group
+from rbc_lightning.commands.splits import read_split
 from rbc_lightning.core.build import build
 from rbc_lightning.core.seeds import SEED_KEYS
 from rbc_lightning.core.store import Store

@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from rbc_lightning.commands.experiment import read_split
+from rbc_lightning.commands.splits import read_split
 from rbc_lightning.core.build import build
 from rbc_lightning.core.files import file_sha256
 from rbc_lightning.core.progress import tell

@@ -21,7 +21,7 @@ def refuse_pairs(experiment: Experiment, made: Node | None) -> None:
     if isinstance(pairs, PairSource):
         pairs.refuse_held_out(experiment.store, experiment.manifest)
         pairs.check_samples()
-        if pairs is made and type(pairs).online is PairSource.online:
+        if experiment.synthetic.mode == "online" and type(pairs).online is PairSource.online:
             # Says that they are not made while training.
             pairs.online(experiment.store, experiment.manifest)
         translator = getattr(pairs, "translator", None)

@@ -6,9 +6,9 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from rbc_lightning.commands.experiment import read_split
 from rbc_lightning.commands.given import given_data
 from rbc_lightning.commands.plain import plain, read_config, settings
+from rbc_lightning.commands.splits import read_split
 from rbc_lightning.core.build import build
 from rbc_lightning.core.progress import count_progress
 from rbc_lightning.core.store import Store

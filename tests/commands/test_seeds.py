@@ -6,7 +6,8 @@ import pytest
 from plain_samples import plain_manifest
 
 from rbc_lightning.app import compose, run
-from rbc_lightning.commands.experiment import Experiment, read_split
+from rbc_lightning.commands.experiment import Experiment
+from rbc_lightning.commands.splits import read_split
 from rbc_lightning.core.seeds import SEED_KEYS
 from rbc_lightning.data.readers.base import Reader
 from rbc_lightning.errors import InputError

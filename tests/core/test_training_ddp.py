@@ -134,11 +134,11 @@ def test_processes_share_a_validation_whose_scores_are_those_of_one(tmp_path, co
     """Three images for two processes, against both of them looking at all; pooled precision, batch norm, a running mean."""
     update, log = Scores.update, tmp_path / "seen"
 
-    def note(scores, prediction, label_map, name="", volume="", **values):
+    def note(scores, prediction, label_map, name="", volume="", place=None, ignored=None, **values):
         if "loss" in values:
             with log.open("a") as handle:  # of all processes
                 handle.write(f"{os.getpid()} {name}\n")
-        return update(scores, prediction, label_map, name, volume, **values)
+        return update(scores, prediction, label_map, name, volume, place, ignored, **values)
 
     monkeypatch.setattr(Scores, "update", note)
     curves, seen = [], []

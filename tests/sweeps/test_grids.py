@@ -58,7 +58,7 @@ def test_real_patients_varies_their_number_in_three_columns():
 
 def test_leave_one_out_asks_for_all_folds_of_five_columns():
     params = dict(whole_config("+sweep=leave_one_out").hydra.sweeper.params)
-    assert params == {"data.fold": "all", "mix": "rd,sd,rd_aug,rd_sd,rd_sd_aug", "seed": 0}
+    assert params == {"data.fold": "all", "mix": "rd,sd,rd_aug,rd_sd,rd_sd_aug", "seed": "0"}
 
 
 def test_luck_crosses_training_and_translator_on_one_split():
