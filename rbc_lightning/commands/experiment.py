@@ -156,6 +156,11 @@ class Experiment:
             crop=self.training.crop,
         )
 
+    def synthetic_mix(self, images: int) -> Any:  # noqa: ANN401 (a recipe)
+        """Pairs on disk for so many images of a mix, see `PairSource.count_for`."""
+        given = self.synthetic.path is not None
+        return self.synthetic_set(images if given else self.pairs().count_for(images))
+
     def synthetic_set(self, count: int) -> Any:  # noqa: ANN401 (a recipe)
         """Synthetic pairs on disk: made, or those of `synthetic.path`."""
         from rbc_lightning.pairs.synthetic_set import GivenPairs, SyntheticSet
@@ -265,7 +270,7 @@ class Experiment:
         if mix.synthetic == 0:
             synthetic = None
         else:
-            synthetic = self.pairs() if self.synthetic.mode == "online" else self.synthetic_set(mix.synthetic)
+            synthetic = self.pairs() if self.synthetic.mode == "online" else self.synthetic_mix(mix.synthetic)
         made = TrainedSegmenter if model.members == 1 else EnsembleSegmenter
         return made(
             **shared,

@@ -63,6 +63,10 @@ class PairSource(Node):
         """Refuse pairs that descend from validation or test samples, before any is made; the `InputError` names one."""
         refuse_held_out(manifest.samples, "the pair source", self.trained_on(store))
 
+    def count_for(self, images: int) -> int:
+        """Pairs that hold as much as so many training images: as many, of pairs of their size."""
+        return images
+
     def batch_sizes(self) -> dict[str, int]:
         """Images of an optimiser step of the trainings that pairs need, by the name of the setting."""
         return {}

@@ -159,3 +159,13 @@ def test_folds_that_patients_do_not_give_are_refused_before_a_scan_is_drawn_or_p
     with pytest.raises(InputError, match=message):
         run(compose(["data=mri_phantom", "scale=tiny", *places, *overrides]))
     assert not list(tmp_path.iterdir())
+
+
+def test_a_mix_has_as_many_drawn_crops_as_have_the_pixels_of_its_images(tmp_path, compose_tiny):
+    experiment = Experiment(compose_tiny(tmp_path, "pairs=wgan", "mix=sd", "training.crop=32", "training.seed=1"))
+    pixels = sum(height * width for height, width in (sample.size for sample in experiment.train))
+    made = experiment.run().synthetic
+    assert made.count == len(experiment.train) * round(pixels / len(experiment.train) / 32**2) > 2 * len(experiment.train)
+    assert experiment.synthetic_set(5).count == 5
+    pasted = Experiment(compose_tiny(tmp_path, "pairs=copy_paste", "mix=sd", "training.crop=32"))
+    assert pasted.run().synthetic.count == len(pasted.train)

@@ -67,7 +67,12 @@ class GanPairs(PairSource):
             raise InputError(f"pairs.labelled={self.labelled}; expected a share above 0 and below 1, or null")
         if not 0 <= self.focus <= 1:
             raise InputError(f"pairs.focus={self.focus}; expected a share from 0 to 1")
-        self._check_size(self.task.get("size", 64))
+        self._check_size(self.size)
+
+    @property
+    def size(self) -> Any:  # noqa: ANN401 (an int, once it is checked)
+        """Side of the pairs, pixels."""
+        return self.task.get("size", 64)
 
     def _check_size(self, size: object) -> None:
         from rbc_lightning.pairs.gan.nets import halvings
@@ -129,6 +134,12 @@ class GanPairs(PairSource):
             return Pair(*task.code.decode(pair, self.speck))
 
         return draw
+
+    def count_for(self, images: int) -> int:
+        """So many that they have the pixels of the images: 16 pairs of 64 px for a slice of 256 px."""
+        pixels = sum(height * width for height, width in (sample.size for sample in self.train)) / len(self.train)
+        own: int = self.size**2
+        return images * max(1, round(pixels / own))
 
     def batch_sizes(self) -> dict[str, int]:
         """See `PairSource`."""

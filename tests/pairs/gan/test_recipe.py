@@ -100,6 +100,13 @@ def test_smears_have_cells_and_no_height(store):
     assert found.tolist() == list(range(len(found)))
 
 
+def test_crops_stand_for_as_many_slices_as_have_their_pixels():
+    whole = slices("a", "b")
+    assert {sample.size for sample in whole} == {(48, 48)}
+    # 48 * 48 pixels are 2.25 times 32 * 32.
+    assert [gan_pairs(whole, task={"size": size}).count_for(10) for size in (48, 32)] == [10, 20]
+
+
 def test_running_means_draw(store):
     source = gan_pairs(steps=6)
     task = store.make(source.phase)
