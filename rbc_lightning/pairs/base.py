@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from rbc_lightning.core.recipe import Node
 from rbc_lightning.data.lineage import Ancestor, refuse_held_out
 from rbc_lightning.data.manifest import Manifest, Samples
+from rbc_lightning.data.sample import Sample
+from rbc_lightning.data.spec import Image, LabelMap
 from rbc_lightning.errors import InputError
 
 if TYPE_CHECKING:
@@ -28,6 +30,19 @@ class Pair:
     image: NDArray[np.unsignedinteger[Any]]
     label_map: NDArray[np.int32]
     not_placed: int = 0
+
+
+@dataclass(frozen=True)
+class RealView:
+    """A real pair that synthetic ones are compared with: a sample, what lies around in its label map, or a part of it."""
+
+    sample: Sample
+    cut: Callable[[Image, LabelMap], tuple[Image, LabelMap]] | None = None
+
+    def load(self) -> tuple[Image, LabelMap]:
+        """Image (H, W, C) and label map int32 (H, W)."""
+        pair = self.sample.load_image(), self.sample.load_label_map()
+        return pair if self.cut is None else self.cut(*pair)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +81,19 @@ class PairSource(Node):
     def count_for(self, images: int) -> int:
         """Pairs that hold as much as so many training images: as many, of pairs of their size."""
         return images
+
+    @property
+    def window(self) -> int | None:
+        """Side of the pairs, pixels, where they are like windows of the training images; None: like these as a whole."""
+        return None
+
+    def views(self, samples: Samples) -> Callable[[int], RealView]:
+        """A function that gives the real view number i of `samples`, which pairs are to be compared with.
+
+        Of whole images, as here, view i is sample i; of windows there is no last one, each seeded by its number.
+        """
+        every = samples.with_context().samples
+        return lambda index: RealView(every[index])
 
     def batch_sizes(self) -> dict[str, int]:
         """Images of an optimiser step of the trainings that pairs need, by the name of the setting."""

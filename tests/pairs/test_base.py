@@ -5,9 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 from pix2pix_helpers import make_manifest, make_train
+from slice_samples import slice_samples, slice_spec
 
 from rbc_lightning.core.seeds import pair_seeds
 from rbc_lightning.core.store import Store
+from rbc_lightning.data.manifest import Samples
 from rbc_lightning.errors import InputError
 from rbc_lightning.pairs.base import Pair, PairSource
 
@@ -40,6 +42,18 @@ def test_a_source_needs_no_more_than_open(tmp_path):
     assert np.array_equal(first.image, again.image)
     assert not np.array_equal(first.image, other.image)
     assert first.not_placed == 0
+
+
+def test_pairs_are_compared_with_whole_samples_and_their_context():
+    train = Samples(tuple(slice_samples("a", "a", "train", slice_spec())))
+    source = Noise(train=train, seed=3)
+    view = source.views(train)
+    assert source.window is None
+    for index, sample in enumerate(train):
+        image, label_map = view(index).load()
+        assert view(index).sample.sample_id == sample.sample_id
+        assert np.array_equal(image, sample.load_image())
+        assert np.array_equal(label_map, sample.loader.label_map())
 
 
 def test_a_source_descends_from_the_training_samples_alone(tmp_path):

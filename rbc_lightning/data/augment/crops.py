@@ -20,6 +20,7 @@ def random_crop(
 
     With probability `focus` the square lies about a labelled pixel, of which each is equally likely: that pixel is at most a
     quarter of the side from its middle, unless the image ends there. Else, and where nothing is labelled, it lies anywhere.
+    What is context to `spec` does not count as labelled.
     A smaller image is first continued by reflection at its lower and right border; an instance cut by that border becomes
     symmetric, another one's mirror image gets a new id. A `ValueError` refuses a size below 1; see also `check_pair`.
     """
@@ -38,8 +39,8 @@ def random_crop(
             label_map = separate_mirrored_cells(label_map, mirror)
     row, column = (int(rng.integers(side - size + 1)) for side in label_map.shape)
     # Without a focus nothing more is drawn.
-    if focus and rng.random() < focus and label_map.any():
-        labelled = np.argwhere(label_map)
+    if focus and rng.random() < focus and (targets := spec.targets(label_map)).any():
+        labelled = np.argwhere(targets)
         middle = labelled[rng.integers(len(labelled))] + rng.integers(-(size // 4), size // 4 + 1, 2)
         row, column = np.clip(middle - size // 2, 0, np.array(label_map.shape) - size).tolist()
     window = (slice(row, row + size), slice(column, column + size))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +11,14 @@ import numpy as np
 
 from rbc_lightning.core.build import Spec
 from rbc_lightning.core.recipe import Node, aside
-from rbc_lightning.core.seeds import pair_seeds
+from rbc_lightning.core.seeds import derive_seed, pair_seeds
 from rbc_lightning.core.trainer import TrainerSettings, check_count
+from rbc_lightning.data.augment.crops import random_crop
+from rbc_lightning.data.manifest import Samples
+from rbc_lightning.data.mix import Mix, MixStream, SharedStream
+from rbc_lightning.data.spec import Image, LabelMap
 from rbc_lightning.errors import InputError, blaming
-from rbc_lightning.pairs.base import Pair, PairSource
+from rbc_lightning.pairs.base import Pair, PairSource, RealView
 from rbc_lightning.pairs.gan.phase import PairGanPhase, slice_heights
 
 if TYPE_CHECKING:
@@ -140,6 +144,32 @@ class GanPairs(PairSource):
         pixels = sum(height * width for height, width in (sample.size for sample in self.train)) / len(self.train)
         own: int = self.size**2
         return images * max(1, round(pixels / own))
+
+    @property
+    def window(self) -> int:
+        """See `PairSource`."""
+        return int(self.size)
+
+    def views(self, samples: Samples) -> Callable[[int], RealView]:
+        """Crops and mirror images, drawn as the training draws them: `labelled` and `focus` as there, seeded."""
+        from rbc_lightning.data.augment.transforms import FLIPS, build_augmentation
+
+        phase = replace(self.phase, train=samples.with_context() if self.context else samples)
+        spec, every, n = phase.train.spec, samples.with_context().samples, len(samples)
+        seed = derive_seed(self.seed, "preview")
+        stream = MixStream(Mix(0, 0, n), n, 0, seed) if phase.share is None else SharedStream(phase.shows, phase.share, seed)
+        flipped = build_augmentation(FLIPS, spec)
+
+        def view(index: int) -> RealView:
+            crop_seed, flip_seed = map(int, np.random.SeedSequence([seed, index]).generate_state(2))
+
+            def cut(image: Image, label_map: LabelMap) -> tuple[Image, LabelMap]:
+                crop = random_crop(image, label_map, self.window, np.random.default_rng(crop_seed), spec, self.focus)
+                return flipped(*crop, flip_seed)
+
+            return RealView(every[stream[index].index], cut)
+
+        return view
 
     def batch_sizes(self) -> dict[str, int]:
         """See `PairSource`."""

@@ -86,3 +86,14 @@ def test_mirrored_classes_stay_classes():
     for kind, ids in (("classes", [0, 2]), ("instances", [0, 2, 3, 4])):
         cut = random_crop(image, labels, 8, np.random.default_rng(0), replace(RGB, labels=kind))[1]
         assert np.unique(cut).tolist() == ids
+
+
+def test_crops_lie_about_targets_and_not_about_context():
+    spec = replace(RGB, labels="classes", classes=("lesion",), context=("brain",))
+    labels = np.full((40, 40), 2, np.int32)
+    labels[30, 5] = 1
+    image = np.zeros((40, 40, 3), np.uint8)
+    for seed in range(20):
+        cut = random_crop(image, labels, 8, np.random.default_rng(seed), spec, focus=1)[1]
+        assert (cut == 1).any()
+        assert (cut == 2).any()
