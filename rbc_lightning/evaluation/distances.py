@@ -129,14 +129,14 @@ def nearest_patterns(queries: NDArray[np.float32], references: NDArray[np.float3
     if len(references) == 0:
         raise ValueError("expected at least one reference cell, got none")
     height, width = (side - 2 * shift for side in queries.shape[1:3])
-    known = _patterns(references[:, shift : shift + height, shift : shift + width])
+    known = patterns(references[:, shift : shift + height, shift : shift + width])
     squares = (known**2).sum(axis=1)
     nearest, index = np.full(len(queries), np.inf), np.zeros(len(queries), np.int64)
     moves = range(2 * shift + 1)
     # Mirroring the queries alone covers mirrored references too.
     for mirrored in (queries, queries[:, ::-1], queries[:, :, ::-1], queries[:, ::-1, ::-1]):
         for top, left in ((top, left) for top in moves for left in moves):
-            rows = _patterns(mirrored[:, top : top + height, left : left + width])
+            rows = patterns(mirrored[:, top : top + height, left : left + width])
             for start in range(0, len(rows), _CHUNK):
                 part = rows[start : start + _CHUNK]
                 distances = (part**2).sum(axis=1)[:, None] + squares[None] - 2 * part @ known.T
@@ -149,11 +149,12 @@ def nearest_patterns(queries: NDArray[np.float32], references: NDArray[np.float3
 
 def pattern_distances(images: NDArray[np.float32]) -> NDArray[np.float64]:
     """Distances of the patterns of all pairs of images (n, H, W, C), as they are: float64 (n (n - 1) / 2,), as `pdist`'s."""
-    rows = _patterns(images)
+    rows = patterns(images)
     return np.asarray(pdist(rows) / math.sqrt(rows.shape[1]))
 
 
-def _patterns(crops: NDArray[np.float32]) -> NDArray[np.float32]:
+def patterns(crops: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Rows float32 (n, H W C) of crops (n, H, W, C): mean 0 in each channel and deviation 1; 0 of flat ones."""
     centred = crops - crops.mean(axis=(1, 2), keepdims=True)
     scaled = centred / np.maximum(centred.std(axis=(1, 2, 3), keepdims=True), _FLAT)
     return np.asarray(scaled.reshape(len(crops), math.prod(crops.shape[1:])), dtype=np.float32)
