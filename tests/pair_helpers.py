@@ -9,7 +9,7 @@ from slice_samples import slice_spec
 from rbc_lightning.core.recipe import aside
 from rbc_lightning.evaluation.pair_quality.layout import RealPairs
 from rbc_lightning.evaluation.pair_quality.measured import measure_pair
-from rbc_lightning.pairs.base import Pair, PairSource
+from rbc_lightning.pairs.base import Pair, PairSource, RealView
 
 SPEC = replace(slice_spec("lesion"), context=("ventricles",), spacing=(2.0, 1.0))
 """Lesion 1, ventricles 2 where the context shows; pixels of 2 mm by 1 mm."""
@@ -24,6 +24,19 @@ class GivenSource(PairSource):
 
     def open(self, store):
         return self.give
+
+
+@dataclass(frozen=True, kw_only=True)
+class CropSource(GivenSource):
+    """The same of crops, which are compared with the upper left corners of samples."""
+
+    window: int = 0
+
+    def views(self, samples):
+        def cut(image, label_map):
+            return image[: self.window, : self.window], label_map[: self.window, : self.window]
+
+        return lambda index: RealView(samples.samples[index % len(samples)], cut)
 
 
 def brain(*lesions, ventricle=True, side=40, seed=0):

@@ -1,6 +1,5 @@
 """`stage=pairs`: how good synthetic pairs are, of whatever source, beside the real ones."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,17 +13,18 @@ from rbc_lightning.core.progress import console
 from rbc_lightning.core.seeds import derive_seed
 from rbc_lightning.core.trainer import check_count
 from rbc_lightning.data.conversions import to_rgb
-from rbc_lightning.data.sample import Sample
 from rbc_lightning.data.spec import Image, ImageSpec, LabelMap
 from rbc_lightning.errors import InputError
 from rbc_lightning.evaluation.pair_quality.recipe import MeasuredPairs
-from rbc_lightning.evaluation.pair_quality.result import PairQuality
-from rbc_lightning.pairs.base import Pair
+from rbc_lightning.evaluation.pair_quality.result import NearestPair, PairQuality
+from rbc_lightning.pairs.base import PairSource
 from rbc_lightning.report.figures.pair_quality import pair_tables, save_layout_card, save_quality_card
 from rbc_lightning.report.figures.pair_sheets import ShownPair, save_sheet_of_pairs
 from rbc_lightning.tracking.wandb_tables import log_sheets, log_summary
 
 _SHOWN = 8
+# Distances of patterns, of which unrelated ones are sqrt(2) apart, from which on it is said that nothing is alike.
+_UNLIKE = 1.35
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def run(cfg: DictConfig) -> PairsResult:
     figures = tuple(directory / f"{name}.png" for name in ("layout_card", "quality_card", "random", "nearest"))
     save_layout_card(figures[0], quality)
     save_quality_card(figures[1], quality)
-    _sheets(experiment, source.open(store), quality, figures[2], figures[3])
+    _sheets(experiment, source, quality, figures[2], figures[3])
 
     def show(run: Any) -> None:  # noqa: ANN401 (an online service's own type)
         log_sheets(run, {path.stem: path for path in figures})
@@ -68,25 +68,39 @@ def run(cfg: DictConfig) -> PairsResult:
     return PairsResult(directory, figures, quality)
 
 
-def _sheets(experiment: Experiment, draw: Callable[[int], Pair], quality: PairQuality, random: Path, nearest: Path) -> None:
-    """Draw the first pairs beside training pairs chosen at random, and the pairs nearest to train beside these."""
-    train, spec = experiment.train.samples, experiment.train.spec
+def _sheets(experiment: Experiment, source: PairSource, quality: PairQuality, random: Path, nearest: Path) -> None:
+    """Draw the first pairs beside real ones chosen at random, and the pairs nearest to train beside these."""
+    train, spec, draw, view = source.train, source.train.spec, source.open(experiment.store), source.views(source.train)
     by_id = {sample.sample_id: sample for sample in train}
 
     def made(index: int, note: str = "") -> ShownPair:
         pair = draw(index)
         return _shown(pair.image, pair.label_map, spec, f"synthetic {index}{note}")
 
-    def real(sample: Sample) -> ShownPair:
-        return _shown(sample.load_image(), sample.load_label_map(), spec, f"train {sample.sample_id[-24:]}")
+    def real(index: int) -> ShownPair:
+        one = view(index)
+        return _shown(*one.load(), spec, f"train {one.sample.sample_id[-24:]}")
+
+    def place(one: NearestPair) -> ShownPair:
+        sample, title = by_id[one.train_id], f"train {one.train_id[-24:]}"
+        image, label_map = sample.load_image(), sample.load_label_map()
+        if one.corner:
+            row, column = one.corner
+            window = slice(row, row + quality.window), slice(column, column + quality.window)
+            turned = tuple(slice(None, None, -1 if flipped else 1) for flipped in one.flipped)
+            image, label_map = image[window][turned], label_map[window][turned]
+            title += f"\nrow {row}, column {column}{', mirrored' * any(one.flipped)}"
+            if one.distance > _UNLIKE:
+                title = "nothing in train is like it"
+        return _shown(image, label_map, spec, title)
 
     rng = np.random.default_rng(derive_seed(experiment.seeds.synthetic, "preview"))
     first = [made(index) for index in range(min(_SHOWN, quality.n))]
-    chosen = sorted(rng.choice(len(train), min(len(first), len(train)), replace=False).tolist())
-    save_sheet_of_pairs(random, first, [real(train[index]) for index in chosen])
+    chosen = sorted(rng.choice(quality.n_train, min(len(first), quality.n_train), replace=False).tolist())
+    save_sheet_of_pairs(random, first, [real(index) for index in chosen])
     named = quality.nearest[:_SHOWN]
     pairs = [made(one.pair, f"\ndistance {one.distance:.2f}, RMSE {one.rmse:.1f}") for one in named]
-    save_sheet_of_pairs(nearest, pairs, [real(by_id[one.train_id]) for one in named])
+    save_sheet_of_pairs(nearest, pairs, [place(one) for one in named])
 
 
 def _shown(image: Image, label_map: LabelMap, spec: ImageSpec, title: str) -> ShownPair:

@@ -41,6 +41,17 @@ def test_pairs_of_scans_have_every_channel_on_the_sheets(tmp_path, compose_tiny)
     assert height > width  # six rows of four
 
 
+def test_pairs_of_a_gan_are_compared_with_crops(tmp_path, compose_tiny, capsys):
+    folder = write_scans(tmp_path / "scans")
+    data = ("data=mri", f"data.root={folder}", "data.side=40", "data.spacing=null")
+    cfg = compose_tiny(tmp_path, *data, *STAGE, "pairs=wgan_gp", "training.crop=32", root=folder)
+    quality = run(cfg).quality
+    assert quality.window == 32
+    assert quality.n_train >= quality.n_train_images
+    assert all(len(entry.corner) == 2 and max(entry.corner) <= 8 for entry in quality.nearest)
+    assert "Pairs are crops of 32 px" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [

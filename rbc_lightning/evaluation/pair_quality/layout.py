@@ -83,14 +83,27 @@ class RealPairs:
     ids: tuple[str, ...]
 
 
-def layout_rows(generated: Sequence[MeasuredPair], train: RealPairs, val: RealPairs, spec: ImageSpec) -> list[LayoutRow]:
-    """Every statistic; distances are to the ventricles where real and generated masks show some, else to the head's middle."""
-    return [_row(name, values, generated, train, val) for name, values in _statistics(generated, train, spec)]
+def layout_rows(
+    generated: Sequence[MeasuredPair], train: RealPairs, val: RealPairs, spec: ImageSpec, *, crops: bool = False
+) -> list[LayoutRow]:
+    """Every statistic; distances are to the ventricles where real and generated masks show some, else to the head's middle.
+
+    Of `crops`, which do not show the whole head, that is the middle of what is bright.
+    """
+    return [_row(name, values, generated, train, val) for name, values in _statistics(generated, train, spec, crops)]
 
 
-def _statistics(generated: Sequence[MeasuredPair], train: RealPairs, spec: ImageSpec) -> Iterator[tuple[str, Values]]:
+def lack_ventricles(generated: Sequence[MeasuredPair], train: Sequence[MeasuredPair]) -> bool:
+    """Whether training label maps show ventricles around their patches, and no generated one with a patch does."""
+    ours, theirs = (np.concatenate([np.zeros(0), *(pair.table.ventricle for pair in pairs)]) for pairs in (generated, train))
+    return bool(len(ours) and np.isnan(ours).all() and not np.isnan(theirs).all())
+
+
+def _statistics(
+    generated: Sequence[MeasuredPair], train: RealPairs, spec: ImageSpec, crops: bool
+) -> Iterator[tuple[str, Values]]:
     length = "px" if spec.spacing is None else "mm"
-    per = "slice" if spec.upright else "image"
+    per = "crop" if crops else "slice" if spec.upright else "image"
     yield "empty masks (share)", lambda pair: np.array([float(pair.is_empty)])
     place = _place(generated, train, spec)
     for value, name in enumerate(spec.class_names or spec.classes[:1], start=1):
@@ -107,7 +120,8 @@ def _statistics(generated: Sequence[MeasuredPair], train: RealPairs, spec: Image
         yield f"{name}: area per {per} ({length}²)", _reduced(areas, np.sum)
         yield f"{name}: size of one ({length}²)", areas
         if place is not None and not (place == "ventricle" and value == ventricle_value(spec)):
-            title = {"ventricle": "the ventricles", "middle": "the middle of the head"}[place]
+            middle = "the middle of what is bright" if crops else "the middle of the head"
+            title = {"ventricle": "the ventricles", "middle": middle}[place]
             yield f"{name}: distance from {title} ({length})", of(place)
 
 

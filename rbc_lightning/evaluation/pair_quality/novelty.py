@@ -49,13 +49,11 @@ class Nearest:
         distance: of the patterns of small images, as `nearest_distances` of cells: 0 = copy, 1.41 = unrelated; float64 (n,).
         index: of the training pair, int64 (n,).
         rmse: root mean square difference to it in grey levels at the best small shift and mirror image, float64 (n,).
-        cells: distance of cells or patches, at most so many drawn at random, to the nearest of train, float64 (m,).
     """
 
     distance: Floats
     index: NDArray[np.int64]
     rmse: Floats
-    cells: Floats
 
 
 def diversity(pairs: Sequence[MeasuredPair], seed: int, twins_of: int) -> Diversity:
@@ -82,21 +80,22 @@ def diversity(pairs: Sequence[MeasuredPair], seed: int, twins_of: int) -> Divers
     )
 
 
-def nearest_training_pairs(pairs: Sequence[MeasuredPair], train: Sequence[MeasuredPair], seed: int) -> Nearest:
+def nearest_training_pairs(pairs: Sequence[MeasuredPair], train: Sequence[MeasuredPair]) -> Nearest:
     """Find the training pair whose image is most like each image, whatever its brightness and contrast."""
     ours, theirs = smalls(pairs), smalls(train)
     found = nearest_patterns(_halved(ours), _halved(theirs), shift=_SHIFT)
+    rmse = [aligned_rmse(image, theirs[index]) for image, index in zip(ours, found.index, strict=True)]
+    return Nearest(found.distance, found.index, np.array(rmse))
+
+
+def nearest_cells(cells: Sequence[NDArray[np.float32]], train: Sequence[NDArray[np.float32]], seed: int) -> Floats:
+    """Distances of cells or patches, of each image (n, 16, 16, C), to the nearest of train, float64 (m,).
+
+    Of many at most so many are drawn at random.
+    """
     rng = np.random.default_rng(seed)
-    crops, known = (
-        _some(np.concatenate([pair.crops for pair in some]), most, rng)
-        for some, most in ((pairs, _MOST_CELLS), (train, _MOST_TRAIN_CELLS))
-    )
-    return Nearest(
-        distance=found.distance,
-        index=found.index,
-        rmse=np.array([aligned_rmse(image, theirs[index]) for image, index in zip(ours, found.index, strict=True)]),
-        cells=nearest_distances(crops, known) if len(crops) and len(known) else np.zeros(0),
-    )
+    some, known = (_some(np.concatenate(each), most, rng) for each, most in ((cells, _MOST_CELLS), (train, _MOST_TRAIN_CELLS)))
+    return nearest_distances(some, known) if len(some) and len(known) else np.zeros(0)
 
 
 def aligned_rmse(image: NDArray[np.float32], reference: NDArray[np.float32], shift: int = 2 * _SHIFT) -> float:

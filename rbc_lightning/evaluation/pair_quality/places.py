@@ -56,11 +56,13 @@ class PlacesOfCrops:
     Attributes:
         window: side of the crops, pixels.
         ids: sample_ids of the training images.
+        cells: of each of these as a whole, see `cell_crops`: a copied cell lies anywhere too.
         generated, val: of each crop.
     """
 
     window: int
     ids: tuple[str, ...]
+    cells: tuple[Levels, ...]
     generated: tuple[Place, ...]
     val: tuple[Place, ...]
 

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from itertools import count as counted
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from rbc_lightning.core.files import write_text
 from rbc_lightning.core.progress import count_progress
 from rbc_lightning.core.recipe import Recipe, Work, aside, outline
 from rbc_lightning.core.seeds import derive_seed
+from rbc_lightning.data.conversions import to_levels
 from rbc_lightning.data.manifest import Manifest, Samples
 from rbc_lightning.data.spec import Image, LabelMap
 from rbc_lightning.evaluation.fcn_score import FcnScoreNetwork
 from rbc_lightning.evaluation.pair_quality.compare import compare
 from rbc_lightning.evaluation.pair_quality.layout import RealPairs
 from rbc_lightning.evaluation.pair_quality.measured import MeasuredPair, measure_pair
+from rbc_lightning.evaluation.pair_quality.patches import cells_of
+from rbc_lightning.evaluation.pair_quality.places import Levels, Place, PlacesOfCrops, n_searched, nearest_places
 from rbc_lightning.evaluation.pair_quality.result import QUALITY_FILE, PairQuality
-from rbc_lightning.pairs.base import PairSource
+from rbc_lightning.evaluation.realism import cell_crops
+from rbc_lightning.pairs.base import Pair, PairSource, RealView
 
 if TYPE_CHECKING:
     from rbc_lightning.core.store import Store
@@ -36,7 +43,7 @@ class MeasuredPairs(Recipe[PairQuality]):
     """
 
     kind = "pair_quality"
-    format = 1
+    format = 2
     title = "quality of pairs"
 
     pairs: PairSource
@@ -50,7 +57,8 @@ class MeasuredPairs(Recipe[PairQuality]):
             self.pairs.refuse_held_out(store, self.manifest)
         draw, network, spec = self.pairs.open(store), store.make(self.network), self.pairs.train.spec
         (directory / _MEASURED).mkdir(exist_ok=True)
-        with count_progress("Measuring pairs", self._units()) as advance:
+        units = self._units()
+        with count_progress("Measuring pairs", units) as advance:
 
             def measured(name: str, count: int, get: Callable[[int], tuple[Image, LabelMap]]) -> list[MeasuredPair]:
                 found = []
@@ -60,23 +68,58 @@ class MeasuredPairs(Recipe[PairQuality]):
                         # Of the pairs that it learned from the network would say too much.
                         measure_pair(*get(index), spec, None if name == "train" else network).save(path)
                     found.append(MeasuredPair.load(path))
-                    advance(self.done_units(directory), self._units())
+                    advance(self.done_units(directory), units)
                 return found
 
             def generated(index: int) -> tuple[Image, LabelMap]:
                 pair = draw(index)
                 return pair.image, pair.label_map
 
-            def real(name: str, samples: Samples) -> RealPairs:
-                every = samples.with_context().samples
-                pairs = measured(name, len(every), lambda index: (every[index].load_image(), every[index].load_label_map()))
-                return RealPairs(tuple(pairs), tuple(s.group for s in every), tuple(s.sample_id for s in every))
+            def real(name: str, views: Sequence[RealView]) -> RealPairs:
+                pairs = measured(name, len(views), lambda index: views[index].load())
+                return RealPairs(
+                    tuple(pairs), tuple(one.sample.group for one in views), tuple(one.sample.sample_id for one in views)
+                )
 
-            ours = measured("generated", self.count, generated)
-            train, val = real("train", self.pairs.train), real("val", self.network.val)
-        quality = compare(ours, train, val, spec, derive_seed(self.pairs.seed, "preview"))
+            ours, val_views = measured("generated", self.count, generated), self._views(self.network.val)
+            train, val = real("train", self._views(self.pairs.train)), real("val", val_views)
+        places = self._places(draw, val_views)
+        quality = compare(ours, train, val, spec, derive_seed(self.pairs.seed, "preview"), places)
         write_text(directory / QUALITY_FILE, quality.to_json())
         shutil.rmtree(directory / _MEASURED)
+
+    def _views(self, samples: Samples) -> list[RealView]:
+        view = self.pairs.views(samples)
+        return [view(index) for index in range(self._n_views(samples))]
+
+    def _n_views(self, samples: Samples) -> int:
+        """All whole samples; or as many crops as are generated, and one for each sample at least."""
+        return len(samples) if self.pairs.window is None else max(self.count, len(samples))
+
+    def _places(self, draw: Callable[[int], Pair], val: Sequence[RealView]) -> PlacesOfCrops | None:
+        """The nearest training places of the first crops of either set; None where pairs are no crops."""
+        window, train, spec = self.pairs.window, self.pairs.train.samples, self.pairs.train.spec
+        if window is None:
+            return None
+        sizes = [sample.size for sample in train]
+        cells = tuple(cell_crops(sample.load_image(), cells_of(sample.load_label_map(), spec)) for sample in train)
+
+        def searched(what: str, most: int, image: Callable[[int], Image]) -> tuple[Place, ...]:
+            count = n_searched(most, sizes, window, upright=spec.upright)
+            with count_progress(f"Searching {count} {what} crops in train", len(train)) as advance:
+                turns = counted(1)
+
+                def load(index: int) -> Levels:
+                    # Some are read again in the end.
+                    advance(min(next(turns), len(train)), len(train))
+                    return to_levels(train[index].load_image(), spec)
+
+                crops = np.stack([to_levels(image(index), spec) for index in range(count)])
+                return tuple(nearest_places(crops, load, len(train), upright=spec.upright))
+
+        generated = searched("synthetic", self.count, lambda index: draw(index).image)
+        real = searched("validation", len(val), lambda index: val[index].load()[0])
+        return PlacesOfCrops(window, self.pairs.train.ids, cells, generated, real)
 
     def load(self, directory: Path, store: Store) -> PairQuality:  # noqa: ARG002 (nothing else is needed)
         """The numbers."""
@@ -93,4 +136,4 @@ class MeasuredPairs(Recipe[PairQuality]):
         return len(list((directory / _MEASURED).glob("*.npz")))
 
     def _units(self) -> int:
-        return self.count + len(self.pairs.train) + len(self.network.val)
+        return self.count + self._n_views(self.pairs.train) + self._n_views(self.network.val)

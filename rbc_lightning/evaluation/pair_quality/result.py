@@ -82,12 +82,23 @@ class SetNovelty:
 
 @dataclass(frozen=True)
 class NearestPair:
-    """A synthetic pair and the training pair whose image is most like its own."""
+    """A synthetic pair and the training pair whose image is most like its own; of crops the place in it.
+
+    Attributes:
+        pair: its number.
+        train_id: sample_id.
+        distance: of the patterns, see `SetNovelty`.
+        rmse: in grey levels.
+        corner: row and column of the upper left pixel of the window of a crop's size; empty where pairs are no crops.
+        flipped: whether rows, and columns, of that window stand in reverse order in the crop.
+    """
 
     pair: int
     train_id: str
     distance: float
     rmse: float
+    corner: tuple[int, ...] = ()
+    flipped: tuple[bool, bool] = (False, False)
 
 
 @dataclass(frozen=True)
@@ -96,6 +107,9 @@ class PairQuality:
 
     Attributes:
         n, n_train, n_val: pairs measured.
+        window: side of the pairs, pixels, where they and the real ones are windows of images; else 0.
+        n_train_images, n_val_images: samples that the real pairs are, or are cut from.
+        without_ventricles: see `lack_ventricles`.
         layout: see `LayoutRow`.
         agreement, agreement_val: see `Agreement`.
         novelty, novelty_train, novelty_val: see `SetNovelty`; of train nothing is its own nearest.
@@ -108,6 +122,10 @@ class PairQuality:
     n: int
     n_train: int
     n_val: int
+    window: int
+    n_train_images: int
+    n_val_images: int
+    without_ventricles: bool
     layout: tuple[LayoutRow, ...]
     agreement: Agreement
     agreement_val: Agreement
@@ -121,18 +139,35 @@ class PairQuality:
     twins_1: float
     nearest: tuple[NearestPair, ...]
 
+    def notes(self) -> list[str]:
+        """What the numbers are of, where that is not plain, a line each."""
+        lines = []
+        if self.window:
+            real = f"{self.n_train} crops of {self.n_train_images} training images"
+            real += f" and {self.n_val} of {self.n_val_images} validation images" if self.n_val else ""
+            searched, others = (len(each.nearest_values) for each in (self.novelty, self.novelty_val))
+            lines.append(
+                f"Pairs are crops of {self.window} px; the real ones are {real}, drawn as those that the source learned from. "
+                f"{searched} synthetic and {others} validation crops were searched for at all places of the training images."
+            )
+        if self.without_ventricles:
+            where = "what is bright in a crop" if self.window else "the head"
+            lines.append(
+                "No synthetic label map with something labelled shows the ventricles (pair GANs draw them where "
+                f"pairs.context=true), so distances are from the middle of {where}."
+            )
+        return lines
+
     def findings(self) -> list[str]:
         """What stands out, a line each."""
         return [*self._of_masks(), *self._of_diversity(), *self._of_copies(), *self._of_agreement()]
 
     def _of_masks(self) -> list[str]:
-        lines, empty = [], self.layout[0]
+        empty = self.layout[0]
         if empty.mean == 1:
-            lines.append(f"Every mask is empty; of the training pairs {percent(empty.mean_train)} are.")
-        far = [row.name for row in self.layout if row.is_far]
-        if far:
-            lines.append(f"Further from the training masks than other real ones are: {'; '.join(far)}.")
-        return lines
+            return [f"Every mask is empty; of the training pairs {percent(empty.mean_train)} are."]
+        far = [f"{row.name} {digits(row.mean)}, train {digits(row.mean_train)}" for row in self.layout if row.is_far]
+        return [f"Further from the training masks than other real ones are (means): {'; '.join(far)}."] if far else []
 
     def _of_diversity(self) -> list[str]:
         lines, ours, real = [], self.novelty, self.novelty_train
@@ -153,8 +188,8 @@ class PairQuality:
             for what, share in (("images", self.near_1), ("cells or patches", self.cells_near_1))
             if share > _COPIED
         ]
-        if self.n_val < _FEW:
-            lines.append(f"Validation pairs: {self.n_val}; percentiles of fewer than {_FEW} are those of one or two.")
+        if self.n_val_images < _FEW:
+            lines.append(f"Validation images: {self.n_val_images}; percentiles of fewer than {_FEW} are those of one or two.")
         return lines
 
     def _of_agreement(self) -> list[str]:
@@ -164,13 +199,13 @@ class PairQuality:
                 f"The network tells little: on real validation pairs its pooled Dice is {real.pooled:.2f}, masks exchanged "
                 f"{real.exchanged:.2f}; train it longer (translator.quality.steps)."
             ]
-        if not ours.beyond_place > _SHOWS * real.beyond_place:
+        if self.layout[0].mean < 1 and not ours.beyond_place > _SHOWS * real.beyond_place:
             return [f"Images do not show their masks: pooled Dice {ours.pooled:.2f}, masks exchanged {ours.exchanged:.2f}."]
         return []
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain containers for JSON, with `findings`; None stands for NaN."""
-        content = {**asdict(self), "findings": self.findings()}
+        """Plain containers for JSON, with `notes` and `findings`; None stands for NaN."""
+        content = {**asdict(self), "notes": self.notes(), "findings": self.findings()}
         # NaN alone differs from itself.
         return dict(changed(content, lambda value: value if value == value else None, list))
 
@@ -182,12 +217,19 @@ class PairQuality:
     def from_json(cls, text: str) -> PairQuality:
         """Read back what `to_json` gave."""
         content = changed(json.loads(text), lambda value: math.nan if value is None else value, tuple)
-        del content["findings"]
+        del content["notes"], content["findings"]
         layout = tuple(_row(row) for row in content["layout"])
         agreements = {name: Agreement(**content[name]) for name in ("agreement", "agreement_val")}
         sets = {name: SetNovelty(**content[name]) for name in ("novelty", "novelty_train", "novelty_val")}
         nearest = tuple(NearestPair(**entry) for entry in content["nearest"])
         return cls(**content | agreements | sets | {"layout": layout, "nearest": nearest})
+
+
+def digits(value: float) -> str:
+    """Three digits; "-" where it could not be measured."""
+    if math.isnan(value):
+        return "-"
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}" if abs(value) >= 1 else f"{value:.3f}"
 
 
 def percent(share: float) -> str:

@@ -13,7 +13,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from rbc_lightning.evaluation.pair_quality.layout import LayoutRow
-from rbc_lightning.evaluation.pair_quality.result import PairQuality, percent
+from rbc_lightning.evaluation.pair_quality.result import PairQuality, digits, percent
 from rbc_lightning.report.figures.runs import save_figure
 
 _GENERATED, _VAL, _TRAIN = "#d55e00", "#0072b2", "#999999"
@@ -68,7 +68,7 @@ def pair_tables(quality: PairQuality) -> tuple[Table, Table]:
     """Both cards as tables for the console."""
     title = f"{quality.n} synthetic pairs beside {quality.n_train} of train and {quality.n_val} of validation"
     return (
-        _table(title, LAYOUT_HEAD, layout_cells(quality), LAYOUT_LEGEND),
+        _table(title, LAYOUT_HEAD, layout_cells(quality), "\n".join([*_noted(quality), LAYOUT_LEGEND])),
         _table("", HEAD, quality_cells(quality), "\n".join([*_found(quality), LEGEND])),
     )
 
@@ -84,7 +84,15 @@ def save_layout_card(path: Path, quality: PairQuality) -> None:
     for number, row in enumerate(rows):
         _distribution(figure.add_subplot(grid[number // _COLUMNS, number % _COLUMNS]), row)
     axis = figure.add_subplot(grid[n_rows, :])
-    _numbers(axis, LAYOUT_HEAD, layout_cells(quality), [LAYOUT_LEGEND], inches=13.5, first=0.31, share=table / (table + 0.9))
+    _numbers(
+        axis,
+        LAYOUT_HEAD,
+        layout_cells(quality),
+        [*_noted(quality), LAYOUT_LEGEND],
+        inches=13.5,
+        first=0.31,
+        share=table / (table + 0.9),
+    )
     save_figure(figure, path)
 
 
@@ -111,7 +119,7 @@ def save_quality_card(path: Path, quality: PairQuality) -> None:
         figure.add_subplot(grid[:, 1]),
         HEAD,
         quality_cells(quality),
-        [*_found(quality), LEGEND],
+        [*_found(quality), *_noted(quality), LEGEND],
         inches=9.5,
         first=0.43,
         share=0.5,
@@ -121,6 +129,11 @@ def save_quality_card(path: Path, quality: PairQuality) -> None:
 
 def _found(quality: PairQuality) -> list[str]:
     return [*(quality.findings() or ["Nothing stands out."]), ""]
+
+
+def _noted(quality: PairQuality) -> list[str]:
+    notes = quality.notes()
+    return [*notes, ""] if notes else []
 
 
 def _distribution(axis: Axes, row: LayoutRow) -> None:
@@ -189,9 +202,5 @@ def _shares(*shares: float) -> str:
 
 
 def _text(value: float | None) -> str:
-    """Three digits; "-" where it could not be measured, nothing where there is none."""
-    if value is None:
-        return ""
-    if math.isnan(value):
-        return "-"
-    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}" if abs(value) >= 1 else f"{value:.3f}"
+    """See `digits`; nothing where there is none."""
+    return "" if value is None else digits(value)

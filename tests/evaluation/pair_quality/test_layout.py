@@ -5,7 +5,7 @@ from scipy.stats import ks_2samp
 from tiny_data import disc_smear
 
 from rbc_lightning.data.spec import RGB
-from rbc_lightning.evaluation.pair_quality.layout import Distances, layout_rows
+from rbc_lightning.evaluation.pair_quality.layout import Distances, lack_ventricles, layout_rows
 
 TRAIN = [brain(), brain((19, 12, 3)), brain((19, 12, 1)), brain((19, 12, 1), (30, 20, 1))]
 NOTHING = real()
@@ -53,6 +53,21 @@ def test_masks_without_ventricles_are_measured_from_the_middle_in_both_sets():
     assert row.mean == pytest.approx(np.hypot(1, 6.5), abs=0.3)
     assert row.n_train == 4
     assert "lesion: distance from the ventricles (mm)" not in rows
+
+
+def test_crops_have_a_middle_of_their_own_name():
+    rows = layout_rows(measured(brain((19, 12, 3), ventricle=False)), real(*TRAIN), NOTHING, SPEC, crops=True)
+    assert rows[1].name == "lesion: number per crop"
+    assert rows[-1].name == "lesion: distance from the middle of what is bright (mm)"
+
+
+def test_ventricles_are_missed_where_lesions_show_and_none_is_drawn():
+    lesion, bare = measured(brain((19, 12, 3)), brain((19, 12, 3), ventricle=False))
+    (empty,) = measured(brain(ventricle=False))
+    assert lack_ventricles([bare, empty], [lesion])
+    assert not lack_ventricles([bare, lesion], [lesion])
+    assert not lack_ventricles([empty], [lesion])
+    assert not lack_ventricles([bare], [bare])
 
 
 def test_one_patient_stands_beside_validation():

@@ -7,7 +7,7 @@ from torchmetrics.image import MultiScaleStructuralSimilarityIndexMeasure
 
 from rbc_lightning.data.spec import RGB
 from rbc_lightning.evaluation.pair_quality.measured import SIDE, smalls
-from rbc_lightning.evaluation.pair_quality.novelty import aligned_rmse, diversity, nearest_training_pairs
+from rbc_lightning.evaluation.pair_quality.novelty import aligned_rmse, diversity, nearest_cells, nearest_training_pairs
 
 SMEARS = measured(*(disc_smear(seed, count=5) for seed in range(8)), spec=RGB)
 
@@ -52,13 +52,14 @@ def test_a_copy_is_found_shifted_mirrored_and_brighter():
     image, label_map = disc_smear(2, count=5)
     moved, map_moved = (np.roll(array, (3, -4), axis=(0, 1))[:, ::-1] for array in (image, label_map))
     copies = measured((image, label_map), ((moved * 0.8 + 30).astype(np.uint8), map_moved), spec=RGB)
-    found, held_out = nearest_training_pairs(copies, train, 0), nearest_training_pairs(SMEARS[6:], train, 0)
+    found, held_out = nearest_training_pairs(copies, train), nearest_training_pairs(SMEARS[6:], train)
     assert found.index.tolist() == [2, 2]
     assert found.distance[0] < 2e-3
     assert found.distance[1] < 0.5 * held_out.distance.min()
     assert found.rmse[0] == 0
     # Its cells are those of train.
-    assert np.median(found.cells) < 0.02 < np.median(held_out.cells)
+    crops = [[pair.crops for pair in pairs] for pairs in (copies, SMEARS[6:], train)]
+    assert np.median(nearest_cells(crops[0], crops[2], 0)) < 0.02 < np.median(nearest_cells(crops[1], crops[2], 0))
 
 
 def test_rmse_by_hand():
@@ -70,6 +71,6 @@ def test_rmse_by_hand():
 
 
 def test_slices_without_a_lesion_have_no_patches_to_copy():
-    empty = measured(brain(seed=1), brain(seed=2))
-    assert len(nearest_training_pairs(empty, measured(brain((4, 12, 4))), 0).cells) == 0
+    pairs = measured(brain(seed=1), brain(seed=2), brain((4, 12, 4)))
+    assert len(nearest_cells([pair.crops for pair in pairs[:2]], [pairs[2].crops], 0)) == 0
     assert SPEC.upright

@@ -2,12 +2,13 @@ from dataclasses import replace
 
 import pytest
 from evaluation_helpers import sample
-from pair_helpers import GivenSource
+from pair_helpers import CropSource, GivenSource
 from tiny_data import disc_smear
 
 from rbc_lightning.data.manifest import Manifest, Samples
 from rbc_lightning.errors import InputError
 from rbc_lightning.evaluation.pair_quality.recipe import MeasuredPairs
+from rbc_lightning.evaluation.pair_quality.result import PairQuality
 from rbc_lightning.pairs.base import Pair
 
 
@@ -64,6 +65,35 @@ def test_a_source_of_training_pairs_is_told(place):
     assert quality.near_1 == 1
     assert quality.nearest[0].train_id in place.train.ids
     assert quality.nearest[0].rmse == 0
+
+
+def test_crops_are_compared_with_crops_and_copies_found_at_their_place(place):
+    """Also cells from where no crop was drawn."""
+
+    def copy(index):
+        if index == 2:
+            return Pair(*(array[:64, :64].copy() for array in disc_smear(90)))
+        sample = place.train.samples[index]
+        cut = (array[5 + index : 69 + index, 21:85][:, ::-1].copy() for array in (sample.load_image(), sample.load_label_map()))
+        return Pair(*cut)
+
+    source = CropSource(train=place.train, seed=0, name="crops", give=copy, window=64)
+    made = recipe(place, pairs=source, count=9)
+    assert made.work().units == 9 + 9 + 9
+    made = recipe(place, pairs=source)
+    quality = place.store.make(made)
+    assert (quality.window, quality.n, quality.n_train, quality.n_val) == (64, 3, 7, 5)
+    found = {entry.pair: entry for entry in quality.nearest}
+    for index in (0, 1):
+        assert found[index].train_id == place.train.ids[index]
+        assert found[index].corner == (5 + index, 21)
+        assert found[index].flipped == (False, True)
+        assert (found[index].rmse, found[index].distance) == pytest.approx((0, 0), abs=2e-3)
+    assert found[2].distance > 0.1
+    assert quality.novelty.cells < 0.01 < quality.novelty_val.cells
+    assert len(quality.novelty_val.nearest_values) == 5
+    assert quality.near_1 == pytest.approx(2 / 3)
+    assert PairQuality.from_json(quality.to_json()) == PairQuality.from_json(place.store.make(made).to_json())
 
 
 def test_pairs_that_descend_from_held_out_samples_are_refused(place):

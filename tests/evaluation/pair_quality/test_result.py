@@ -6,6 +6,7 @@ import pytest
 from pair_helpers import SPEC, brain, measured, real
 
 from rbc_lightning.evaluation.pair_quality.compare import compare
+from rbc_lightning.evaluation.pair_quality.layout import Distances
 from rbc_lightning.evaluation.pair_quality.result import Agreement, PairQuality
 
 
@@ -61,9 +62,34 @@ def test_json_has_null_for_what_could_not_be_measured_and_reads_back(quality):
 
 def test_findings_are_about_what_stands_out(quality):
     found = quality.findings()
-    assert [line.split(":")[0] for line in found] == ["Validation pairs", "The network tells little"]
+    assert [line.split(":")[0] for line in found] == ["Validation images", "The network tells little"]
     told = Agreement(0.6, 0.6, 0.1, ())
-    assert replace(quality, agreement_val=told, n_val=20).findings() == []
+    assert replace(quality, agreement_val=told, n_val_images=20).findings() == []
     changes = {"near_1": 0.4, "cells_near_1": 0.05, "twins_1": 0.2, "agreement": Agreement(0.1, 0.1, 0.09, ())}
-    found = replace(quality, agreement_val=told, n_val=20, **changes).findings()
+    found = replace(quality, agreement_val=told, n_val_images=20, **changes).findings()
     assert [line.split(":")[0] for line in found] == ["Repeated", "Memorised", "Images do not show their masks"]
+
+
+def test_notes_say_what_crops_are_compared_with_and_where_distances_are_from(quality):
+    assert quality.notes() == []
+    crops = replace(quality, window=64, n_train=200, n_train_images=101, n_val=0, without_ventricles=True)
+    first, second = crops.notes()
+    assert first.startswith("Pairs are crops of 64 px; the real ones are 200 crops of 101 training images, drawn as those that")
+    assert "3 synthetic and 0 validation crops were searched for" in first
+    assert second.endswith("so distances are from the middle of what is bright in a crop.")
+    assert json.loads(crops.to_json())["notes"] == [first, second]
+
+
+def test_how_far_masks_are_is_told_in_numbers(quality):
+    row = quality.layout[1]
+    far = replace(row, mean=1039.25, mean_train=0.25, generated=Distances(37, 1), val=Distances(1, 0.1))
+    told = replace(quality, layout=(quality.layout[0], far)).findings()[0]
+    assert told.endswith("(means): lesion: number per slice 1039, train 0.250.")
+
+
+def test_empty_masks_are_not_said_to_be_hidden(quality):
+    empty = replace(quality.layout[0], mean=1)
+    found = replace(
+        quality, layout=(empty,), agreement=Agreement(math.nan, 0, 0, ()), agreement_val=Agreement(0.6, 0.6, 0.1, ())
+    )
+    assert not any("do not show" in line for line in found.findings())
