@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from pair_helpers import SPEC, brain, measured, real
@@ -87,6 +89,20 @@ def test_what_is_further_than_real_pairs_is_far():
     many = brain(*[(3 + 3 * index, 12, 2) for index in range(5)])
     assert rows_of(measured(many, many), train, val)["lesion: number per slice"].is_far
     assert not rows_of(measured(*TRAIN), train, val)["lesion: number per slice"].is_far
+
+
+def test_what_a_few_pairs_are_apart_by_chance_is_not_far():
+    """Of 40 pairs half are empty; of 4 of them 3 may well be, of 40 not; patients and validation are all alike."""
+    filled, empty = measured(brain((19, 12, 3)), brain())
+    pairs = (filled, empty) * 20
+    train = replace(real(*TRAIN), pairs=pairs, groups=("a", "a", "b", "b") * 10, ids=tuple(map(str, range(40))))
+    few, many = (layout_rows((empty, empty, empty, filled) * times, train, train, SPEC)[0] for times in (1, 10))
+    assert (few.generated.wasserstein, few.val.wasserstein, few.one_patient.wasserstein) == (0.25, 0, 0)
+    # Of the shares of two draws the standard deviations are 0.25 and 0.08; 0.08 and 0.08.
+    assert 1.5 * 0.26 < few.chance < 2.2 * 0.26
+    assert 1.5 * 0.11 < many.chance < 2.2 * 0.11
+    assert not few.is_far
+    assert many.is_far
 
 
 def test_smears_have_cells_and_no_place():
