@@ -102,7 +102,7 @@ def make_report(
         InputError: there is no finished run on this data set, or a setting of `report` names what is not there.
     """
     found, groups, luck = _runs(settings, data, runs_dir, given or {})
-    unknown = [model for model in settings.models or () if model not in groups.runs]
+    unknown = [model for model in settings.models or () if not any(model in (row, groups.model_of(row)) for row in groups.runs)]
     if unknown:
         known = ", ".join(groups.runs)
         raise InputError(f"report.models names {unknown[0]}, of which there is no run; expected some of {known}")
@@ -135,8 +135,8 @@ def make_report(
         sweeps=said([gain_chart(curve) for curves in sweeps.values() for curve in curves]),
         sources=[f"table and charts: {len(runs)} finished runs on {data}"],
     )
-    names = groups.runs if settings.models is None else settings.models
-    shown = {model: groups.runs[model] for model in names if model in groups.runs}
+    names = settings.models
+    shown = {row: of for row, of in groups.runs.items() if names is None or row in names or groups.model_of(row) in names}
     samples = add_gallery(page, access, shown, directory / _CACHE, settings.gallery)
     page.missing += filter(None, (proposal(sweep, runs) for sweep in ALONG if not sweeps[sweep]))
     add_cards(page, access, artifacts_dir, runs, samples)
@@ -167,7 +167,7 @@ def _runs(
         tell(f"note: {line}")
     runs = _generated_by(asked, settings.translator)
     groups = group_runs(runs, data)
-    luck = {model: luck_of(runs, model, data, settings.score) for model in groups.runs}
+    luck = {row: luck_of(groups.of_row(row, runs), groups.model_of(row), data, settings.score) for row in groups.runs}
     used = [run for found in luck.values() for run in found.runs]
     groups = replace(groups, left_out=left_out_for_good(groups, used))
     for line in groups.left_out:
@@ -176,13 +176,13 @@ def _runs(
 
 
 def _generated_by(runs: Sequence[Run], translator: str | None) -> Sequence[Run]:
-    """Runs without synthetic samples, and those whose samples this translator generated; all of them for None."""
+    """Runs without synthetic samples, and those whose samples this translator or source of pairs made; all of them for None."""
     if translator is None:
         return runs
-    names = sorted({str(run.settings.get("translator.name")) for run in runs if run.metrics["mix"]["synthetic"]})
+    names = sorted({run.generator for run in runs if run.generator is not None})
     if translator not in names:
         raise InputError(
-            f"report.translator={translator}; expected the name of a translator that generated images for a finished run "
-            f"({', '.join(names) or 'there is none'}), or null"
+            f"report.translator={translator}; expected the name of a translator, or source of pairs, that generated images for "
+            f"a finished run ({', '.join(names) or 'there is none'}), or null"
         )
-    return [run for run in runs if not run.metrics["mix"]["synthetic"] or run.settings.get("translator.name") == translator]
+    return [run for run in runs if run.generator in (None, translator)]

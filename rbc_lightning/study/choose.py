@@ -24,7 +24,8 @@ class RunGroups:
 
     Attributes:
         data: name of the data set.
-        runs: model -> column -> seed -> run, columns in the order of the table.
+        runs: row -> column -> seed -> run, columns in the order of the table; a row is a model or, where several generators
+            made synthetic samples for runs of it, "model, generator", with its runs without synthetic samples in each.
         left_out: one line for each kind of run that was left out, with the reason.
         other_luck: of these lines, those about the seed of a purpose: its key, and the runs.
         floor: seed -> run without training on the very samples and splits of the runs of that seed.
@@ -37,8 +38,19 @@ class RunGroups:
     other_luck: Mapping[str, tuple[str, Sequence[Run]]] = field(default_factory=dict)
 
     def every(self) -> list[Run]:
-        """All runs as they were made, those of each fold apart."""
-        return [run for columns in self.runs.values() for joined in all_runs(columns) for run in joined.as_made]
+        """All runs as they were made, those of each fold apart, each once."""
+        made = (run for columns in self.runs.values() for joined in all_runs(columns) for run in joined.as_made)
+        return list(dict.fromkeys(made))
+
+    def model_of(self, row: str) -> str:
+        """Name of a row's model."""
+        return all_runs(self.runs[row])[0].model
+
+    def of_row(self, row: str, runs: Sequence[Run]) -> list[Run]:
+        """Of some runs those of a row's model, without synthetic samples or with such of its generator."""
+        generators = {run.generator for run in all_runs(self.runs[row])} - {None}
+        mine = [run for run in runs if run.model == self.model_of(row)]
+        return [run for run in mine if run.generator is None or not generators or run.generator in generators]
 
 
 class SweepRuns(NamedTuple):
@@ -77,7 +89,9 @@ def group_runs(runs: Sequence[Run], data: str) -> RunGroups:
     mine = [run for run in runs if run.data == data and run.column in TITLES]
     models = {}
     for model, of, kept in _by_model(chosen, chosen.on_data(mine, data_settings, data)):
-        models[model] = of.by_column(of.one_mix(kept, model), model)
+        columns = of.by_column(of.one_mix(kept, model), model)
+        if columns:
+            models[model] = columns
         chosen.left_out += of.left_out
         chosen.other_luck |= of.other_luck
     floor = floor_beside([run for columns in models.values() for run in all_runs(columns)], every, chosen)
@@ -176,10 +190,15 @@ def runs_beside(run: Run, runs: Sequence[Run]) -> dict[str, Run]:
 
 
 def _by_model(chosen: RunFilter, runs: Sequence[Run]) -> Iterator[tuple[str, RunFilter, list[Run]]]:
-    """Model, a filter of its own, and its runs that agree in all settings but the mix."""
+    """Model, a filter of its own, and its runs that agree in all settings but the mix; of several generators each apart."""
     for model in sorted({run.model for run in runs}):
-        of = replace(chosen, left_out=[])
-        yield model, of, of.comparable([run for run in runs if run.model == model], model)
+        mine = [run for run in runs if run.model == model]
+        generators = sorted({run.generator for run in mine if run.generator is not None})
+        for generator in generators if len(generators) > 1 else [None]:
+            row = model if generator is None else f"{model}, {generator}"
+            some = mine if generator is None else [run for run in mine if run.generator in (None, generator)]
+            of = replace(chosen, left_out=[])
+            yield row, of, of.comparable(some, row)
 
 
 def _points(places: Mapping[Run, float], of: RunFilter, model: str) -> dict[float, dict[str, dict[int, Run]]]:

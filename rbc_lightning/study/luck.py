@@ -86,7 +86,7 @@ def left_out_for_good(groups: RunGroups, used: Sequence[Run]) -> tuple[str, ...]
     told = {line: found for line, found in groups.other_luck.items() if all(run in used for run in found[1])}
     lines = [line for line in groups.left_out if line not in told]
     for model in groups.runs:
-        mine = [key for key, some in told.values() for run in some if run.model == model]
+        mine = [key for key, some in told.values() for _ in groups.of_row(model, some)]
         if mine:
             keys = ", ".join(key for key in SEED_KEYS.values() if key in mine)
             runs, are = ("runs", "are") if len(mine) > 1 else ("run", "is")

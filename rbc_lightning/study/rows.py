@@ -244,7 +244,7 @@ def _measure(
     floor = floor_below(columns, floors, scores_of, title, higher_is_better=higher)
     folds = missing_folds(first)
     notes = (*((folds,) if folds else ()), *_notes(entries, paired, floor, title))
-    paper = published(model, metric)
+    paper = published(first.model, metric)
     return ModelRow(
         model, metric, title, higher, paired.n_images, paired.units, entries, comparisons, answers, paper, notes, floor
     )

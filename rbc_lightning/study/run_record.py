@@ -25,6 +25,7 @@ PARTS = ("base", "augmented", "synthetic")
 _NEEDED = ("column", "model", "seed", "data", "data_hash", "headline", "recipe", "identity", "mix")
 _NESTED = {"mix": ("real", "synthetic", "augmented"), "identity": PARTS, "recipe": PARTS}
 # libyaml's loader is several times as fast, where PyYAML was built with it.
+_TRANSLATED = "rbc_lightning.pairs.translated.TranslatedPairs"
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -70,6 +71,20 @@ class Run:
         """Name of the model, of one without training with the one of several classes that it finds."""
         finds = self.metrics.get("finds")
         return f"{self.model}, finds {finds} alone" if finds else self.model
+
+    @property
+    def generator(self) -> str | None:
+        """Name of what made its synthetic samples: the source of pairs or, where it translates masks, the translator.
+
+        None without synthetic samples.
+        """
+        if not self.metrics["mix"]["synthetic"]:
+            return None
+        # The group `pairs` of a run is that of its class; a source of several kinds has a name.
+        module = str(self.settings.get("pairs._target_", _TRANSLATED)).rpartition(".")[0].rpartition(".")[2]
+        translated = module == _TRANSLATED.rpartition(".")[0].rpartition(".")[2]
+        named = "translator.name" if translated else "pairs.name"
+        return str(self.settings.get(named) or module)
 
     @property
     def column(self) -> str:

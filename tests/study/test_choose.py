@@ -1,5 +1,5 @@
 import pytest
-from run_records import RECIPE, changed, write_floor, write_run
+from run_records import RECIPE, SETTINGS, changed, write_floor, write_run
 
 from rbc_lightning.study.choose import group_runs, ratio_runs, real_images_runs, real_patients_runs, runs_beside
 from rbc_lightning.study.collect import collect_runs
@@ -298,3 +298,35 @@ def test_floors_choose_no_runs_and_are_none_of_the_columns(tmp_path):
     assert with_floors.floor[0].directory.name == "c"
     assert ratio_runs(runs, "smears") == real_images_runs(runs, "smears") == ()
     assert group_runs([run for run in runs if run.column != "rd"], "smears").floor == {}
+
+
+# --- several generators
+
+
+def test_of_several_generators_each_has_a_row_with_the_same_runs_on_real_images(tmp_path):
+    paste = SETTINGS | {"pairs": {"_target_": "rbc_lightning.pairs.lesion_paste.LesionPastePairs"}}
+    for column in ("rd", "rd_sd", "rd_sd_aug"):
+        write_run(tmp_path, column, column)
+    write_run(tmp_path, "paste", "rd_sd", settings=paste, recipe=changed(RECIPE, synthetic={"source": "LesionPastePairs"}))
+    groups = group_runs(collect_runs(tmp_path).runs, "smears")
+    found = {row: {column: runs[0].directory.name for column, runs in columns.items()} for row, columns in groups.runs.items()}
+    assert found == {
+        "fcn8s, lesion_paste": {"rd": "rd", "rd_sd": "paste"},
+        "fcn8s, pix2pixhd": {"rd": "rd", "rd_sd": "rd_sd", "rd_sd_aug": "rd_sd_aug"},
+    }
+    assert groups.left_out == ()
+    assert sorted(run.directory.name for run in groups.every()) == ["paste", "rd", "rd_sd", "rd_sd_aug"]
+    assert [groups.model_of(row) for row in groups.runs] == ["fcn8s", "fcn8s"]
+    mine = groups.of_row("fcn8s, lesion_paste", groups.every())
+    assert sorted(run.directory.name for run in mine) == ["paste", "rd"]
+
+
+def test_along_a_sweep_each_generator_has_a_curve(tmp_path):
+    for generator in ("a", "b"):
+        settings = changed(SETTINGS, data__n_real_images=4, translator__name=generator)
+        recipe = changed(RECIPE, synthetic__translator={"name": generator})
+        write_run(tmp_path, generator, "rd_sd_aug", settings=settings, recipe=recipe)
+    write_run(tmp_path, "rd", "rd", settings=changed(SETTINGS, data__n_real_images=4))
+    found = real_images_runs(collect_runs(tmp_path).runs, "smears")
+    columns = {"rd", "rd_sd_aug"}
+    assert {of.model: set(of.points[4]) for of in found} == {"fcn8s, a": columns, "fcn8s, b": columns}

@@ -2,7 +2,7 @@ import csv
 import math
 
 import pytest
-from run_records import METRICS, changed, write_run
+from run_records import METRICS, SETTINGS, changed, write_run
 
 from rbc_lightning import __version__
 from rbc_lightning.errors import InputError
@@ -103,3 +103,18 @@ def test_scores_over_all_images_but_those_of_a_unit_are_read_from_the_record(tmp
     assert run.left_out("ap50") == {"patient 1": 0.8, "image y": pytest.approx(math.nan, nan_ok=True)}
     assert run.left_out("dice") == {}
     assert (run.whole("ap50"), math.isnan(run.whole("pq"))) == (0.9, True)
+
+
+@pytest.mark.parametrize(
+    ("column", "pairs", "generator"),
+    [
+        ("rd", {}, None),
+        ("rd_sd", {}, "pix2pixhd"),
+        ("rd_sd", {"_target_": "rbc_lightning.pairs.translated.TranslatedPairs"}, "pix2pixhd"),
+        ("rd_sd", {"_target_": "rbc_lightning.pairs.gan.recipe.GanPairs", "name": "wgan_gp"}, "wgan_gp"),
+        ("rd_sd", {"_target_": "rbc_lightning.pairs.lesion_paste.LesionPastePairs"}, "lesion_paste"),
+    ],
+)
+def test_what_made_the_synthetic_samples_has_a_name(tmp_path, column, pairs, generator):
+    write_run(tmp_path, "a", column, settings={**SETTINGS, "pairs": pairs})
+    assert read(tmp_path).generator == generator

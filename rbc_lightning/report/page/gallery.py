@@ -187,7 +187,7 @@ def _image(sample: ShownSample, shown: Sequence[_Shown]) -> GalleryImage:
             overlay, n_cells = mask_overlay(scaled.label_map > 0, small), None
         else:
             overlay, n_cells = cells_overlay(scaled, small), len(found)
-        name, known = f"{run.model}, {TITLES[run.column]}", score if isfinite(score) else None
+        name, known = f"{row.model}, {TITLES[run.column]}", score if isfinite(score) else None
         layers.append(Layer(name, overlay, known, row.score, n_cells, row.higher_is_better))
     return GalleryImage(sample.sample_id, width, height, encode_jpeg(image), tuple(layers))
 
