@@ -36,5 +36,5 @@ def blaming(group: str) -> Iterator[None]:
 
 def refusal(error: BaseException, group: str) -> InputError:
     """The error of a configuration group, in one line; what is an `InputError` already stays as it is."""
-    text = " ".join(str(error).split())
+    text = " ".join(str(error).split()).removesuffix(".")
     return error if isinstance(error, InputError) else InputError(f"{group}: {text}; check the settings {group}.*")

@@ -3,7 +3,7 @@ import pytest
 from rbc_lightning.errors import InputError, TrainingStopped, blaming
 
 
-@pytest.mark.parametrize("error", [ValueError("bad 3"), TypeError("bad 3"), OSError("bad 3")])
+@pytest.mark.parametrize("error", [ValueError("bad 3."), TypeError("bad 3"), OSError("bad 3")])
 def test_a_refused_argument_is_blamed_on_its_group(error):
     with pytest.raises(InputError, match=r"^sampler: bad 3; check the settings sampler\.\*$"), blaming("sampler"):
         raise error

@@ -22,7 +22,12 @@ def expand_folds(config: DictConfig) -> None:
     params = OmegaConf.select(config, "hydra.sweeper.params") or {}
     if params.get(_FOLD) != _ALL:
         return
-    folds = config.data.folds if config.data.folds is not None else _count_groups(config)
+    given = config.data.folds
+    folds = _count_groups(config) if given is None else given
+    if given is None and folds < 2:
+        raise InputError(
+            f"{_FOLD}={_ALL} with {folds} patients (groups) beside external ones; expected at least 2: add patients"
+        )
     if isinstance(folds, bool) or not isinstance(folds, int) or folds < 2:
         raise InputError(f"{_FOLDS}={folds}; expected 2 folds or more: set {_FOLDS}, or add patients (groups)")
     with flag_override(config, ["readonly", "struct"], False):

@@ -41,6 +41,17 @@ def test_the_least_images_of_any_seed_decide(tmp_path, compose_tiny, values, pro
     assert not list(tmp_path.iterdir())
 
 
+def test_patients_are_counted_as_well(tmp_path, compose_tiny):
+    root = write_tiny_folder(tmp_path / "data", n_train=8, group_of=lambda index: f"patient_{index // 2}")
+    config = compose_tiny(tmp_path, "data=folder", f"data.root={root}")
+    check_real_images(multirun_of(config, {"data.n_real_patients": "1,3,null"}))
+    message = (
+        r"=1,4,null with 3 training patients \(groups\) beside .* most 3, or null for all: take data.n_real_patients=1,null"
+    )
+    with pytest.raises(InputError, match=message):
+        check_real_images(multirun_of(config, {"data.n_real_patients": "1,4,null"}))
+
+
 def test_the_cut_that_is_asked_about_is_that_of_its_own_seed(tmp_path, compose_tiny, monkeypatch):
     cut = []
 

@@ -2,6 +2,7 @@
 
 import pytest
 from omegaconf import OmegaConf
+from tiny_data import write_tiny_folder
 
 from rbc_lightning.app import compose
 from rbc_lightning.commands.folds import expand_folds
@@ -43,3 +44,9 @@ def test_other_sweeps_stay_as_they_are():
 def test_what_has_no_folds_is_refused(overrides, message):
     with pytest.raises(InputError, match=message):
         expand_folds(multirun_of(*overrides))
+
+
+def test_a_single_patient_is_no_fold(tmp_path):
+    root = write_tiny_folder(tmp_path / "data", n_train=2, n_test=1, group_of=lambda _: "patient_1")
+    with pytest.raises(InputError, match=r"^data.fold=all with 1 patients \(groups\) .* expected at least 2: add patients$"):
+        expand_folds(multirun_of("data=folder", f"data.root={root}", f"artifacts_dir={tmp_path / 'artifacts'}"))
