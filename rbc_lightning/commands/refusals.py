@@ -20,7 +20,7 @@ def refuse_pairs(experiment: Experiment, made: Node | None) -> None:
     pairs = made.pairs if isinstance(made, SyntheticSet) else made
     if isinstance(pairs, PairSource):
         pairs.refuse_held_out(experiment.store, experiment.manifest)
-        pairs.check_samples()
+        pairs.check_samples(one_patient=experiment.reader.n_real_patients == 1)
         if experiment.synthetic.mode == "online" and type(pairs).online is PairSource.online:
             # Says that they are not made while training.
             pairs.online(experiment.store, experiment.manifest)

@@ -99,8 +99,12 @@ class PairSource(Node):
         """Images of an optimiser step of the trainings that pairs need, by the name of the setting."""
         return {}
 
-    def check_samples(self) -> None:
-        """Refuse training samples that no such pairs can be made of, before anything is made; the `InputError` says why."""
+    def check_samples(self, *, one_patient: bool = False) -> None:
+        """Refuse training samples that no such pairs can be made of, before anything is made; the `InputError` says why.
+
+        Args:
+            one_patient: whether a single patient was asked for, as by `data.n_real_patients=1`.
+        """
 
     @property
     def translator_key(self) -> str:

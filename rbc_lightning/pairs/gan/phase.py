@@ -142,8 +142,11 @@ class PairGanPhase(AdversarialPhase["PairGanTask"]):
         about = [self.arguments, self.batch_size, self.conditioned, self.trainer.numerics(), to_plain(data)]
         return Work(self.steps, "steps", about)
 
-    def check_samples(self) -> None:
-        """Refuse, with an `InputError`, samples of one patient alone, a class that none of them shows, and small images."""
+    def check_samples(self, *, one_patient: bool) -> None:
+        """Refuse, with an `InputError`, samples of one patient alone, a class that none of them shows, and small images.
+
+        Of `one_patient` that was asked for, what a GAN makes of it is the very question.
+        """
         spec, size = self.train.spec, int(self.arguments["size"])
         for sample in self.train:
             if min(sample.size) < size:
@@ -153,7 +156,7 @@ class PairGanPhase(AdversarialPhase["PairGanTask"]):
                     "that size: lower training.crop, or pairs.task.size and training.crop"
                 )
         groups = {sample.group for sample in self.train}
-        if len(groups) == 1:
+        if len(groups) == 1 and not one_patient:
             raise InputError(
                 f"all {len(self.train)} training images are of one patient or slide, {groups.pop()!r}, which a GAN would copy; "
                 "expected at least two: add some, or take pairs=translated"

@@ -175,6 +175,6 @@ class GanPairs(PairSource):
         """See `PairSource`."""
         return {"pairs.batch_size": self.batch_size}
 
-    def check_samples(self) -> None:
+    def check_samples(self, *, one_patient: bool = False) -> None:
         """See `PairSource`."""
-        self.phase.check_samples()
+        self.phase.check_samples(one_patient=one_patient)

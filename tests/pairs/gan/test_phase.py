@@ -146,3 +146,7 @@ def test_samples_that_make_no_pairs_are_refused(train, settings, message):
     with pytest.raises(InputError, match=message) as error:
         source.check_samples()
     assert "\n" not in str(error.value)
+
+
+def test_a_single_patient_that_was_asked_for_makes_pairs():
+    gan_pairs(slices("a")).check_samples(one_patient=True)
