@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -26,6 +27,7 @@ from rbc_lightning.segmenters.base import BaseTask
 from rbc_lightning.segmenters.model import Model
 from rbc_lightning.segmenters.restarts import attempt_seed
 from rbc_lightning.segmenters.training import join_members, slim
+from rbc_lightning.study.run_record import MEMBERS
 from rbc_lightning.tracking.base import opened
 
 if TYPE_CHECKING:
@@ -118,6 +120,8 @@ class EnsembleSegmenter(TrainedSegmenter):
         for number, member in enumerate(self.members, start=1):
             tell(f"{model.title}: member {number} of {model.members}")
             made.append(store.ensure(member))
+            for curves in made[-1].glob("curves*"):
+                shutil.copytree(curves, directory / MEMBERS / str(member.index) / curves.name, dirs_exist_ok=True)
         return *join_members(made, self.trainer, directory, task, data, loggers=loggers), data
 
     def _drawn(self, directory: Path, store: Store, data: PairDataModule) -> Mapping[Drawn, int]:  # noqa: ARG002 (the interface's)

@@ -3,12 +3,13 @@
 import csv
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from rbc_lightning.study.run_record import Run
+from rbc_lightning.study.run_record import MEMBERS, Run
 
 _LOSS = "train/loss"
 
@@ -31,6 +32,16 @@ class LearningCurve(NamedTuple):
     run: Run
     epochs: tuple[Epoch, ...]
     chosen: Epoch | None
+
+
+def learning_curves(run: Run) -> list[LearningCurve]:
+    """The curve of a run; of an ensemble those of its members, as far as they are recorded."""
+    members = run.metrics.get("members", ())
+    if not members:
+        return [learning_curve(run)]
+    places = [run.directory / MEMBERS / str(number) for number in range(len(members))]
+    alone = [replace(run, directory=place, metrics={**run.metrics, **of}) for place, of in zip(places, members, strict=True)]
+    return [curve._replace(run=run) for curve in map(learning_curve, alone)]
 
 
 def learning_curve(run: Run) -> LearningCurve:

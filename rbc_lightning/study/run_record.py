@@ -19,6 +19,8 @@ from rbc_lightning.errors import InputError
 
 METRICS, PER_IMAGE, CONFIG = "metrics.json", "per_image.csv", "config.yaml"
 PER_IMAGE_EXTERNAL, AGREEMENT, LESIONS = "per_image_external.csv", "agreement.csv", "lesions.csv"
+MEMBERS = "members"
+"""Of an ensemble's directory: curves of its members, each below its number."""
 PARTS = ("base", "augmented", "synthetic")
 """Parts of a run's recipe: the training itself; augmented and synthetic samples, None for a mix without them."""
 

@@ -66,6 +66,7 @@ def test_a_run_records_its_members_and_is_called_by_their_number(finished):
         theirs = weights(place / "artifacts" / "member" / member["key"] / "checkpoints" / "best.ckpt")
         ours = {name: value for name, value in kept["state_dict"].items() if f".{number}." in name[:15]}
         assert_same({name.replace(f"members.{number}.", ""): value for name, value in ours.items()}, theirs)
+    assert len(list(result.directory.glob("members/[01]/curves/metrics.csv"))) == 2
     # Four steps of two samples each, twice.
     assert sum(int(row["draws"]) for row in read_rows(result.directory / "drawn.csv")) == 16
 

@@ -2,7 +2,7 @@ import pytest
 from run_records import write_run
 
 from rbc_lightning.study.collect import collect_runs
-from rbc_lightning.study.learning import Epoch, learning_curve
+from rbc_lightning.study.learning import Epoch, learning_curve, learning_curves
 
 HEADER = "drawn/real,epoch,step,train/loss,val/dice,val/loss\n"
 
@@ -58,3 +58,14 @@ def test_weights_chosen_on_the_test_split_are_marked(tmp_path):
 
 def test_without_recorded_curves_there_are_no_epochs(tmp_path):
     assert learning_curve(run_with_curves(tmp_path)).epochs == ()
+
+
+def test_of_an_ensemble_each_member_has_a_curve(tmp_path):
+    run = run_with_curves(tmp_path, members=[{"seed": 5, "val/dice": 0.4}, {"seed": 6, "val/dice": 0.5}], **{"val/dice": 0.6})
+    for number, scores in enumerate([(0.4, 0.3), (0.2, 0.5)]):
+        (run.directory / "members" / str(number)).mkdir(parents=True)
+        write_curves(run.directory / "members" / str(number), "curves", *[(k, k, "", score) for k, score in enumerate(scores)])
+    first, second = learning_curves(run)
+    assert [epoch.score for epoch in first.epochs + second.epochs] == [0.4, 0.3, 0.2, 0.5]
+    assert (first.chosen, second.chosen) == (Epoch(1, None, 0.4), Epoch(2, None, 0.5))
+    assert first.run is second.run is run

@@ -9,7 +9,7 @@ from rbc_lightning.study.compare import interval_text
 from rbc_lightning.study.curves import ALONG, COUNTED, GainCurve
 from rbc_lightning.study.rows import TableEntry
 from rbc_lightning.study.statistics import Difference
-from rbc_lightning.study.tables import OPTIMISTIC, REFERENCES, TITLES
+from rbc_lightning.study.tables import OPTIMISTIC, REFERENCES, TITLES, sentence
 
 _LEFT, _RIGHT = 52.0, svg.WIDTH - 10
 _APART = 7.0  # between series at one place
@@ -117,12 +117,12 @@ def _curve_caption(curve: GainCurve) -> Iterator[str]:
     if curve.sweep == "ratio":
         yield "All mixes have the same total and the same number of real samples; the others are augmented or synthetic."
     else:
-        yield f"Shape bank, translator and segmenter were trained on no other {COUNTED[curve.sweep]} than these."
+        yield f"The segmenter, and all that synthetic samples come from, saw no other {COUNTED[curve.sweep]} than these."
     yield "Above the line at 0 synthetic samples help; each interval stands for its own point, uncorrected for their number."
     if curve.optimistic:
         yield f"{OPTIMISTIC.capitalize()}."
     if curve.notes:
-        yield f"{'; '.join(curve.notes)}."
+        yield sentence("; ".join(curve.notes))
 
 
 def _seeds_text(difference: Difference) -> str:

@@ -9,7 +9,7 @@ from rbc_lightning.report.page import svg
 from rbc_lightning.report.page.content import Chart
 from rbc_lightning.report.page.series import COLORS, MARKS, Key, blank, legend
 from rbc_lightning.report.page.svg import Point, Scale
-from rbc_lightning.study.learning import Epoch, LearningCurve, learning_curve
+from rbc_lightning.study.learning import Epoch, LearningCurve, learning_curves
 from rbc_lightning.study.run_record import Run
 from rbc_lightning.study.tables import TITLES
 
@@ -30,7 +30,7 @@ def learning_chart(model: str, runs: Mapping[str, Mapping[int, Run]]) -> Chart:
     """
     title = f"{model}: learning curves"
     read = {
-        column: [learning_curve(run) for joined in runs[column].values() for run in joined.as_made]
+        column: [curve for joined in runs[column].values() for run in joined.as_made for curve in learning_curves(run)]
         for column in TITLES
         if column in runs
     }
@@ -144,7 +144,10 @@ def _chosen(column: str, curves: Sequence[LearningCurve], across: Scale, up: Sca
 
 def _caption(curves: Sequence[LearningCurve], hidden_below: float | None) -> Iterator[str]:
     repeated = len({curve.run.column for curve in curves}) < len(curves)
-    lines = "Thick lines with marks: mean over seeds; thin lines: single seeds" if repeated else "One seed of each column"
+    single = "members of ensembles" if any(curve.run.metrics.get("members") for curve in curves) else "seeds"
+    lines = (
+        f"Thick lines with marks: mean over {single}; thin lines: single {single}" if repeated else "One seed of each column"
+    )
     yield f"{lines}; rings: the weights that were tested."
     if hidden_below is not None:
         yield f"Scores below {hidden_below:.2f}, early in training, lie under the panel."

@@ -54,7 +54,7 @@ def test_numbers_of_images_are_laid_by_doublings_and_all_is_named():
     assert "40" not in texts(root)
     caption = gain_chart(curve(*points, optimistic=True, notes=("one left out",))).caption
     assert OPTIMISTIC.lower() in caption.lower()
-    assert "one left out." in caption
+    assert "One left out." in caption
 
 
 def test_without_gains_the_means_are_drawn_alone():
