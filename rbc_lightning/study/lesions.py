@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rbc_lightning.errors import InputError
-from rbc_lightning.study.classes import ClassMeasure, Grid, figure, measured
+from rbc_lightning.study.classes import ClassMeasure, Grid, class_scores, figure, measured
 from rbc_lightning.study.run_record import LESIONS, Run
 from rbc_lightning.study.tables import TITLES, csv_text
 
@@ -61,7 +61,13 @@ def lesion_measures(model: str, columns: Mapping[str, Mapping[int, Run]]) -> Ite
     """The measures of whole scans that all runs of a model have; none of other data."""
     runs = [run for by_seed in columns.values() for run in by_seed.values()]
     if all(run.has(name) for run in runs for name in NAMES):
-        yield from measured(model, columns, ("dice", *NAMES))
+        yield from measured(model, columns, (dice_of_lesions(runs[0]), *NAMES))
+
+
+def dice_of_lesions(run: Run) -> str:
+    """Name of the Dice of the first class, which the other measures are of; of several classes `dice` is of all of them."""
+    single = class_scores(run)
+    return single[0] if len(single) > 1 else "dice"
 
 
 def size_ranges(model: str, columns: Mapping[str, Mapping[int, Run]], limits: Sequence[float] = LIMITS) -> list[SizeRange]:

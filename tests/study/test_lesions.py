@@ -98,3 +98,11 @@ def test_folds_join_means_of_what_is_defined_and_sums_of_what_is_not(tmp_path):
 def test_limits_that_are_no_ascending_numbers_are_refused(limits):
     with pytest.raises(InputError, match="expected ascending numbers of ml above 0"):
         check_limits(limits)
+
+
+def test_of_several_classes_dice_is_that_of_the_lesions(tmp_path):
+    scans = ("s0", "s1")
+    dice = {"dice_lesion": dict.fromkeys(scans, 0.4), "dice_rim": dict.fromkeys(scans, 0.1)}
+    write_run(tmp_path, "a", "rd", images=dict.fromkeys(scans, 0.9), by_image=measured([1.0, 2.0]) | dice, metrics=ABOUT)
+    table = build_table2(group_runs(collect_runs(tmp_path).runs, "smears"))
+    assert {m.name: m.means["rd"] for m in table.lesions if "dice" in m.name} == {"dice_lesion": 0.4}
