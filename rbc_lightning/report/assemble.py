@@ -107,7 +107,7 @@ def make_report(
         known = ", ".join(groups.runs)
         raise InputError(f"report.models names {unknown[0]}, of which there is no run; expected some of {known}")
     try:
-        table = build_table2(groups, settings.score, settings.lesion_ml)
+        table = build_table2(groups, settings.score, settings.lesion_ml, found)
     except ValueError as error:
         setting = "" if settings.score is None else f"report.score={settings.score}: "
         raise InputError(f"{setting}{error}; rerun=true trains a run again") from error

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from rbc_lightning.study.alike import AlikeRow, alike_rows
 from rbc_lightning.study.choose import RunGroups
 from rbc_lightning.study.classes import ClassMeasure, class_measures, of_scans
 from rbc_lightning.study.collect import all_runs, version_notes
@@ -30,6 +31,7 @@ class Table2:
         classes: measures of data of classes, whose units are scans; none of data of cells.
         lesions: those of the WMH challenge, of whole scans.
         sizes: true lesions found by their size.
+        alike: what other targets gain, such as what looks like lesions as a class.
     """
 
     data: str
@@ -40,9 +42,12 @@ class Table2:
     classes: tuple[ClassMeasure, ...] = ()
     lesions: tuple[ClassMeasure, ...] = ()
     sizes: tuple[SizeRange, ...] = ()
+    alike: tuple[AlikeRow, ...] = ()
 
 
-def build_table2(groups: RunGroups, score: str | None = None, lesion_ml: Sequence[float] = LIMITS) -> Table2:
+def build_table2(
+    groups: RunGroups, score: str | None = None, lesion_ml: Sequence[float] = LIMITS, others: Sequence[Run] = ()
+) -> Table2:
     """Compare the columns of every model, pairing by seed and test image.
 
     Args:
@@ -50,6 +55,7 @@ def build_table2(groups: RunGroups, score: str | None = None, lesion_ml: Sequenc
         score: name of a metric that the runs have by image, such as "aji", or with each image or group left out; None for the
             headline of each model.
         lesion_ml: between ranges of sizes of lesions.
+        others: finished runs, among which those of other targets are looked for.
 
     Raises:
         ValueError: no runs, no model with this score, or none of the test images is in all runs of a model.
@@ -79,7 +85,8 @@ def build_table2(groups: RunGroups, score: str | None = None, lesion_ml: Sequenc
     notes = (*shared, *_about(runs), *lacking, *groups.left_out)
     lesions = tuple(measure for model, of_model in known.items() for measure in lesion_measures(model, of_model))
     sizes = tuple(each for model, of_model in known.items() for each in size_ranges(model, of_model, lesion_ml))
-    return Table2(groups.data, columns, rows, notes, caution, classes, lesions, sizes)
+    alike = tuple(alike_rows(replace(groups, runs=known), others)) if classes else ()
+    return Table2(groups.data, columns, rows, notes, caution, classes, lesions, sizes, alike)
 
 
 def _of_scans(row: ModelRow) -> ModelRow:

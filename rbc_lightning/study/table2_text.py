@@ -122,7 +122,23 @@ def grids(table: Table2) -> Iterator[Grid]:
 def further_grids(table: Table2) -> Iterator[Grid]:
     """Measures of whole scans and of classes, as `grids`."""
     yield from lesion_grids(table.lesions, table.sizes, table.columns)
+    yield from _alike_grid(table)
     yield from class_grids(table.classes, table.columns)
+
+
+def _alike_grid(table: Table2) -> Iterator[Grid]:
+    if table.alike:
+        found = [[_compared(one.comparisons.get(column)) for column in table.columns] for one in table.alike]
+        lines = [
+            [f"{one.row}, {one.title}: data.targets={one.targets}", *cells]
+            for one, cells in zip(table.alike, found, strict=True)
+        ]
+        caption = f"Other targets, without other data: difference with the same column, 95 % interval, p {EXPLORATORY}, verdict"
+        yield caption, ["", *(TITLES[column] for column in table.columns)], lines
+
+
+def _compared(found: Comparison | None) -> str:
+    return f"{interval_text(found.difference)}, {p_of(found)}, {found.word}" if found else "-"
 
 
 def worded(table: Table2, text: str) -> str:
