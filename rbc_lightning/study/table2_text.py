@@ -127,18 +127,15 @@ def further_grids(table: Table2) -> Iterator[Grid]:
 
 
 def _alike_grid(table: Table2) -> Iterator[Grid]:
-    if table.alike:
-        found = [[_compared(one.comparisons.get(column)) for column in table.columns] for one in table.alike]
-        lines = [
-            [f"{one.row}, {one.title}: data.targets={one.targets}", *cells]
-            for one, cells in zip(table.alike, found, strict=True)
-        ]
-        caption = f"Other targets, without other data: difference with the same column, 95 % interval, p {EXPLORATORY}, verdict"
-        yield caption, ["", *(TITLES[column] for column in table.columns)], lines
-
-
-def _compared(found: Comparison | None) -> str:
-    return f"{interval_text(found.difference)}, {p_of(found)}, {found.word}" if found else "-"
+    """What other targets gain, a line for each row and column."""
+    lines = [
+        [f"{one.row}, {TITLES[column]}, {one.title}", one.targets, interval_text(found.difference), p_of(found), found.word]
+        for one in table.alike
+        for column, found in one.comparisons.items()
+    ]
+    if lines:
+        caption = "The same columns trained with other targets, as what looks like lesions as a class"
+        yield caption, ["", "data.targets", "difference, 95 % interval", "p", "verdict"], lines
 
 
 def worded(table: Table2, text: str) -> str:
