@@ -48,10 +48,23 @@ def add_cards(page: Page, access: RunAccess, artifacts_dir: Path, runs: Sequence
             "cards and sheets: no run of this table used synthetic samples; +experiment=rd_sd_aug trains one that does"
         )
         return
+    # Of several generators each has its own.
+    for generator in dict.fromkeys(run.generator for run in users):
+        _add_made(page, access, artifacts_dir, [run for run in users if run.generator == generator], real)
+
+
+def _add_made(page: Page, access: RunAccess, artifacts_dir: Path, users: Sequence[Run], real: Sequence[ShownSample]) -> None:
+    """What one generator made for some runs."""
     first, slices = users[0], has_classes(users)
+    pairs = "translator" not in first.metrics.get("artifacts", {})
     for kind, about, stage, add in (
         ("layout card", ", how near sampled layouts come to real ones", "masks fit=true figure=true", _add_layout),
-        ("quality card", ", how near generated images come to real ones", "translator", _add_quality),
+        (
+            f"quality card{f' of {first.generator}' if pairs else ''}",
+            f", how near {'synthetic pairs' if pairs else 'generated images'} come to real ones",
+            "pairs" if pairs else "translator",
+            _add_pairs_quality if pairs else _add_quality,
+        ),
         (
             "synthetic slices" if slices else "synthetic smears",
             f"{'' if slices else ' and cells'} (pairs generated while training are not kept)",
@@ -59,8 +72,8 @@ def add_cards(page: Page, access: RunAccess, artifacts_dir: Path, runs: Sequence
             partial(_add_slices, access) if slices else partial(_add_pairs, access, real),
         ),
     ):
-        # Masks of classes have no layout of cells.
-        if slices and add is _add_layout:
+        # Masks of classes, and pairs of any source, have no layout of sampled cells.
+        if (slices or pairs) and add is _add_layout:
             continue
         try:
             if not any(add(artifacts_dir, run, page) for run in users):
@@ -83,7 +96,7 @@ def command_line(*overrides: str) -> str:
 
 
 def _add_layout(artifacts_dir: Path, run: Run, page: Page) -> bool:
-    directory = next(_masks_of(artifacts_dir, run), None)
+    directory = next(_made_of(artifacts_dir, run, "masks", _LAYOUT_CARD), None)
     if directory is None:
         return False
     caption = f"Distances between the layouts of sampled and of real label maps; sampler of seed {run.seeds['masks']}"
@@ -96,11 +109,11 @@ def _add_layout(artifacts_dir: Path, run: Run, page: Page) -> bool:
     return True
 
 
-def _masks_of(artifacts_dir: Path, run: Run) -> Iterator[Path]:
-    """Directories with a layout card of the very source of label maps that the run's synthetic pairs came from."""
-    wanted = run.metrics.get("keys", {}).get("masks")
+def _made_of(artifacts_dir: Path, run: Run, kind: str, file: str) -> Iterator[Path]:
+    """Directories with such a card of the very label maps (`masks`), or pairs, that the run's synthetic samples came from."""
+    wanted = run.metrics.get("keys", {}).get(kind)
     for root in _roots(artifacts_dir, run):
-        for card in sorted(root.glob(f"*/*/{_LAYOUT_CARD}")):
+        for card in sorted(root.glob(f"*/*/{file}")):
             try:
                 inputs = read_lineage(card.parent).get("inputs")
             except (OSError, ValueError):
@@ -122,6 +135,16 @@ def _add_quality(artifacts_dir: Path, run: Run, page: Page) -> bool:
         if (directory / name).is_file():
             picture = pictures.read_picture(directory / name)
             page.sheets.append(_photograph(title, picture, f"{shows}; {trained}"))
+    return True
+
+
+def _add_pairs_quality(artifacts_dir: Path, run: Run, page: Page) -> bool:
+    directory = next(_made_of(artifacts_dir, run, "pairs", CARD_FILE), None)
+    if directory is None:
+        return False
+    caption = f"Pairs of {run.generator}, seed {run.seeds['synthetic']}, beside what real pairs give"
+    page.cards.append(_drawing(f"Quality card of {run.generator}", directory / CARD_FILE, caption))
+    page.sources.append(f"quality card of {run.generator}: {directory.parent.name} {directory.name}")
     return True
 
 
@@ -149,7 +172,7 @@ def _add_slices(access: RunAccess, artifacts_dir: Path, run: Run, page: Page) ->
     # Of masks drawn at random those that show something, where there are enough.
     pairs = sorted(access.pairs(directory)[:_SLICES], key=lambda sample: not sample.load_label_map().any())[:_SMEARS]
     sheet = pictures.pair_sheet([(sample.rgb(), sample.load_label_map()) for sample in pairs], color_labels)
-    caption = f"Masks above, generated slices below; pairs of seed {run.seeds['synthetic']}"
+    caption = f"Masks above, slices below; pairs of {run.generator}, seed {run.seeds['synthetic']}"
     page.sheets.insert(0, _photograph("Synthetic slices", sheet, caption))
     page.sources.append(f"synthetic slices: pairs {directory.name}")
     return True

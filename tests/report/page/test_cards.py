@@ -145,3 +145,17 @@ def test_commands_name_all_folds_where_they_are_given(place):
     run = replace(collect_runs(place / "runs").runs[0], metrics={"command": ["data=mri", "data.folds=3", "data.fold=1"]})
     assert data_overrides(run) == "data=mri data.folds=3 data.fold=1"
     assert data_overrides(run, (0, 1)) == "data=mri data.folds=3 data.fold=0,1"
+
+
+def test_of_each_source_of_pairs_the_card_and_the_pairs_are_shown(place):
+    for name, key in (("wgan_gp", "p1"), ("dcgan", "p2")):
+        pairs = {"_target_": "rbc_lightning.pairs.gan.recipe.GanPairs", "name": name}
+        used = {"artifacts": {"pair_gan": f"g{key}", "synthetic": f"s{key}"}, "keys": {"pairs": key}, "command": COMMAND}
+        write_run(place / "runs", name, "rd_sd", settings={**changed(), "pairs": pairs}, **used)
+        artifact(place, "synthetic", f"s{key}", manifest__csv=b"")
+    artifact(place, "pair_quality", "q1", inputs={"pairs": "p1"}, quality_card__png=picture())
+    found = gather(place)
+    assert [one.title for one in found.cards] == ["Quality card of wgan_gp"]
+    assert "quality card of wgan_gp: pair_quality q1" in found.sources
+    assert [one.title for one in found.sheets] == ["Synthetic smears", "Synthetic cells"] * 2
+    assert "stage=pairs data=folder" in missing(found, "quality card of dcgan, how near synthetic pairs come to real ones")
