@@ -11,6 +11,7 @@ EXACT = TrainerSettings(precision="32-true", progress_bar=False)
 WASSERSTEIN = {"objective": "wasserstein", "n_critic": 2}
 FORMS = {
     "dcgan": {"objective": "log", "n_critic": 1, "penalty": 0, "critic_norm": "batch", "noise": "uniform"},
+    "dcgan_gp": {"objective": "log", "n_critic": 1, "penalty": 10, "critic_norm": "layer", "noise": "uniform"},
     "wgan": {**WASSERSTEIN, "penalty": 0, "clip": 0.01, "critic_norm": "batch"},
     "wgan_gp": {**WASSERSTEIN, "penalty": 10, "critic_norm": "layer"},
 }
@@ -19,6 +20,7 @@ TASK = {
     "size": 32,
     "latent": 5,
     "base_channels": 4,
+    "upsampling": "nearest",
     "ema_decay": 0.5,
     **FORMS["wgan_gp"],
 }

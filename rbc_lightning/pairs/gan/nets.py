@@ -16,6 +16,7 @@ from rbc_lightning.core.processes import rank_and_size
 from rbc_lightning.translators.weights import init_conv_weights
 
 Norm = Literal["batch", "layer", "none"]
+Upsampling = Literal["nearest", "transposed"]
 _LEAST = 4
 _SLOPE = 0.2
 
@@ -35,7 +36,7 @@ def halvings(size: int) -> tuple[int, int]:
 
 
 class PairGenerator(nn.Module):
-    """Noise to pairs: a transposed convolution to the coarsest maps, then doublings by 4 x 4 ones, norm and ReLU; tanh.
+    """Noise to pairs: a transposed convolution to the coarsest maps, then doublings, norm and ReLU; tanh.
 
     Args:
         channels: of a pair.
@@ -43,6 +44,8 @@ class PairGenerator(nn.Module):
         latent: numbers of noise.
         base_channels: width before the last doubling; it doubles towards the coarsest maps, up to eight times as much.
         norm: of all but the last layer.
+        upsampling: how maps double: "transposed", by 4 x 4 transposed convolutions as DCGAN's, or "nearest", by repeated pixels
+            and a 3 x 3 convolution, which has no grid to unlearn (Odena et al. 2016, doi 10.23915/distill.00003).
         conditioned: on a number beside the noise, such as the height of a slice.
 
     Raises:
@@ -50,7 +53,15 @@ class PairGenerator(nn.Module):
     """
 
     def __init__(
-        self, channels: int, size: int, latent: int, base_channels: int, norm: Norm = "batch", *, conditioned: bool = False
+        self,
+        channels: int,
+        size: int,
+        latent: int,
+        base_channels: int,
+        norm: Norm = "batch",
+        upsampling: Upsampling = "transposed",
+        *,
+        conditioned: bool = False,
     ) -> None:
         super().__init__()
         _check_positive(channels=channels, latent=latent, base_channels=base_channels)
@@ -60,9 +71,9 @@ class PairGenerator(nn.Module):
         layers: list[nn.Module] = [nn.ConvTranspose2d(latent + conditioned, widths[0], start, bias=norm == "none")]
         for wide, narrow in pairwise(widths):
             layers += [*_normed(wide, norm), nn.ReLU(inplace=True)]
-            layers.append(nn.ConvTranspose2d(wide, narrow, 4, 2, 1, bias=norm == "none"))
+            layers += _doubling(wide, narrow, norm, upsampling)
         layers += [*_normed(widths[-1], norm), nn.ReLU(inplace=True)]
-        layers += [nn.ConvTranspose2d(widths[-1], channels, 4, 2, 1, bias=norm == "none"), nn.Tanh()]
+        layers += [*_doubling(widths[-1], channels, norm, upsampling), nn.Tanh()]
         self.layers = nn.Sequential(*layers)
         init_conv_weights(self)
 
@@ -134,6 +145,13 @@ class SharedBatchNorm2d(nn.BatchNorm2d):
         scale = self.weight * torch.rsqrt(variance + self.eps)
         normalized: Tensor = apart * scale[:, None, None] + self.bias[:, None, None]
         return normalized.to(input.dtype)
+
+
+def _doubling(wide: int, narrow: int, norm: Norm, upsampling: Upsampling) -> list[nn.Module]:
+    bias = norm == "none"
+    if upsampling == "transposed":
+        return [nn.ConvTranspose2d(wide, narrow, 4, 2, 1, bias=bias)]
+    return [nn.Upsample(scale_factor=2), nn.Conv2d(wide, narrow, 3, 1, 1, bias=bias)]
 
 
 def _widths(base_channels: int, times: int) -> list[int]:

@@ -17,7 +17,7 @@ from rbc_lightning.core.build import Spec, build
 from rbc_lightning.data.spec import ImageSpec
 from rbc_lightning.pairs.gan.encoding import PairCode
 from rbc_lightning.pairs.gan.losses import Objective, critic_loss, generator_loss, gradient_penalty
-from rbc_lightning.pairs.gan.nets import Norm, PairCritic, PairGenerator
+from rbc_lightning.pairs.gan.nets import Norm, PairCritic, PairGenerator, Upsampling
 from rbc_lightning.translators.adversarial import CollapseGuard, averaged
 from rbc_lightning.translators.diff_augment import augment, draw_augmentations, parse_policy
 from rbc_lightning.translators.pix2pixhd.layers import check_range
@@ -49,6 +49,7 @@ class PairGanTask(pl.LightningModule):
         noise: "uniform" in [-1, 1) (DCGAN) or "normal".
         base_channels: see `PairGenerator`; the critic's as well.
         norm: of the generator.
+        upsampling: see `PairGenerator`.
         critic_norm: of the critic; no "batch" under a penalty, which is of single pairs.
         optimizer: `_target_` and arguments of both optimisers.
         ema_decay: decay per step of the running mean of the generator, which is what draws pairs; 0 = off.
@@ -73,6 +74,7 @@ class PairGanTask(pl.LightningModule):
         noise: Noise = "normal",
         base_channels: int = 64,
         norm: Norm = "batch",
+        upsampling: Upsampling = "transposed",
         critic_norm: Norm = "layer",
         optimizer: Spec = ADAM,
         ema_decay: float = 0.0,
@@ -89,6 +91,7 @@ class PairGanTask(pl.LightningModule):
             ("objective", objective, Objective),
             ("noise", noise, Noise),
             ("norm", norm, Norm),
+            ("upsampling", upsampling, Upsampling),
             ("critic_norm", critic_norm, Norm),
         ):
             if word not in get_args(words):
@@ -101,7 +104,7 @@ class PairGanTask(pl.LightningModule):
         parse_policy(diff_augment)
         self.code = PairCode(ImageSpec(**image), contour)
         channels = self.code.channels
-        self.generator = PairGenerator(channels, size, latent, base_channels, norm, conditioned=conditioned)
+        self.generator = PairGenerator(channels, size, latent, base_channels, norm, upsampling, conditioned=conditioned)
         self.critic = PairCritic(channels, size, base_channels, critic_norm, conditioned=conditioned)
         self.average: AveragedModel | None = averaged(self.generator, ema_decay, buffers=True) if ema_decay else None
         bounded = ("d_loss",) if objective == "log" else ()

@@ -54,7 +54,7 @@ def test_synthesis_that_was_killed_goes_on_with_the_same_pairs(made, place, comp
     assert [path.read_bytes() for path in kept] == before
 
 
-@pytest.mark.parametrize("name", ["dcgan", "wgan", "wgan_gp"])
+@pytest.mark.parametrize("name", ["dcgan", "dcgan_gp", "wgan", "wgan_gp"])
 def test_each_is_another_run_but_the_seeds_of_others_decide_nothing(name, compose_tiny, tmp_path):
     experiment = Experiment(compose_tiny(tmp_path, "+experiment=rd_sd", f"pairs={name}", *SMALL))
     recipe = experiment.run()

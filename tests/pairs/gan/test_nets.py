@@ -17,10 +17,20 @@ def test_the_counts_of_dcgan():
 @pytest.mark.parametrize(("size", "start", "times"), [(32, 4, 3), (64, 4, 4), (128, 4, 5), (208, 13, 4), (96, 6, 4)])
 def test_sizes(size, start, times):
     assert halvings(size) == (start, times)
-    pairs = PairGenerator(3, size, 5, 2)(torch.randn(2, 5))
-    assert pairs.shape == (2, 3, size, size)
-    assert pairs.abs().max() <= 1
+    for upsampling in ("nearest", "transposed"):
+        pairs = PairGenerator(3, size, 5, 2, upsampling=upsampling)(torch.randn(2, 5))
+        assert pairs.shape == (2, 3, size, size)
+        assert pairs.abs().max() <= 1
     assert PairCritic(3, size, 2)(pairs).shape == (2,)
+
+
+@pytest.mark.parametrize(("upsampling", "grid"), [("nearest", False), ("transposed", True)])
+def test_even_maps_become_pairs_without_a_grid_where_pixels_are_repeated(upsampling, grid):
+    torch.manual_seed(0)
+    *_, double, last, _ = PairGenerator(1, 32, 5, 4, "none", upsampling).layers
+    even = torch.ones(1, 4, 16, 16)
+    inner = (last(double(even)) if upsampling == "nearest" else last(even))[0, 0, 2:-2, 2:-2]
+    assert (inner.std() > 1e-3) == grid
 
 
 @pytest.mark.parametrize("size", [16, 30, 50, 136, 65])
