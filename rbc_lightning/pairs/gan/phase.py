@@ -101,7 +101,7 @@ class PairGanPhase(AdversarialPhase["PairGanTask"]):
         return np.asarray(np.where(some, self.share / some.sum(), (1 - self.share) / (~some).sum()))
 
     def build(self, directory: Path, store: Store) -> None:  # noqa: ARG002 (the samples lie in no store)
-        """Train; an `InputError` names a setting of the task that is refused."""
+        """Train."""
         import torch
 
         from rbc_lightning.core.training import LAST
@@ -109,8 +109,7 @@ class PairGanPhase(AdversarialPhase["PairGanTask"]):
 
         seed = derive_seed(self.seed, "translator")
         torch.manual_seed(seed)
-        image = to_plain(asdict(self.train.spec))
-        task: PairGanTask = build({**self.task, "_recursive_": False}, "pairs.task", image=image, conditioned=self.conditioned)
+        task = self._task()
         if self.conditioned:
             task.use_conditions(slice_heights(self.train))
         hparams = task.hparams
@@ -130,6 +129,12 @@ class PairGanPhase(AdversarialPhase["PairGanTask"]):
             stream=None if self.share is None else SharedStream(self.shows, self.share, seed),
         )
 
+    def _task(self) -> PairGanTask:
+        """Untrained; an `InputError` names a setting that is refused."""
+        image = to_plain(asdict(self.train.spec))
+        task: PairGanTask = build({**self.task, "_recursive_": False}, "pairs.task", image=image, conditioned=self.conditioned)
+        return task
+
     def load_task(self, checkpoint: Path) -> PairGanTask:
         """See `AdversarialPhase`."""
         from rbc_lightning.pairs.gan.task import PairGanTask
@@ -143,7 +148,7 @@ class PairGanPhase(AdversarialPhase["PairGanTask"]):
         return Work(self.steps, "steps", about)
 
     def check_samples(self, *, one_patient: bool) -> None:
-        """Refuse, with an `InputError`, samples of one patient alone, a class that none of them shows, and small images.
+        """Refuse, with an `InputError`, samples of one patient alone, a class that none shows, small images, and settings.
 
         Of `one_patient` that was asked for, what a GAN makes of it is the very question.
         """
@@ -168,6 +173,11 @@ class PairGanPhase(AdversarialPhase["PairGanTask"]):
                 f"none of the {len(self.train)} training label maps shows {missing[0]!r}, whose mask a GAN would learn as "
                 "empty; expected some: check the masks, or leave it out of data.targets"
             )
+        import torch
+
+        # Of shapes alone: its settings are refused before anything is written.
+        with torch.device("meta"):
+            self._task()
 
 
 def slice_heights(samples: Samples) -> dict[str, float]:

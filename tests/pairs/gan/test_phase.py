@@ -136,9 +136,16 @@ def test_a_plan_times_its_steps_and_its_pairs(tmp_path):
             "none of the 2 training label maps shows 'lesion', whose mask a GAN would learn as empty; expected some",
         ),
         (slices(classes=("lesion", "other")), {}, None),
+        (slices(), {"task": {"contour": True}}, r"pairs\.task: contour=true parts cells that touch, and these label maps hold"),
+        (slices(), {"task": {"diff_augment": "colour"}}, r"pairs\.task: unknown augmentation 'colour' .*choose from color"),
+        (
+            slices(),
+            {"task": {"optimizer": {"_target_": "torch.optim.Adam", "lrr": 3}}},
+            r"pairs\.task\.optimizer\.lrr=3 is no setting of Adam",
+        ),
     ],
 )
-def test_samples_that_make_no_pairs_are_refused(train, settings, message):
+def test_samples_and_settings_that_make_no_pairs_are_refused(train, settings, message):
     source = gan_pairs(train, **settings)
     if message is None:
         source.check_samples()
