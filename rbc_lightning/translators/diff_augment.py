@@ -54,8 +54,10 @@ def parse_policy(policy: str) -> tuple[Word, ...]:
     """Split a policy such as "color,translation,cutout"; the empty string does nothing.
 
     Raises:
-        ValueError: a word is unknown, or there twice.
+        ValueError: a word is unknown, or there twice, or there are no words.
     """
+    if not isinstance(policy, str):
+        raise ValueError(f"diff_augment must be words such as 'color,translation,cutout', or '' for none, got {policy!r}")
     words = tuple(word.strip() for word in policy.split(",")) if policy.strip() else ()
     known = ", ".join(get_args(Word))
     for word in words:

@@ -12,7 +12,7 @@ import numpy as np
 from rbc_lightning.core.build import Spec
 from rbc_lightning.core.recipe import Node, aside
 from rbc_lightning.core.seeds import derive_seed, pair_seeds
-from rbc_lightning.core.trainer import TrainerSettings, check_count
+from rbc_lightning.core.trainer import TrainerSettings, check_count, check_word
 from rbc_lightning.data.augment.crops import random_crop
 from rbc_lightning.data.manifest import Samples
 from rbc_lightning.data.mix import Mix, MixStream, SharedStream
@@ -62,6 +62,8 @@ class GanPairs(PairSource):
         for name in ("steps", "steps_per_epoch", "batch_size"):
             check_count(f"pairs.{name}", getattr(self, name), 1)
         check_count("pairs.speck", self.speck, 0)
+        check_word("pairs.height", self.height, (True, False))
+        check_word("pairs.context", self.context, (True, False))
         if self.steps % self.steps_per_epoch:
             raise InputError(
                 f"pairs.steps={self.steps} is no multiple of pairs.steps_per_epoch={self.steps_per_epoch}; take "

@@ -96,6 +96,9 @@ class PairGanTask(pl.LightningModule):
         ):
             if word not in get_args(words):
                 raise ValueError(f"{name} must be one of {', '.join(get_args(words))}, got {word!r}")
+        for name, number in (("n_critic", n_critic), ("latent", latent), ("base_channels", base_channels)):
+            if not isinstance(number, int):
+                raise ValueError(f"{name} must be a whole number of at least 1, got {number}")
         check_range(1, n_critic=n_critic)
         check_range(0, clip=clip, penalty=penalty)
         check_range(0.0, 1.0, ema_decay=ema_decay)

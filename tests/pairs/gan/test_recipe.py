@@ -132,6 +132,8 @@ def test_held_out_samples_are_refused(store):
     [
         ({"steps": 0}, r"pairs\.steps=0; expected a whole number of at least 1"),
         ({"steps": 5}, r"pairs\.steps=5 is no multiple of pairs\.steps_per_epoch=2; take pairs\.steps=6"),
+        ({"height": None}, r"pairs\.height=None; expected one of True, False"),
+        ({"context": "no"}, r"pairs\.context=no; expected one of True, False"),
         ({"batch_size": 0}, r"pairs\.batch_size=0; expected a whole number of at least 1"),
         ({"speck": -1}, r"pairs\.speck=-1; expected a whole number of at least 0"),
         ({"labelled": 1}, r"pairs\.labelled=1; expected a share above 0 and below 1, or null"),
