@@ -108,6 +108,12 @@ def _plan(planned: multirun.PlannedSweep) -> int:
 
 def _one_line(error: Exception, arguments: Sequence[str]) -> str:
     """Hydra's several lines as one, with the remedy behind it."""
+    if "Ambiguous value" in str(error) and any(argument.startswith("+sweep=") for argument in arguments):
+        # Hydra takes a sweep for a single run where the rest cannot be composed, which is what is wrong.
+        try:
+            compose([argument for argument in arguments if "," not in argument])
+        except (HydraException, OmegaConfBaseException) as cause:
+            return _one_line(cause, arguments)
     unknown = re.search(r"Could not override '([^']+?)\.?'", str(error))
     if unknown:
         key = unknown[1]

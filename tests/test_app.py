@@ -46,6 +46,7 @@ def test_help_lists_stages_experiments_and_groups(capsys):
             "Could not find 'model/fcn9s'; Available options in 'model': dcan; faster_rcnn; fcn8s; global_threshold; thresh",
         ),
         (["sed=1"], "unknown key 'sed'; did you mean seed"),
+        (["+sweep=table2", "model=unet", "seed=0,1", "sed=1"], "unknown key 'sed'; did you mean seed"),
         (["sampler.placment=uniform"], "unknown key 'sampler.placment'; did you mean sampler.placement"),
         (["sampler=adhesion", "sampler.placment=uniform"], "unknown key 'sampler.placment'; did you mean sampler.placement"),
         (
