@@ -17,19 +17,21 @@ def expand_folds(config: DictConfig) -> None:
         config: Hydra's of the multirun, changed in place; each job is given the number of folds as well.
 
     Raises:
-        InputError: a value of the data set is missing or refused, or it has a single group.
+        InputError: a value of the data set is missing or refused, it has a single group, or fewer than there are to be folds.
     """
     params = OmegaConf.select(config, "hydra.sweeper.params") or {}
     if params.get(_FOLD) != _ALL:
         return
-    given = config.data.folds
-    folds = _count_groups(config) if given is None else given
+    given, at_hand = config.data.folds, _count_groups(config)
+    folds = at_hand if given is None else given
     if given is None and folds < 2:
         raise InputError(
             f"{_FOLD}={_ALL} with {folds} patients (groups) beside external ones; expected at least 2: add patients"
         )
     if isinstance(folds, bool) or not isinstance(folds, int) or folds < 2:
         raise InputError(f"{_FOLDS}={folds}; expected 2 folds or more: set {_FOLDS}, or add patients (groups)")
+    if folds > at_hand:
+        raise InputError(f"{_FOLDS}={folds} of {at_hand} patients (groups) beside external ones; expected at most {at_hand}")
     with flag_override(config, ["readonly", "struct"], False):
         params[_FOLD] = ",".join(map(str, range(folds)))
         params[_FOLDS] = str(folds)

@@ -38,6 +38,7 @@ def test_other_sweeps_stay_as_they_are():
     ("overrides", "message"),
     [
         (("data=mri_phantom", "data.folds=1"), "data.folds=1; expected 2 folds or more"),
+        (("data=mri_phantom", "data.folds=6"), r"data.folds=6 of 5 patients \(groups\) .*; expected at most 5"),
         (("data=mri",), "data.root has no value; expected a folder with scans"),
     ],
 )
